@@ -1,0 +1,68 @@
+# The project's build functions. A room is one library; USES is the include table, as code.
+
+set(FALLOW_WARNINGS -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wno-missing-field-initializers)
+
+function(_fallow_settings target)
+  target_compile_features(${target} PUBLIC cxx_std_23)
+  target_include_directories(${target} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+  target_compile_options(${target} PRIVATE ${FALLOW_WARNINGS})
+  if(FALLOW_WARNINGS_AS_ERRORS)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# fallow_library(NAME SOURCES a.cc … USES room … LINKS external …) makes the static library fallow_NAME.
+# USES names other rooms; LINKS names targets or libraries from outside the project.
+function(fallow_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES;LINKS" ${ARGN})
+  add_library(fallow_${name} STATIC ${ARG_SOURCES})
+  _fallow_settings(fallow_${name})
+  list(TRANSFORM ARG_USES PREPEND fallow_)
+  target_link_libraries(fallow_${name} PUBLIC ${ARG_USES} ${ARG_LINKS})
+endfunction()
+
+# fallow_program(NAME SOURCES … USES … LINKS …) makes the executable NAME in <build>/bin.
+function(fallow_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  _fallow_settings(${name})
+  list(TRANSFORM ARG_USES PREPEND fallow_)
+  target_link_libraries(${name} PRIVATE ${ARG_USES} ${ARG_LINKS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+endfunction()
+
+# fallow_test(NAME SOURCES x_test.cc … USES room … LINKS …) makes a GoogleTest program whose every case is a ctest case.
+# A case that calls GTEST_SKIP is reported as skipped, never as passed. LABELS and TIMEOUT_S are passed to ctest.
+function(fallow_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT_S" "SOURCES;USES;LINKS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT_S)
+    set(ARG_TIMEOUT_S 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  _fallow_settings(${name})
+  list(TRANSFORM ARG_USES PREPEND fallow_)
+  target_link_libraries(${name} PRIVATE ${ARG_USES} ${ARG_LINKS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE FALLOW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FALLOW_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT_S} LABELS "${ARG_LABELS}")
+endfunction()
+
+# fallow_fuzz(NAME SOURCES x_fuzz.cc USES …) makes a libFuzzer program in the `fuzz` preset; in the others the same
+# source is linked to a driver that replays its seed corpus tests/fuzz/corpus/NAME as an ordinary test.
+function(fallow_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES;LINKS" ${ARGN})
+  set(corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  list(TRANSFORM ARG_USES PREPEND fallow_)
+  if(FALLOW_FUZZ)
+    add_executable(fuzz_${name} ${ARG_SOURCES})
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(fuzz_${name} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    add_test(NAME fuzz_corpus.${name} COMMAND fuzz_${name} ${corpus})
+    set_tests_properties(fuzz_corpus.${name} PROPERTIES TIMEOUT 120)
+  endif()
+  _fallow_settings(fuzz_${name})
+  target_link_libraries(fuzz_${name} PRIVATE ${ARG_USES} ${ARG_LINKS})
+  set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
+endfunction()

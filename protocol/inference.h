@@ -1,0 +1,66 @@
+// The values of inference work: what a request asks, what an attempt at it produced.
+//
+// Coordinator, agent and worker all speak these; the wire forms are agent.proto and worker.proto.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace fallow {
+
+struct ChatMessage {
+  std::string role;     // "system", "user" or "assistant"
+  std::string content;  // UTF-8
+  bool operator==(const ChatMessage&) const = default;
+};
+
+// How tokens are chosen. temperature 0 is greedy and ignores the rest.
+struct Sampling {
+  float temperature = 1.0f;   // 0 … 2
+  float top_p = 1.0f;         // (0, 1]; 1 is off
+  std::uint32_t top_k = 0;    // 0 is off
+  std::uint64_t seed = 0;     // the submitter's, or assigned by the coordinator and recorded
+  bool operator==(const Sampling&) const = default;
+};
+
+// One line of a batch, checked: everything a worker needs and nothing else.
+struct InferenceRequest {
+  std::uint64_t index = 0;             // position in the job, from 0
+  std::vector<ChatMessage> messages;   // at least one
+  std::uint32_t max_tokens = 0;        // at most this many generated; 0: up to the model's context
+  std::vector<std::string> stop;       // at most 4, none empty; generation ends before the first that appears
+  Sampling sampling;
+  bool operator==(const InferenceRequest&) const = default;
+};
+
+enum class FinishReason : std::uint8_t { kStop = 1, kLength = 2 };
+
+// One execution of a request under a lease. Either `error` is set, or all that follows it is valid.
+struct AttemptResult {
+  AttemptId attempt;                    // made by the agent, stays the same when a report is retried
+  std::uint64_t request_index = 0;
+  std::optional<Error> error;           // the request's own failure: prompt too long, non-finite state
+  FinishReason finish_reason = FinishReason::kStop;
+  std::string text;                     // UTF-8; without special tokens and without the stop string
+  std::vector<std::uint32_t> token_ids; // everything generated, the end token included
+  std::vector<Digest> state_digests;    // one per 32 generated tokens, the last may cover fewer (docs/ARITHMETIC.md)
+  std::uint32_t prompt_token_count = 0;
+  bool operator==(const AttemptResult&) const = default;
+};
+
+// What the worker is doing now, for progress bars and the device page.
+struct WorkProgress {
+  std::uint64_t generated_token_count = 0;  // since the worker took its first request
+  std::uint64_t prompt_token_count = 0;
+  std::uint32_t active_sequence_count = 0;
+  std::uint32_t waiting_request_count = 0;
+  bool operator==(const WorkProgress&) const = default;
+};
+
+}  // namespace fallow
