@@ -10,8 +10,12 @@ using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;
 // Time since an arbitrary start; never steps back. For durations within one process.
 using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::microseconds>;
 
-inline std::int64_t UnixMs(WallTime time) { return time.time_since_epoch().count(); }
-inline std::int64_t UnixSeconds(WallTime time) { return UnixMs(time) / 1000; }
+inline std::int64_t UnixMs(WallTime time) {
+  return time.time_since_epoch().count();
+}
+inline std::int64_t UnixSeconds(WallTime time) {
+  return UnixMs(time) / 1000;
+}
 inline WallTime WallTimeFromUnixMs(std::int64_t unix_ms) {
   return WallTime{std::chrono::milliseconds{unix_ms}};
 }

@@ -17,7 +17,9 @@ std::optional<Digest> Digest::FromHex(std::string_view hex) {
   return digest;
 }
 
-std::string Digest::Hex() const { return ToHex(bytes); }
+std::string Digest::Hex() const {
+  return ToHex(bytes);
+}
 
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();

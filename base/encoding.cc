@@ -62,8 +62,12 @@ std::optional<Bytes> FromHex(std::string_view text) {
   return out;
 }
 
-std::string ToBase64(ByteView bytes) { return EncodeBase64(bytes, kBase64, true); }
-std::string ToBase64Url(ByteView bytes) { return EncodeBase64(bytes, kBase64Url, false); }
+std::string ToBase64(ByteView bytes) {
+  return EncodeBase64(bytes, kBase64, true);
+}
+std::string ToBase64Url(ByteView bytes) {
+  return EncodeBase64(bytes, kBase64Url, false);
+}
 
 std::optional<Bytes> FromBase64(std::string_view text) {
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);

@@ -9,10 +9,10 @@
 
 namespace fallow {
 
-std::string ToHex(ByteView bytes);                            // lower case
-std::optional<Bytes> FromHex(std::string_view text);          // both cases; none if malformed
-std::string ToBase64(ByteView bytes);                         // padded
-std::string ToBase64Url(ByteView bytes);                      // "-_" alphabet, not padded
-std::optional<Bytes> FromBase64(std::string_view text);       // either alphabet, padding optional
+std::string ToHex(ByteView bytes);                       // lower case
+std::optional<Bytes> FromHex(std::string_view text);     // both cases; none if malformed
+std::string ToBase64(ByteView bytes);                    // padded
+std::string ToBase64Url(ByteView bytes);                 // "-_" alphabet, not padded
+std::optional<Bytes> FromBase64(std::string_view text);  // either alphabet, padding optional
 
 }  // namespace fallow

@@ -1,4 +1,5 @@
-// Typed identifiers. An id is an opaque string with its kind's prefix; two kinds never compare or convert.
+// Typed identifiers. An id is an opaque string with its kind's prefix; two kinds never compare or
+// convert.
 #pragma once
 
 #include <compare>
@@ -25,7 +26,8 @@ using JobId = Id<struct JobTag>;          // "batch_…": what a user submits
 using ModelId = Id<struct ModelTag>;      // the name requests use: "field-normalizer"
 using DeviceId = Id<struct DeviceTag>;    // "dev_…": a machine with an agent
 using LeaseId = Id<struct LeaseTag>;      // "lease_…"
-using AttemptId = Id<struct AttemptTag>;  // "att_…": one execution of a request under a lease; made by the agent
+using AttemptId =
+    Id<struct AttemptTag>;  // "att_…": one execution of a request under a lease; made by the agent
 
 }  // namespace fallow
 

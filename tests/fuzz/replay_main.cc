@@ -1,5 +1,5 @@
-// Runs a fuzz target over files and folders of inputs, in builds without libFuzzer: every seed and every past finding
-// is an ordinary test.
+// Runs a fuzz target over files and folders of inputs, in builds without libFuzzer: every seed and
+// every past finding is an ordinary test.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
