@@ -14,11 +14,14 @@
 
 namespace fallow {
 
+// A writer that sees this much pending stops until on_writable.
+inline constexpr std::size_t kStreamHighWaterBytes = 256 << 10;
+
 struct StreamHandler {
   std::function<void(ByteView)> on_data;
   // Once, after the last data: clean end of the peer's data, or an error. Nothing else is called afterwards.
   std::function<void(Status)> on_end;
-  // The send buffer fell below half its high-water mark after WriteIsSlow() was true.
+  // pending_write_bytes() fell below half of kStreamHighWaterBytes after it had reached that mark.
   std::function<void()> on_writable;
 };
 
