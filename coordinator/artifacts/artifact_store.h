@@ -43,6 +43,8 @@ class ArtifactStore {
   virtual Result<std::unique_ptr<ArtifactWriter>> Create() = 0;
   virtual Result<std::unique_ptr<ArtifactReader>> Open(const Digest& digest) = 0;  // kNotFound
   virtual Status Remove(const Digest& digest) = 0;                                 // fine if there is none
+  // Where the file lies on this machine, to be mapped; none if the store is elsewhere. kNotFound if there is none.
+  virtual Result<std::optional<std::string>> LocalPath(const Digest& digest) = 0;
 };
 
 }  // namespace fallow

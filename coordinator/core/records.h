@@ -1,4 +1,5 @@
-// The coordinator's records, as the store keeps them and the API shows them. Values: copy and compare.
+// The coordinator's records, as the store keeps them and the API shows them. Values: copy and
+// compare.
 #pragma once
 
 #include <chrono>
@@ -23,9 +24,9 @@ struct ApiKey {
   KeyId id;
   AccountId account;
   Role role = Role::kSubmitter;
-  std::string name;             // the person's label
-  std::string prefix;           // first characters of the secret, to recognise it by
-  Digest secret_hash;           // SHA-256 of the secret: 256 random bits need no slow hash
+  std::string name;    // the person's label
+  std::string prefix;  // first characters of the secret, to recognise it by
+  Digest secret_hash;  // SHA-256 of the secret: 256 random bits need no slow hash
   WallTime created_at;
   std::optional<WallTime> revoked_at;
   bool operator==(const ApiKey&) const = default;
@@ -46,7 +47,13 @@ struct File {
 };
 
 enum class JobState : std::uint8_t {
-  kValidating = 1, kFailed = 2, kInProgress = 3, kFinalizing = 4, kCompleted = 5, kExpired = 6, kCancelling = 7,
+  kValidating = 1,
+  kFailed = 2,
+  kInProgress = 3,
+  kFinalizing = 4,
+  kCompleted = 5,
+  kExpired = 6,
+  kCancelling = 7,
   kCancelled = 8,
 };
 std::string_view JobStateName(JobState state);  // OpenAI's: "in_progress"
@@ -54,10 +61,10 @@ bool IsFinal(JobState state);                   // failed, completed, expired, c
 
 // What is wrong with an input file, by line.
 struct JobError {
-  std::string code;             // "invalid_json_line", "duplicate_custom_id", "model_not_found", …
+  std::string code;  // "invalid_json_line", "duplicate_custom_id", "model_not_found", …
   std::string message;
-  std::string param;            // "body.messages"; may be empty
-  std::uint64_t line = 0;       // from 1; 0: the file as a whole
+  std::string param;       // "body.messages"; may be empty
+  std::uint64_t line = 0;  // from 1; 0: the file as a whole
   bool operator==(const JobError&) const = default;
 };
 
@@ -77,19 +84,21 @@ struct JobUsage {
 struct Job {
   JobId id;
   AccountId account;
-  std::string endpoint;         // "/v1/chat/completions"
-  std::string completion_window;// "24h"
+  std::string endpoint;           // "/v1/chat/completions"
+  std::string completion_window;  // "24h"
   FileId input_file;
-  ModelId model;                // known after validation: one model a job
+  Digest input_artifact;  // the input file's bytes, which may outlive the file
+  ModelId model;          // known after validation: one model a job
+  Digest model_artifact;  // what `model` named when the job was validated
   JobState state = JobState::kValidating;
   JobCounts counts;
   JobUsage usage;
-  std::vector<JobError> errors; // at most kMaxJobErrors
+  std::vector<JobError> errors;  // at most kMaxJobErrors
   std::map<std::string, std::string> metadata;
   std::optional<FileId> output_file, error_file;
   WallTime created_at, expires_at;
-  std::optional<WallTime> in_progress_at, finalizing_at, completed_at, failed_at, expired_at, cancelling_at,
-      cancelled_at;
+  std::optional<WallTime> in_progress_at, finalizing_at, completed_at, failed_at, expired_at,
+      cancelling_at, cancelled_at;
   bool operator==(const Job&) const = default;
 };
 
@@ -99,9 +108,11 @@ enum class RequestState : std::uint8_t { kPending = 1, kLeased = 2, kDone = 3, k
 struct Request {
   std::uint64_t index = 0;
   std::string custom_id;
-  std::uint64_t offset = 0;       // of its line in the input artifact, bytes
-  std::uint32_t length = 0;       // of its line without the newline, bytes
-  std::uint64_t assigned_seed = 0;// used when the line has none
+  std::uint64_t offset = 0;         // of its line in the input artifact, bytes
+  std::uint32_t length = 0;         // of its line without the newline, bytes
+  std::uint64_t assigned_seed = 0;  // used when the line has none
+  std::uint32_t max_tokens =
+      0;  // at most so many can be generated: the line's limit or the model's context
   RequestState state = RequestState::kPending;
   bool operator==(const Request&) const = default;
 };
@@ -120,14 +131,14 @@ struct Model {
   ModelId id;
   Digest artifact;
   std::uint64_t size_bytes = 0;
-  std::string card_json;          // what `fallow models` shows: architecture, parameters, context, …
+  std::string card_json;  // what `fallow models` shows: architecture, parameters, context, …
   WallTime created_at;
   bool operator==(const Model&) const = default;
 };
 
 struct Device {
   DeviceId id;
-  Bytes public_key;               // Ed25519, 32 bytes
+  Bytes public_key;  // Ed25519, 32 bytes
   DeviceProfile profile;
   DeviceStatus status;
   WallTime enrolled_at, last_seen_at;
