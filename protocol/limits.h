@@ -26,8 +26,16 @@ inline constexpr std::size_t kGeneratedTokensPerDigest = 32;
 
 // A short text in a message: a host name, a reason, an error.
 inline constexpr std::size_t kMaxShortTextBytes = 4096;
+// An id, a model's name, a join token.
+inline constexpr std::size_t kMaxIdBytes = 256;
+// A path in LoadModel.
+inline constexpr std::size_t kMaxPathBytes = 4096;
+// Faster than any device; beyond it a claimed speed is a lie or a fault.
+inline constexpr double kMaxTokensPerSecond = 1e9;
 
 inline constexpr std::chrono::milliseconds kMaxLeaseWait{60'000};
+// A lease is renewed by every report and heartbeat, so a long one only delays the return of a lost shard.
+inline constexpr std::chrono::milliseconds kMaxLeaseDuration{86'400'000};
 // How far a device's clock may be from the coordinator's; beyond it a signature is refused as stale.
 inline constexpr std::chrono::milliseconds kMaxSignatureAge{300'000};
 

@@ -1,0 +1,92 @@
+#include "protocol/device_wire.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "generated/protocol/agent.pb.h"
+#include "protocol/inference_wire.h"
+#include "protocol/limits.h"
+
+namespace fallow {
+
+std::string_view DeviceStateName(DeviceState state) {
+  switch (state) {
+    case DeviceState::kIdle: return "idle";
+    case DeviceState::kWorking: return "working";
+    case DeviceState::kInUse: return "in_use";
+    case DeviceState::kPaused: return "paused";
+    case DeviceState::kFaulty: return "faulty";
+  }
+  FALLOW_UNREACHABLE();
+}
+
+namespace wire {
+namespace {
+
+constexpr std::array<std::pair<fallow::DeviceState, DeviceState>, 5> kDeviceStates = {{
+    {fallow::DeviceState::kIdle, IDLE},
+    {fallow::DeviceState::kWorking, WORKING},
+    {fallow::DeviceState::kInUse, IN_USE},
+    {fallow::DeviceState::kPaused, PAUSED},
+    {fallow::DeviceState::kFaulty, FAULTY},
+}};
+
+}  // namespace
+
+void FromValue(const fallow::DeviceProfile& value, DeviceProfile& wire) {
+  wire.set_hostname(value.hostname);
+  wire.set_operating_system(value.operating_system);
+  wire.set_agent_version(value.agent_version);
+  wire.set_backend(value.backend == fallow::BackendKind::kCpu ? CPU : VULKAN);
+  wire.set_processor(value.processor);
+  wire.set_driver(value.driver);
+  wire.set_memory_bytes(value.memory_bytes);
+}
+
+void FromValue(const fallow::DeviceStatus& value, DeviceStatus& wire) {
+  for (const auto& [state, wire_state] : kDeviceStates) {
+    if (state == value.state) wire.set_state(wire_state);
+  }
+  FALLOW_CHECK(wire.has_state());
+  wire.set_reason(value.reason);
+  wire.set_tokens_per_second(value.tokens_per_second);
+}
+
+Result<fallow::DeviceProfile> ToValue(DeviceProfile&& wire) {
+  FALLOW_RETURN_IF_ERROR(CheckText("hostname", wire.hostname(), kMaxShortTextBytes));
+  FALLOW_RETURN_IF_ERROR(CheckText("operating_system", wire.operating_system(), kMaxShortTextBytes));
+  FALLOW_RETURN_IF_ERROR(CheckText("agent_version", wire.agent_version(), kMaxShortTextBytes));
+  FALLOW_RETURN_IF_ERROR(CheckText("processor", wire.processor(), kMaxShortTextBytes));
+  FALLOW_RETURN_IF_ERROR(CheckText("driver", wire.driver(), kMaxShortTextBytes));
+  fallow::DeviceProfile value;
+  switch (wire.backend()) {
+    case CPU: value.backend = fallow::BackendKind::kCpu; break;
+    case VULKAN: value.backend = fallow::BackendKind::kVulkan; break;
+    default: return FieldError("backend", "missing or unknown");
+  }
+  value.hostname = std::move(*wire.mutable_hostname());
+  value.operating_system = std::move(*wire.mutable_operating_system());
+  value.agent_version = std::move(*wire.mutable_agent_version());
+  value.processor = std::move(*wire.mutable_processor());
+  value.driver = std::move(*wire.mutable_driver());
+  value.memory_bytes = wire.memory_bytes();
+  return value;
+}
+
+Result<fallow::DeviceStatus> ToValue(DeviceStatus&& wire) {
+  FALLOW_RETURN_IF_ERROR(CheckText("reason", wire.reason(), kMaxShortTextBytes));
+  const double speed = wire.tokens_per_second();
+  if (!(speed >= 0 && speed <= kMaxTokensPerSecond)) {
+    return FieldError("tokens_per_second", fmt::format("{} is not within 0 and {}", speed, kMaxTokensPerSecond));
+  }
+  for (const auto& [state, wire_state] : kDeviceStates) {
+    if (wire.state() == wire_state) {
+      return fallow::DeviceStatus{
+          .state = state, .reason = std::move(*wire.mutable_reason()), .tokens_per_second = speed};
+    }
+  }
+  return FieldError("state", "missing or unknown");
+}
+
+}  // namespace wire
+}  // namespace fallow
