@@ -8,7 +8,10 @@
 
 namespace fallow::engine {
 
-enum class CpuPath : std::uint8_t { kBest, kPlain };  // vectorised where the processor can, or plain C++ (the reference)
+enum class CpuPath : std::uint8_t {
+  kBest,
+  kPlain
+};  // vectorised where the processor can, or plain C++ (the reference)
 
 struct CpuBackendOptions {
   std::uint32_t thread_count = 0;  // 0: one per processor we may run on

@@ -1,0 +1,18 @@
+#include "engine/cpu/kernel_set.h"
+
+namespace fallow::engine {
+
+const KernelSet& BestKernels() {
+  if (const KernelSet* kernels = Avx512Kernels()) return *kernels;
+  if (const KernelSet* kernels = Avx2Kernels()) return *kernels;
+  return PlainKernels();
+}
+
+const KernelSet* Avx2Kernels() {
+  return nullptr;
+}
+const KernelSet* Avx512Kernels() {
+  return nullptr;
+}
+
+}  // namespace fallow::engine

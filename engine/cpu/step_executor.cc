@@ -1,0 +1,155 @@
+#include "engine/cpu/step_executor.h"
+
+#include <algorithm>
+
+namespace fallow::engine {
+namespace {
+
+// Weights that stay in a core's own cache: each thread then streams them for its own rows, and no
+// thread waits for another inside a segment. Larger weights are streamed once, each thread
+// computing some outputs for all rows.
+constexpr std::uint64_t kCachedWeightBytes = 1 << 20;
+// Multiplications below which waking other threads costs more than it gives.
+constexpr std::uint64_t kSmallSegmentProducts = 2'000'000;
+constexpr std::uint32_t kMaxRowsPerTask = 32;
+constexpr std::uint32_t kGroupsPerTask = 4;
+
+class StepRun {
+ public:
+  StepRun(const StepProgram& program, const KernelSet& kernels, ThreadPool& pool,
+          const StopFlag& stop)
+      : program_(program), kernels_(kernels), pool_(pool), stop_(stop) {}
+
+  Status Run() {
+    for (const Segment& segment : program_.segments) {
+      if (segment.weight_bytes <= kCachedWeightBytes) {
+        RunByRows(segment);
+      } else {
+        RunByOps(segment);
+      }
+      if (Stopped()) return Fail(ErrorCode::kCancelled, "the step was stopped");
+    }
+    return {};
+  }
+
+ private:
+  bool Stopped() const { return stop_.load(std::memory_order_relaxed); }
+
+  // Each task takes some rows through the whole segment.
+  void RunByRows(const Segment& segment) {
+    const bool small =
+        segment.rows * segment.weight_bytes < kSmallSegmentProducts && segment.weight_bytes > 0;
+    const std::uint32_t parts = small ? 1 : pool_.thread_count();
+    const std::uint32_t step = std::clamp((segment.rows + parts - 1) / parts, 1u, kMaxRowsPerTask);
+    pool_.Run((segment.rows + step - 1) / step, [&](std::uint32_t task) {
+      const Range rows{task * step, std::min(segment.rows, (task + 1) * step)};
+      for (std::uint32_t i = segment.first_op; i < segment.end_op && !Stopped(); ++i) {
+        RunOp(program_.ops[i], rows, AllGroups(program_.ops[i]));
+      }
+    });
+  }
+
+  // Threads meet after every operator; products are shared out by outputs, the rest by rows.
+  void RunByOps(const Segment& segment) {
+    for (std::uint32_t i = segment.first_op; i < segment.end_op; ++i) {
+      const Op& op = program_.ops[i];
+      if (op.kind == OpKind::kMatMul) {
+        const std::uint32_t group_count = AllGroups(op).end;
+        pool_.Run((group_count + kGroupsPerTask - 1) / kGroupsPerTask, [&](std::uint32_t task) {
+          if (Stopped()) return;
+          RunOp(op, {0, op.rows},
+                {task * kGroupsPerTask, std::min(group_count, (task + 1) * kGroupsPerTask)});
+        });
+      } else {
+        pool_.Run(op.rows, [&](std::uint32_t row) {
+          if (!Stopped()) RunOp(op, {row, row + 1}, {});
+        });
+      }
+    }
+  }
+
+  static Range AllGroups(const Op& op) {
+    if (op.kind != OpKind::kMatMul) return {};
+    return {0, (op.weights->rows() + kRowGroup - 1) / kRowGroup};
+  }
+
+  void RunOp(const Op& op, Range rows, Range groups) const {
+    if (op.kind == OpKind::kMatMul) {
+      kernels_.matmul(op.weights->View(), op.x->View(), rows, groups, op.out->values.data());
+      return;
+    }
+    for (std::uint32_t r = rows.begin; r < rows.end; ++r) RunRow(op, r);
+  }
+
+  void RunRow(const Op& op, std::uint32_t r) const {
+    CpuTensor& out = *op.out;
+    const std::uint32_t columns = out.columns();
+    switch (op.kind) {
+      case OpKind::kEmbed:
+        op.weights->Widen(program_.tokens[r], out.Row(r));
+        return;
+      case OpKind::kQuantise: {
+        const std::size_t first_block = std::size_t{r} * columns / kQuantBlock;
+        kernels_.quantise(out.Row(r), columns, out.quants.data() + std::size_t{r} * columns,
+                          out.scales.data() + first_block, out.sums.data() + first_block);
+        return;
+      }
+      case OpKind::kRmsNorm:
+        kernels_.rms_norm(op.x->Row(r), op.y->Row(0), columns, op.epsilon, out.Row(r));
+        return;
+      case OpKind::kRope:
+        kernels_.rope(out.Row(r), op.y->Row(program_.positions[r]), op.head_size,
+                      columns / op.head_size);
+        return;
+      case OpKind::kStoreKv:
+        StoreRow(op, r);
+        return;
+      case OpKind::kAttention:
+        AttendRow(op, r);
+        return;
+      case OpKind::kAdd:
+        kernels_.add(out.Row(r), op.y->Row(r), columns);
+        return;
+      case OpKind::kSiluMul:
+        kernels_.silu_mul(out.Row(r), op.y->Row(r), columns);
+        return;
+      case OpKind::kGatherRows:
+        std::copy_n(op.x->Row(program_.source_rows[op.first_source_row + r]), columns, out.Row(r));
+        return;
+      case OpKind::kMatMul:
+        return;
+    }
+  }
+
+  void StoreRow(const Op& op, std::uint32_t r) const {
+    const std::uint32_t position = program_.positions[r];
+    const std::uint32_t page = program_.PagesOf(r)[position / kPagePositions];
+    for (std::uint32_t head = 0; head < op.cache.kv_head_count; ++head) {
+      const std::size_t first = std::size_t{head} * op.cache.head_size;
+      kernels_.store_kv(op.x->Row(r) + first, op.y->Row(r) + first, op.cache,
+                        op.cache.At(page, head), position % kPagePositions);
+    }
+  }
+
+  void AttendRow(const Op& op, std::uint32_t r) const {
+    for (std::uint32_t kv_head = 0; kv_head < op.cache.kv_head_count; ++kv_head) {
+      const std::size_t first = std::size_t{kv_head} * op.head_count * op.cache.head_size;
+      kernels_.attention(op.x->Row(r) + first, op.cache, kv_head, op.head_count,
+                         program_.PagesOf(r), program_.positions[r], op.out->Row(r) + first);
+    }
+  }
+
+  const StepProgram& program_;
+  const KernelSet& kernels_;
+  ThreadPool& pool_;
+  const StopFlag& stop_;
+};
+
+}  // namespace
+
+Status ExecuteStep(const StepProgram& program, const KernelSet& kernels, ThreadPool& pool,
+                   const StopFlag& stop) {
+  return StepRun(program, kernels, pool, stop).Run();
+}
+
+}  // namespace fallow::engine

@@ -1,0 +1,34 @@
+#include "engine/cpu/step_program.h"
+
+namespace fallow::engine {
+
+void StepProgram::Clear() {
+  source_rows.clear();
+  ops.clear();
+  segments.clear();
+}
+
+bool StepProgram::StartsSegment(const Op& op) const {
+  if (segments.empty()) return true;
+  const Segment& last = segments.back();
+  if (op.rows != last.rows || op.kind == OpKind::kGatherRows) return true;
+  for (std::uint32_t i = last.first_op; i < last.end_op; ++i) {
+    // Gathering reads other rows; so does attention, of the cache that a store fills.
+    if (ops[i].kind == OpKind::kGatherRows) return true;
+    const bool store_meets_attention =
+        (ops[i].kind == OpKind::kStoreKv && op.kind == OpKind::kAttention) ||
+        (ops[i].kind == OpKind::kAttention && op.kind == OpKind::kStoreKv);
+    if (store_meets_attention && ops[i].cache.base.keys == op.cache.base.keys) return true;
+  }
+  return false;
+}
+
+void StepProgram::Append(const Op& op) {
+  const auto place = static_cast<std::uint32_t>(ops.size());
+  if (StartsSegment(op)) segments.push_back({.first_op = place, .end_op = place, .rows = op.rows});
+  ops.push_back(op);
+  segments.back().end_op = place + 1;
+  if (op.kind == OpKind::kMatMul) segments.back().weight_bytes += op.weights->value_bytes();
+}
+
+}  // namespace fallow::engine

@@ -1,0 +1,57 @@
+// A ThreadPool runs the same function for many task numbers on a few threads that sleep between
+// uses.
+//
+// Threading: Run is called by one thread at a time, which works too and returns when every task is
+// done.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace fallow::engine {
+
+class ThreadPool {
+ public:
+  explicit ThreadPool(std::uint32_t thread_count);  // the caller's thread included
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  std::uint32_t thread_count() const { return static_cast<std::uint32_t>(threads_.size()) + 1; }
+
+  // Calls task(0) … task(task_count - 1), in any order and on any thread.
+  template <class Task>
+  void Run(std::uint32_t task_count, Task&& task) {
+    RunErased(
+        task_count,
+        [](void* context, std::uint32_t i) {
+          (*static_cast<std::remove_reference_t<Task>*>(context))(i);
+        },
+        &task);
+  }
+
+ private:
+  using Call = void (*)(void* context, std::uint32_t task);
+  void RunErased(std::uint32_t task_count, Call call, void* context);
+  void Loop();
+  void TakeTasks(Call call, void* context, std::uint32_t task_count);
+
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable done_;
+  std::uint64_t round_ = 0;  // guarded by mutex_, like all up to quit_
+  std::uint32_t busy_count_ = 0;
+  Call call_ = nullptr;
+  void* context_ = nullptr;
+  std::uint32_t task_count_ = 0;
+  bool quit_ = false;
+  std::atomic<std::uint32_t> next_task_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace fallow::engine
