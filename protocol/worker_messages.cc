@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/overloaded.h"
 #include "generated/protocol/worker.pb.h"
 #include "protocol/inference_wire.h"
 #include "protocol/limits.h"
@@ -13,11 +14,6 @@ namespace {
 using wire::CheckText;
 using wire::FieldError;
 using wire::ShapeRule;
-
-template <class... Visitors>
-struct Overloaded : Visitors... {
-  using Visitors::operator()...;
-};
 
 template <class Message>
 Bytes Frame(const Message& message) {

@@ -1,0 +1,82 @@
+#include "agent/worker/engine_host.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+#include "engine/cpu/cpu_backend.h"
+#include "engine/vulkan/vulkan_backend.h"
+#include "platform/mapped_file.h"
+
+namespace fallow {
+namespace {
+
+bool IsUsableGpu(const engine::VulkanDeviceInfo& device) {
+  return device.unusable_reason.empty() && device.type != engine::VulkanDeviceType::kCpu;
+}
+
+// Whether kAuto means Vulkan here; logs why not.
+bool HasUsableGpu() {
+  const auto devices = engine::ListVulkanDevices();
+  if (!devices) {
+    LOG_INFO("worker: no Vulkan: {}", devices.error().message);
+    return false;
+  }
+  if (std::ranges::any_of(*devices, IsUsableGpu)) return true;
+  for (const engine::VulkanDeviceInfo& device : *devices) {
+    LOG_INFO("worker: Vulkan device not used name={} reason={}", device.name,
+             device.unusable_reason.empty() ? "a software driver" : device.unusable_reason);
+  }
+  return false;
+}
+
+Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& options) {
+  engine::VulkanBackendOptions vulkan;
+  vulkan.device = options.device;
+  return engine::NewVulkanBackend(vulkan);
+}
+
+std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
+  engine::CpuBackendOptions cpu;
+  cpu.thread_count = options.thread_count;
+  return engine::NewCpuBackend(cpu);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& options) {
+  switch (options.choice) {
+    case BackendChoice::kCpu: return OpenCpu(options);
+    case BackendChoice::kVulkan: return OpenVulkan(options);
+    case BackendChoice::kAuto: break;
+  }
+  if (!options.device.empty()) return OpenVulkan(options);
+  if (!HasUsableGpu()) return OpenCpu(options);
+  auto vulkan = OpenVulkan(options);
+  if (vulkan) return vulkan;
+  LOG_WARN("worker: the GPU cannot be used, computing on the processor: {}", vulkan.error().message);
+  return OpenCpu(options);
+}
+
+EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options)
+    : backend_(std::move(backend)), options_(options) {}
+
+Result<ModelReady> EngineHost::Load(const std::string& path) {
+  runner_.reset();
+  model_.reset();
+  FALLOW_ASSIGN_OR_RETURN(const auto file, MapFile(path));
+  auto model = engine::Model::Load(file->bytes(), *backend_);
+  if (!model) return Wrap(std::move(model).error(), path);
+  model_ = *std::move(model);
+  auto runner = engine::Runner::Create(*model_, options_);
+  if (!runner) {
+    model_.reset();
+    return Wrap(std::move(runner).error(), path);
+  }
+  runner_ = *std::move(runner);
+  return ModelReady{.path = path,
+                    .context_length = model_->card().context_length,
+                    .max_sequence_count = options_.max_sequence_count};
+}
+
+}  // namespace fallow

@@ -1,0 +1,47 @@
+#include "agent/worker/inbox.h"
+
+#include <utility>
+
+namespace fallow {
+
+void Inbox::Put(ToWorker message) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::holds_alternative<StopWork>(message)) {
+      ++waiting_stops_;
+      stop_.store(true);
+    }
+    commands_.push_back({std::move(message), clock_.Steady()});
+  }
+  changed_.notify_one();
+}
+
+void Inbox::Close(Status reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    end_ = std::move(reason);
+    stop_.store(true);
+  }
+  changed_.notify_one();
+}
+
+std::optional<Inbox::Command> Inbox::Take(Wait wait) {
+  std::unique_lock lock(mutex_);
+  if (wait == Wait::kYes) {
+    changed_.wait(lock, [this] { return !commands_.empty() || end_.has_value(); });
+  }
+  if (commands_.empty()) return std::nullopt;
+  Command command = std::move(commands_.front());
+  commands_.pop_front();
+  if (std::holds_alternative<StopWork>(command.message) && --waiting_stops_ == 0 && !end_) {
+    stop_.store(false);
+  }
+  return command;
+}
+
+std::optional<Status> Inbox::end() {
+  const std::lock_guard lock(mutex_);
+  return end_;
+}
+
+}  // namespace fallow

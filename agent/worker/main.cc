@@ -1,0 +1,115 @@
+// fallow-worker: computes what the agent's daemon sends through its standard input. Holds no network code.
+//
+// Exit codes: 0 the daemon closed the pipe; 1 a failure, named on standard error; 2 wrong usage.
+#include <CLI/CLI.hpp>
+
+#include <array>
+#include <cstdio>
+#include <map>
+#include <thread>
+
+#include "agent/worker/device_list.h"
+#include "agent/worker/engine_host.h"
+#include "agent/worker/float_environment.h"
+#include "agent/worker/inbox.h"
+#include "agent/worker/shard_executor.h"
+#include "base/log.h"
+#include "platform/standard_streams.h"
+#include "platform/system.h"
+#include "protocol/limits.h"
+
+namespace fallow {
+namespace {
+
+constexpr std::size_t kReadBytes = 64 << 10;
+
+// Feeds the inbox until the pipe ends or says something that is no message.
+Status ReadCommands(Inbox& inbox) {
+  FrameReader frames(kMaxWorkerFrameBytes);
+  std::array<std::uint8_t, kReadBytes> buffer;
+  while (true) {
+    FALLOW_ASSIGN_OR_RETURN(const std::size_t count, ReadStandardInput(buffer));
+    if (count == 0) return {};
+    frames.Feed(std::span(buffer).first(count));
+    while (true) {
+      FALLOW_ASSIGN_OR_RETURN(const std::optional<Bytes> payload, frames.Next());
+      if (!payload) break;
+      FALLOW_ASSIGN_OR_RETURN(ToWorker message, DecodeToWorker(*payload));
+      inbox.Put(std::move(message));
+    }
+  }
+}
+
+struct WorkerOptions {
+  BackendOptions backend;
+  engine::RunnerOptions runner;
+};
+
+Status Work(const WorkerOptions& options) {
+  const auto send = [](const FromWorker& message) { return WriteStandardOutput(EncodeFrame(message)); };
+  FALLOW_RETURN_IF_ERROR(CheckFloatEnvironment());
+  auto backend = OpenBackend(options.backend);
+  if (!backend) {
+    (void)send(WorkerFailure{backend.error()});
+    return std::unexpected(std::move(backend).error());
+  }
+  EngineHost host(*std::move(backend), options.runner);
+  const engine::BackendInfo& info = host.info();
+  FALLOW_RETURN_IF_ERROR(send(WorkerReady{.vulkan = info.vulkan,
+                                          .processor = info.processor,
+                                          .driver = info.driver,
+                                          .memory_bytes = info.memory_bytes}));
+  const auto clock = NewSystemClock();
+  Inbox inbox(*clock);
+  // Not joined: it may wait on the pipe for ever when a failure ends the work first. The process ends with this function.
+  std::thread([&inbox] { inbox.Close(ReadCommands(inbox)); }).detach();
+  return ShardExecutor(inbox, host, *clock, send).Run();
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Computes inference requests for fallow-agent, which starts it.\n"
+               "Messages come on standard input and go to standard output.");
+  WorkerOptions options;
+  std::string log_level = "info";
+  bool list_devices = false, json = false;
+  const std::map<std::string, BackendChoice> choices = {
+      {"auto", BackendChoice::kAuto}, {"vulkan", BackendChoice::kVulkan}, {"cpu", BackendChoice::kCpu}};
+  app.add_option("--backend", options.backend.choice, "auto: a GPU if there is one, else the CPU")
+      ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
+      ->option_text("auto|vulkan|cpu");
+  app.add_option("--device", options.backend.device, "Vulkan device")->option_text("NAME|INDEX|TYPE");
+  app.add_option("--threads", options.backend.thread_count, "of the CPU backend; 0: one per processor")
+      ->check(CLI::Range(0, 1024));
+  app.add_option("--max-sequences", options.runner.max_sequence_count, "requests in the batch at once")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off");
+  app.add_flag("--list-devices", list_devices, "Print what there is to compute on");
+  app.add_flag("--json", json, "with --list-devices: as JSON");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (auto status = SetUpLog("fallow-worker", log_level); !status) {
+    std::fprintf(stderr, "fallow-worker: %s\n", status.error().message.c_str());
+    return 2;
+  }
+  if (list_devices) {
+    std::fputs((json ? DeviceJson() : DeviceTable()).c_str(), stdout);
+    return 0;
+  }
+  if (auto status = DieWithParent(); !status && status.error().code == ErrorCode::kCancelled) return 0;
+  const Status status = Work(options);
+  if (!status) LOG_ERROR("worker: {}", status.error().message);
+  return status ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace fallow
+
+int main(int argc, char** argv) {
+  const int code = fallow::Main(argc, argv);
+  // Without the destructors of static objects: the reading thread may still be in them.
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
