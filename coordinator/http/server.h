@@ -36,21 +36,23 @@ struct Response {
   std::string body;
 };
 
-// Where a handler puts its reply; exactly one of Send and Start. Safe to use after the client has gone: it then does
-// nothing and `gone()` is true. Shared because a reply may come long after the request (long polls).
+// Where a handler puts its reply; exactly one of Send and Start. Safe to use after the reply is complete or the client
+// has gone: it then does nothing and `gone()` is true. Shared because a reply may come long after the request (long
+// polls). Letting go of it without a reply answers 500; letting go before End cuts the connection.
 class Responder {
  public:
   virtual ~Responder() = default;
   virtual void Send(Response response) = 0;
-  // A streamed body: chunked, or of `content_length` bytes when given. Write until End.
+  // A streamed body: chunked, or of `content_length` bytes when given. Write until End. A reply to HEAD is complete
+  // with its head, and gone() then.
   virtual void Start(int status, std::vector<std::pair<std::string, std::string>> headers,
                      std::optional<std::uint64_t> content_length) = 0;
   virtual void Write(ByteView bytes) = 0;
   virtual void End() = 0;
   virtual bool slow() const = 0;                             // stop writing until on_writable
   virtual bool gone() const = 0;
-  virtual void OnWritable(std::function<void()> fn) = 0;
-  virtual void OnGone(std::function<void()> fn) = 0;         // the client closed before End
+  virtual void OnWritable(std::function<void()> fn) = 0;     // called each time the client has caught up
+  virtual void OnGone(std::function<void()> fn) = 0;         // called once if the client leaves before the end
 };
 
 // Takes a request's body. Destroyed after OnEnd, or without it when the client goes away.

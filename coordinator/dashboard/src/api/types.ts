@@ -1,0 +1,141 @@
+// The shapes of the coordinator's `/api`, as docs/PROTOCOL.md gives them. Times are Unix seconds.
+
+export type Role = 'operator' | 'submitter';
+
+export interface Me {
+  key_id: string;
+  account: string;
+  role: Role;
+  name: string;
+  coordinator_version: string;
+}
+
+export type JobState =
+  | 'validating'
+  | 'failed'
+  | 'in_progress'
+  | 'finalizing'
+  | 'completed'
+  | 'expired'
+  | 'cancelling'
+  | 'cancelled';
+
+export interface JobError {
+  code: string | null;
+  message: string;
+  param?: string | null;
+  line?: number | null;
+}
+
+export interface JobProgress {
+  tokens_per_second: number;
+  generated_tokens: number;
+  devices: number;
+  seconds_left: number | null;
+}
+
+export interface Job {
+  id: string;
+  status: JobState;
+  endpoint: string;
+  completion_window: string;
+  model?: string | null;
+  input_file_id: string;
+  output_file_id?: string | null;
+  error_file_id?: string | null;
+  errors?: { data?: JobError[] } | null;
+  metadata?: Record<string, string> | null;
+  request_counts?: { total: number; completed: number; failed: number } | null;
+  created_at: number;
+  in_progress_at?: number | null;
+  finalizing_at?: number | null;
+  completed_at?: number | null;
+  failed_at?: number | null;
+  expired_at?: number | null;
+  cancelling_at?: number | null;
+  cancelled_at?: number | null;
+  expires_at?: number | null;
+  progress: JobProgress;
+}
+
+export type RequestState = 'pending' | 'leased' | 'done' | 'failed';
+
+export interface ChatMessage {
+  role: string;
+  content?: string | { type: string; text?: string }[] | null;
+}
+
+export interface ChatCompletion {
+  model?: string;
+  choices?: { message?: ChatMessage; finish_reason?: string | null }[];
+  usage?: { prompt_tokens?: number; completion_tokens?: number; total_tokens?: number };
+}
+
+export interface Request {
+  index: number;
+  custom_id: string;
+  state: RequestState;
+  body: { messages?: ChatMessage[]; [field: string]: unknown };
+  response: ChatCompletion | null;
+  error: { code: string; message: string } | null;
+  device: string | null;
+}
+
+export type DeviceState = 'idle' | 'working' | 'in_use' | 'paused' | 'faulty' | 'offline';
+
+export interface Device {
+  id: string;
+  hostname: string;
+  operating_system: string;
+  agent_version: string;
+  backend: 'vulkan' | 'cpu';
+  processor: string;
+  driver: string;
+  memory_bytes: number;
+  state: DeviceState;
+  reason: string;
+  tokens_per_second: number;
+  enrolled_at: number;
+  last_seen_at: number;
+  completed_requests: number;
+  generated_tokens: number;
+  leases: { id: string; job: string; requests: number; expires_at: number }[];
+}
+
+export interface Model {
+  id: string;
+  digest: string;
+  size_bytes: number;
+  created_at: number;
+  card: {
+    architecture?: string;
+    name?: string;
+    parameter_count?: number;
+    context_length?: number;
+    layer_count?: number;
+    embedding_length?: number;
+    vocabulary_size?: number;
+    weight_types?: string | string[] | Record<string, number>;
+    tokenizer?: string;
+    chat?: string | boolean;
+  };
+}
+
+export interface Key {
+  id: string;
+  account: string;
+  role: Role;
+  name: string;
+  prefix?: string;
+  created_at: number;
+  revoked_at?: number | null;
+}
+
+export interface NewKey extends Key {
+  secret: string;
+}
+
+export interface Page<T> {
+  data: T[];
+  has_more?: boolean;
+}

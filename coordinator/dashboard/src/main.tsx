@@ -1,0 +1,27 @@
+import { render } from 'preact';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/frame.css';
+import './styles/parts.css';
+import './styles/pages.css';
+import { ApiClient } from './api/client';
+import { App } from './app';
+import { Router } from './router';
+import type { Services } from './state/context';
+import { EMPTY_FLEET } from './state/fleet';
+import { Session } from './state/session';
+import { Store } from './state/store';
+
+const api = new ApiClient();
+const session = new Session(api);
+void session.start(); // first of all: a key in the address is gone before anything else runs
+
+const services: Services = {
+  api,
+  session,
+  router: new Router(),
+  fleet: new Store(EMPTY_FLEET),
+  announcement: new Store(''),
+};
+
+render(<App services={services} />, document.getElementById('app')!);

@@ -1,0 +1,136 @@
+// The devices: what each does, why, and how fast.
+import { useState } from 'preact/hooks';
+import type { Device } from '../api/types';
+import { ConfirmButton } from '../components/confirm_button';
+import { EmptyState } from '../components/empty_state';
+import { FilterBar, matchesText, NO_FILTER } from '../components/filter_bar';
+import { PageHead } from '../components/page_head';
+import { StateBadge } from '../components/state_badge';
+import { Link } from '../components/link';
+import { countOf, formatAgo, formatBytes, formatCount, formatRate, formatTime } from '../format';
+import { jobPath } from '../router';
+import { useServices } from '../state/context';
+import { busiestFirst } from '../state/fleet';
+import { useNow } from '../state/hooks';
+import { useStore } from '../state/store';
+import { DEVICE_STATE, shortId } from '../words';
+import { JoinCommand } from './first_steps';
+
+const STATES = Object.entries(DEVICE_STATE).map(([value, { text }]) => ({ value, text }));
+
+export function DevicesPage() {
+  const { fleet } = useServices();
+  const { devices, snapshots } = useStore(fleet);
+  const [filter, setFilter] = useState(NO_FILTER);
+  const all = busiestFirst(devices.values());
+  const shown = all.filter(
+    (device) =>
+      (filter.state === '' || device.state === filter.state) &&
+      matchesText(filter, [device.hostname, device.id, device.processor, device.operating_system, device.reason]),
+  );
+  return (
+    <>
+      <PageHead title="Devices" />
+      {snapshots === 0 && <p class="muted" aria-busy="true">Loading…</p>}
+      {snapshots > 0 && all.length === 0 && (
+        <EmptyState title="No devices yet">
+          <p>Install the agent on a machine that has idle hours, then type there:</p>
+          <JoinCommand />
+          <p class="muted">The link holds a secret. It stays good for more devices until an operator makes a new one.</p>
+        </EmptyState>
+      )}
+      {all.length > 0 && (
+        <>
+          <FilterBar filter={filter} onChange={setFilter} label="Filter devices" states={STATES} />
+          {shown.length === 0
+            ? <p class="muted">No device fits the filter. <button type="button" class="text-button" onClick={() => setFilter(NO_FILTER)}>Clear the filter</button></p>
+            : <DeviceTable devices={shown} />}
+          <details class="panel details">
+            <summary>Add a device</summary>
+            <p>On the machine that shall work, type:</p>
+            <JoinCommand />
+          </details>
+        </>
+      )}
+    </>
+  );
+}
+
+function DeviceTable({ devices }: { devices: Device[] }) {
+  const now = useNow();
+  return (
+    <table class="table cards">
+      <thead>
+        <tr>
+          <th scope="col">Device</th>
+          <th scope="col">State</th>
+          <th scope="col">Processor</th>
+          <th scope="col" class="number">Tokens/s</th>
+          <th scope="col" class="number">Requests done</th>
+          <th scope="col">Works on</th>
+          <th scope="col" class="number">Last seen</th>
+          <th scope="col"><span class="visually-hidden">Actions</span></th>
+        </tr>
+      </thead>
+      <tbody>{devices.map((device) => <DeviceRow key={device.id} device={device} now={now} />)}</tbody>
+    </table>
+  );
+}
+
+function DeviceRow({ device, now }: { device: Device; now: number }) {
+  const { text, tone, meaning } = DEVICE_STATE[device.state];
+  return (
+    <tr>
+      <th scope="row">
+        <span class="row-title">{device.hostname}</span>
+        <span class="row-detail">{device.operating_system} · agent {device.agent_version}</span>
+      </th>
+      <td data-label="State" class="wrap reason">
+        <StateBadge text={text} tone={tone} />
+        <span class="row-detail">{device.reason || meaning}</span>
+      </td>
+      <td data-label="Processor" class="wrap">
+        {device.processor}
+        <span class="row-detail">
+          {device.backend === 'vulkan' ? 'Vulkan' : 'CPU'}
+          {device.driver && ` · ${device.driver}`}
+          {device.memory_bytes > 0 && ` · ${formatBytes(device.memory_bytes)}`}
+        </span>
+      </td>
+      <td data-label="Tokens/s" class="number">{device.tokens_per_second > 0 ? formatRate(device.tokens_per_second) : '–'}</td>
+      <td data-label="Requests done" class="number">{formatCount(device.completed_requests)}</td>
+      <td data-label="Works on"><Leases device={device} /></td>
+      <td data-label="Last seen" class="number">
+        <time dateTime={new Date(device.last_seen_at * 1000).toISOString()} title={formatTime(device.last_seen_at)}>
+          {formatAgo(device.last_seen_at, now)}
+        </time>
+      </td>
+      <td class="row-actions"><RemoveDevice device={device} /></td>
+    </tr>
+  );
+}
+
+function Leases({ device }: { device: Device }) {
+  if (device.leases.length === 0) return <span class="muted">nothing</span>;
+  return (
+    <>
+      {device.leases.map((lease) => (
+        <span key={lease.id} class="lease">
+          <Link to={jobPath(lease.job)}>{shortId(lease.job)}</Link>
+          <span class="row-detail">{countOf(lease.requests, 'request')}</span>
+        </span>
+      ))}
+    </>
+  );
+}
+
+function RemoveDevice({ device }: { device: Device }) {
+  const { api } = useServices();
+  return (
+    <ConfirmButton
+      small label="Remove" accessibleLabel={`Remove ${device.hostname}`} question={`Remove ${device.hostname}?`}
+      detail="Its work goes to other devices, and it must join again before it gets more." confirm="Remove it"
+      keep="Keep it" act={() => api.removeDevice(device.id)}
+    />
+  );
+}

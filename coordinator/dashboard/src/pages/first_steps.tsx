@@ -1,0 +1,46 @@
+// What to do on a coordinator without jobs: the steps that are still missing, with the commands to type.
+import { Command } from '../components/command';
+import { EmptyState } from '../components/empty_state';
+import { useMe, useServices } from '../state/context';
+import { useLoaded } from '../state/hooks';
+import { useStore } from '../state/store';
+
+export function FirstSteps() {
+  const { api, fleet } = useServices();
+  const me = useMe();
+  const { devices } = useStore(fleet);
+  const models = useLoaded(() => api.models(), []);
+  const modelNames = models.value?.data.map((model) => model.id) ?? [];
+  const operator = me.role === 'operator';
+
+  return (
+    <EmptyState title="No jobs yet">
+      <ol class="steps">
+        {models.value !== null && modelNames.length === 0 && (
+          <li>
+            <p>{operator ? 'Add a model, a GGUF file:' : 'There is no model yet. An operator adds one with:'}</p>
+            <Command text="fallow models add FILE.gguf" />
+          </li>
+        )}
+        {operator && devices.size === 0 && (
+          <li>
+            <p>Join a device. On the machine that shall work:</p>
+            <JoinCommand />
+          </li>
+        )}
+        <li>
+          <p>Submit a batch, one request a line in the OpenAI Batch form:</p>
+          <Command text={`fallow submit batch.jsonl --model ${modelNames[0] ?? 'NAME'} --wait -o out.jsonl`} />
+        </li>
+      </ol>
+      <p class="muted">The job appears here at once and goes on before your eyes.</p>
+    </EmptyState>
+  );
+}
+
+// The command that joins a device, with this coordinator's link.
+export function JoinCommand() {
+  const { api } = useServices();
+  const join = useLoaded(() => api.joinLink(), []);
+  return <Command text={`fallow-agent join '${join.value?.link ?? 'LINK'}'`} />;
+}

@@ -1,0 +1,85 @@
+// One request: a line to recognise it by, and behind it the whole conversation beside the answer.
+import type { ChatMessage, Request } from '../api/types';
+import { StateBadge } from '../components/state_badge';
+import { formatCount } from '../format';
+import { answerOf, FINISH_REASON, questionOf, REQUEST_STATE, shortId, textOf } from '../words';
+
+interface RequestRowProps {
+  request: Request;
+  open: boolean;
+  onToggle: () => void;
+}
+
+export function RequestRow({ request, open, onToggle }: RequestRowProps) {
+  const { text, tone } = REQUEST_STATE[request.state];
+  const panel = `request-${request.index}`;
+  return (
+    <li class={`request ${open ? 'request-open' : ''}`}>
+      <button type="button" class="request-row" aria-expanded={open} aria-controls={panel} onClick={onToggle}>
+        <span class="request-index">{formatCount(request.index + 1)}</span>
+        <span class="request-question">{questionOf(request) || request.custom_id}</span>
+        <span class={`request-answer ${request.error ? 'text-bad' : ''}`}>
+          {request.error?.message ?? (answerOf(request) || '–')}
+        </span>
+        <span class="request-state"><StateBadge text={text} tone={tone} /></span>
+      </button>
+      {open && <div id={panel} class="request-panel"><RequestDetails request={request} /></div>}
+    </li>
+  );
+}
+
+function RequestDetails({ request }: { request: Request }) {
+  const choice = request.response?.choices?.[0];
+  const usage = request.response?.usage;
+  const reason = choice?.finish_reason;
+  return (
+    <>
+      <div class="conversation">
+        <section aria-label="Input">
+          <h3>Input</h3>
+          {(request.body.messages ?? []).map((message, index) => <Message key={index} message={message} />)}
+        </section>
+        <section aria-label="Answer">
+          <h3>Answer</h3>
+          {choice && <Message message={choice.message ?? { role: 'assistant', content: '' }} />}
+          {request.error && <p class="message message-error"><code>{request.error.code}</code> {request.error.message}</p>}
+          {!choice && !request.error && <p class="muted">Not there yet.</p>}
+        </section>
+      </div>
+      <dl class="facts">
+        <div><dt>custom_id</dt><dd><code>{request.custom_id}</code></dd></div>
+        {reason && <div><dt>End</dt><dd>{FINISH_REASON[reason] ?? reason}</dd></div>}
+        {usage && (
+          <div>
+            <dt>Tokens</dt>
+            <dd>{formatCount(usage.prompt_tokens ?? 0)} in, {formatCount(usage.completion_tokens ?? 0)} out</dd>
+          </div>
+        )}
+        {request.device && <div><dt>Device</dt><dd><code title={request.device}>{shortId(request.device)}</code></dd></div>}
+        <Parameters body={request.body} />
+      </dl>
+    </>
+  );
+}
+
+function Message({ message }: { message: ChatMessage }) {
+  const text = textOf(message);
+  return (
+    <div class={`message message-${message.role === 'assistant' ? 'answer' : 'input'}`}>
+      <p class="message-role">{message.role}</p>
+      <pre class="message-text" tabIndex={text.length > 600 ? 0 : undefined}>{text || '(empty)'}</pre>
+    </div>
+  );
+}
+
+// What else the line asked for: temperature, seed, token limit and the like.
+function Parameters({ body }: { body: Request['body'] }) {
+  const shown = Object.entries(body).filter(([name]) => name !== 'messages' && name !== 'model');
+  if (shown.length === 0) return null;
+  return (
+    <div>
+      <dt>{shown.length === 1 ? 'Parameter' : 'Parameters'}</dt>
+      <dd>{shown.map(([name, value]) => <code key={name} class="parameter">{name}={JSON.stringify(value)}</code>)}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,76 @@
+// The fleet as the page knows it: jobs and devices, fed by snapshots, events and loaded pages.
+import type { FeedState } from '../api/event_feed';
+import type { StreamEvent } from '../api/event_parser';
+import type { Device, Job, JobState } from '../api/types';
+
+export interface Fleet {
+  jobs: ReadonlyMap<string, Job>;
+  devices: ReadonlyMap<string, Device>;
+  feed: FeedState;
+  snapshots: number; // how many have come; 0: nothing is known yet
+}
+
+export const EMPTY_FLEET: Fleet = { jobs: new Map(), devices: new Map(), feed: 'connecting', snapshots: 0 };
+
+const FINAL_STATES: ReadonlySet<JobState> = new Set(['failed', 'completed', 'expired', 'cancelled']);
+
+export function isFinal(state: JobState): boolean {
+  return FINAL_STATES.has(state);
+}
+
+// What an event of the feed makes of the fleet. An event of a type unknown here changes nothing: a newer coordinator
+// may send more.
+export function applyEvent(fleet: Fleet, event: StreamEvent): Fleet {
+  switch (event.type) {
+    case 'snapshot':
+      return applySnapshot(fleet, JSON.parse(event.data) as { jobs: Job[]; devices?: Device[] });
+    case 'job': {
+      const job = JSON.parse(event.data) as Job;
+      return { ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) };
+    }
+    case 'device': {
+      const device = JSON.parse(event.data) as Device;
+      return { ...fleet, devices: new Map(fleet.devices).set(device.id, device) };
+    }
+    case 'device_removed': {
+      const devices = new Map(fleet.devices);
+      devices.delete((JSON.parse(event.data) as { id: string }).id);
+      return { ...fleet, devices };
+    }
+    default:
+      return fleet;
+  }
+}
+
+// A snapshot holds the newest jobs only. Older ones are kept if they can no longer change; the others may have
+// changed while the connection was down and are dropped, to be loaded again by whoever shows them.
+function applySnapshot(fleet: Fleet, snapshot: { jobs: Job[]; devices?: Device[] }): Fleet {
+  const jobs = new Map<string, Job>();
+  for (const job of fleet.jobs.values()) if (isFinal(job.status)) jobs.set(job.id, job);
+  for (const job of snapshot.jobs) jobs.set(job.id, job);
+  const devices = new Map((snapshot.devices ?? []).map((device) => [device.id, device]));
+  return { ...fleet, jobs, devices, snapshots: fleet.snapshots + 1 };
+}
+
+// Adds jobs that were asked for. What the feed has brought meanwhile is newer than a reply and stays.
+export function addLoadedJobs(fleet: Fleet, loaded: Job[]): Fleet {
+  const jobs = new Map(fleet.jobs);
+  for (const job of loaded) if (!jobs.has(job.id)) jobs.set(job.id, job);
+  return { ...fleet, jobs };
+}
+
+export function newestFirst(jobs: Iterable<Job>): Job[] {
+  return [...jobs].sort((a, b) => b.created_at - a.created_at || (a.id < b.id ? 1 : -1));
+}
+
+// Working devices first, then those that could work, then the rest; by name within.
+const DEVICE_ORDER = ['working', 'idle', 'in_use', 'paused', 'faulty', 'offline'];
+
+export function busiestFirst(devices: Iterable<Device>): Device[] {
+  return [...devices].sort(
+    (a, b) =>
+      DEVICE_ORDER.indexOf(a.state) - DEVICE_ORDER.indexOf(b.state) ||
+      a.hostname.localeCompare(b.hostname) ||
+      a.id.localeCompare(b.id),
+  );
+}

@@ -1,0 +1,87 @@
+// Who is signed in. The session itself is a cookie that scripts cannot read; this knows only whether there is one.
+import { ApiError, messageOf, type ApiClient } from '../api/client';
+import type { Me } from '../api/types';
+import { Store } from './store';
+import { takeFragment } from './fragment';
+
+export type SessionState =
+  | { kind: 'starting' }
+  | { kind: 'signed_out'; notice: string | null }
+  | { kind: 'signed_in'; me: Me };
+
+const JOIN_LINK_NOTICE =
+  'That was a join link. It is not for a browser: on the machine that shall work, run fallow-agent join LINK.';
+const ENDED_NOTICE = 'Your session has ended. Sign in again to go on.';
+
+// Remembers across visits that there may be a session, so that a first visit asks for none in vain.
+const SESSION_HINT = 'fallow.session';
+
+export class Session {
+  readonly state = new Store<SessionState>({ kind: 'starting' });
+
+  constructor(private readonly api: ApiClient) {
+    api.onSessionEnded = () => this.leave(ENDED_NOTICE);
+  }
+
+  async start(): Promise<void> {
+    addEventListener('hashchange', () => void this.followLink());
+    if (await this.followLink()) return;
+    if (localStorage.getItem(SESSION_HINT) === null) return this.leave(null);
+    await this.enter();
+  }
+
+  // Null when it worked, otherwise what to tell the person.
+  async signIn(key: string): Promise<string | null> {
+    try {
+      await this.api.signIn(key.trim());
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) {
+        return 'This key is not known here. Check that it is complete and has not been revoked.';
+      }
+      return messageOf(error);
+    }
+    await this.enter();
+    return null;
+  }
+
+  async signOut(): Promise<void> {
+    try {
+      await this.api.signOut();
+    } catch {
+      // Without the coordinator there is nothing to sign out of; the page forgets what it knows all the same.
+    }
+    this.leave(null);
+  }
+
+  end(): void {
+    this.leave(ENDED_NOTICE);
+  }
+
+  // True if the address was a link that decided what to show.
+  private async followLink(): Promise<boolean> {
+    const fragment = takeFragment();
+    if (fragment.kind === 'none') return false;
+    if (fragment.kind === 'join') {
+      this.leave(JOIN_LINK_NOTICE);
+      return true;
+    }
+    const problem = await this.signIn(fragment.key);
+    if (problem !== null) this.leave(problem);
+    return true;
+  }
+
+  private async enter(): Promise<void> {
+    try {
+      const me = await this.api.me();
+      localStorage.setItem(SESSION_HINT, '1');
+      this.state.set({ kind: 'signed_in', me });
+    } catch (error) {
+      this.leave(error instanceof ApiError && error.status === 401 ? ENDED_NOTICE : messageOf(error));
+    }
+  }
+
+  private leave(notice: string | null): void {
+    localStorage.removeItem(SESSION_HINT);
+    this.state.set({ kind: 'signed_out', notice });
+  }
+}

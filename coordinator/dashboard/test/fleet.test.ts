@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Device, Job, JobState } from '../src/api/types';
+import { addLoadedJobs, applyEvent, busiestFirst, EMPTY_FLEET, newestFirst, type Fleet } from '../src/state/fleet';
+
+function job(id: string, status: JobState, completed = 0, created_at = 0): Job {
+  return {
+    id, status, created_at, endpoint: '/v1/chat/completions', completion_window: '24h', input_file_id: 'file-1',
+    request_counts: { total: 10, completed, failed: 0 },
+    progress: { tokens_per_second: 0, generated_tokens: 0, devices: 0, seconds_left: null },
+  };
+}
+
+function event(fleet: Fleet, type: string, data: unknown): Fleet {
+  return applyEvent(fleet, { type, data: JSON.stringify(data) });
+}
+
+const completedOf = (fleet: Fleet, id: string) => fleet.jobs.get(id)?.request_counts?.completed;
+
+test('a job event replaces what was known of the job', () => {
+  let fleet = event(EMPTY_FLEET, 'snapshot', { jobs: [job('a', 'in_progress', 1)] });
+  fleet = event(fleet, 'job', job('a', 'in_progress', 5));
+  assert.equal(completedOf(fleet, 'a'), 5);
+});
+
+test('a snapshot keeps old jobs that cannot change and drops those that may have', () => {
+  let fleet = addLoadedJobs(EMPTY_FLEET, [job('ended', 'completed'), job('running', 'in_progress')]);
+  fleet = event(fleet, 'snapshot', { jobs: [job('new', 'validating')], devices: [] });
+  assert.deepEqual([...fleet.jobs.keys()].sort(), ['ended', 'new']);
+  assert.equal(fleet.snapshots, 1);
+});
+
+test('a reply that was asked for never overwrites what the feed brought meanwhile', () => {
+  let fleet = event(EMPTY_FLEET, 'job', job('a', 'in_progress', 9));
+  fleet = addLoadedJobs(fleet, [job('a', 'in_progress', 2), job('b', 'completed', 10)]);
+  assert.equal(completedOf(fleet, 'a'), 9);
+  assert.equal(completedOf(fleet, 'b'), 10);
+});
+
+test('devices come, change and go', () => {
+  const device = { id: 'dev_1', hostname: 'pc', state: 'idle' } as Device;
+  let fleet = event(EMPTY_FLEET, 'snapshot', { jobs: [], devices: [device] });
+  fleet = event(fleet, 'device', { ...device, state: 'working' });
+  assert.equal(fleet.devices.get('dev_1')?.state, 'working');
+  fleet = event(fleet, 'device_removed', { id: 'dev_1' });
+  assert.equal(fleet.devices.size, 0);
+});
+
+test('an event of an unknown type changes nothing', () => {
+  assert.equal(event(EMPTY_FLEET, 'weather', { rain: true }), EMPTY_FLEET);
+});
+
+test('jobs are listed newest first, devices busiest first', () => {
+  const jobs = [job('a', 'completed', 0, 5), job('b', 'completed', 0, 9), job('c', 'completed', 0, 5)];
+  assert.deepEqual(newestFirst(jobs).map((j) => j.id), ['b', 'c', 'a']);
+  const devices = [['z', 'offline'], ['b', 'idle'], ['a', 'idle'], ['y', 'working']]
+    .map(([hostname, state]) => ({ id: hostname, hostname, state }) as Device);
+  assert.deepEqual(busiestFirst(devices).map((d) => d.hostname), ['y', 'a', 'b', 'z']);
+});
