@@ -350,11 +350,11 @@ class ConnectionImpl final : public Connection {
   }
 
   void RefuseAndClose(int status, const std::string& message) {
-    DropSink();
     keep_alive_ = false;
     const bool reply_begun = exchange_ != nullptr && exchange_->head_sent();
     const bool reply_done = exchange_ == nullptr && stage_ != Stage::kHead && status != 500;
-    PostGone();
+    PostGone();  // before the sink, which may be the last to hold the responder
+    DropSink();
     if (closed_) return;
     if (reply_begun) {
       Close();

@@ -36,7 +36,7 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
   explicit Impl(std::size_t max_head_bytes) : max_head_bytes_(max_head_bytes) {
     header_limit(static_cast<std::uint32_t>(
         std::min<std::size_t>(max_head_bytes, std::numeric_limits<std::uint32_t>::max())));
-    body_limit(boost::none);  // the connection counts
+    body_limit(std::numeric_limits<std::uint64_t>::max());  // the connection counts
   }
 
   Step Next(std::string_view input) {
