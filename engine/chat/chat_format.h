@@ -16,7 +16,8 @@ namespace fallow::engine {
 class ChatFormat {
  public:
   virtual ~ChatFormat() = default;
-  // The prompt of an assistant's next message. Special tokens come from the format alone, never from a message.
+  // The prompt of an assistant's next message. Special tokens come from the format alone, never
+  // from a message.
   virtual Result<std::vector<std::uint32_t>> Render(std::span<const ChatMessage> messages,
                                                     const Tokenizer& tokenizer) const = 0;
 };

@@ -82,6 +82,10 @@ class StepRun {
   }
 
   void RunRow(const Op& op, std::uint32_t r) const {
+    if (op.kind == OpKind::kStoreKv) {
+      StoreRow(op, r);
+      return;
+    }
     CpuTensor& out = *op.out;
     const std::uint32_t columns = out.columns();
     switch (op.kind) {
@@ -101,9 +105,6 @@ class StepRun {
         kernels_.rope(out.Row(r), op.y->Row(program_.positions[r]), op.head_size,
                       columns / op.head_size);
         return;
-      case OpKind::kStoreKv:
-        StoreRow(op, r);
-        return;
       case OpKind::kAttention:
         AttendRow(op, r);
         return;
@@ -116,6 +117,7 @@ class StepRun {
       case OpKind::kGatherRows:
         std::copy_n(op.x->Row(program_.source_rows[op.first_source_row + r]), columns, out.Row(r));
         return;
+      case OpKind::kStoreKv:
       case OpKind::kMatMul:
         return;
     }

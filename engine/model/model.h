@@ -1,4 +1,5 @@
-// A Model is a GGUF file made ready on a backend: configuration, weights, tokenizer and chat format.
+// A Model is a GGUF file made ready on a backend: configuration, weights, tokenizer and chat
+// format.
 #pragma once
 
 #include <cstdint>
@@ -13,23 +14,24 @@
 
 namespace fallow::engine {
 
-// What a GGUF file says of itself; all of it checked. Needs no backend, so the coordinator reads it too.
+// What a GGUF file says of itself; all of it checked. Needs no backend, so the coordinator reads it
+// too.
 struct ModelCard {
-  std::string architecture;           // "llama"
-  std::string name;                   // general.name, may be empty
+  std::string architecture;  // "llama"
+  std::string name;          // general.name, may be empty
   std::uint64_t parameter_count = 0;
   std::uint64_t file_bytes = 0;
-  std::uint32_t context_length = 0;   // tokens
+  std::uint32_t context_length = 0;  // tokens
   std::uint32_t layer_count = 0;
   std::uint32_t embedding_length = 0;
   std::uint32_t vocabulary_size = 0;
-  std::string weight_types;           // "Q8_0 43, F32 13": tensors by type
-  std::string tokenizer;              // "gpt2 (gpt-2)"
-  bool chat = false;                  // has a chat template that we know how to render
+  std::string weight_types;  // "Q8_0 43, F32 13": tensors by type
+  std::string tokenizer;     // "gpt2 (gpt-2)"
+  bool chat = false;         // has a chat template that we know how to render
 };
 
-// Reads and checks the whole file's structure, its tokenizer and template. Errors name what is refused and why.
-// `file` is the whole GGUF file (memory-mapped).
+// Reads and checks the whole file's structure, its tokenizer and template. Errors name what is
+// refused and why. `file` is the whole GGUF file (memory-mapped).
 Result<ModelCard> ReadModelCard(ByteView file);
 
 class Model {
@@ -44,22 +46,25 @@ class Model {
   // Uploads the weights. `file` need not outlive the call; `backend` must outlive the model.
   static Result<std::unique_ptr<Model>> Load(ByteView file, Backend& backend);
 
-  // The buffers of one runner: activations for `max_rows` rows, caches of `page_count` pages for every layer.
+  // The buffers of one runner: activations for `max_rows` rows, caches of `page_count` pages for
+  // every layer.
   class Workspace {
    public:
     virtual ~Workspace() = default;
   };
-  virtual Result<std::unique_ptr<Workspace>> NewWorkspace(std::uint32_t max_rows, std::uint32_t page_count) = 0;
+  virtual Result<std::unique_ptr<Workspace>> NewWorkspace(std::uint32_t max_rows,
+                                                          std::uint32_t page_count) = 0;
   virtual std::uint64_t WorkspaceBytes(std::uint32_t max_rows, std::uint32_t page_count) const = 0;
 
   struct StepOutput {
     std::span<float> hidden;  // final normalised states, output_rows.size() × embedding_length
     std::span<float> logits;  // output_rows.size() × vocabulary_size
   };
-  // Computes the step's rows through all layers and the states and logits of `output_rows` (indices into the rows,
-  // ascending, at least one). kCancelled as Backend::Finish.
-  virtual Status Forward(Workspace& workspace, const StepRows& rows, std::span<const std::uint32_t> output_rows,
-                         StepOutput output, const StopFlag& stop) = 0;
+  // Computes the step's rows through all layers and the states and logits of `output_rows` (indices
+  // into the rows, ascending, at least one). kCancelled as Backend::Finish.
+  virtual Status Forward(Workspace& workspace, const StepRows& rows,
+                         std::span<const std::uint32_t> output_rows, StepOutput output,
+                         const StopFlag& stop) = 0;
 };
 
 }  // namespace fallow::engine

@@ -17,9 +17,11 @@ class Tokenizer {
 
   // Ordinary text only: what spells a special token stays text.
   virtual std::vector<std::uint32_t> Encode(std::string_view text) const = 0;
-  // The id of a special token by its spelling, for chat formats. kNotFound if the vocabulary has none.
+  // The id of a special token by its spelling, for chat formats. kNotFound if the vocabulary has
+  // none.
   virtual Result<std::uint32_t> SpecialToken(std::string_view spelling) const = 0;
-  // The bytes a token stands for; empty for special tokens. Bytes of several tokens may form one character.
+  // The bytes a token stands for; empty for special tokens. Bytes of several tokens may form one
+  // character.
   virtual std::string_view TokenBytes(std::uint32_t token) const = 0;
   virtual std::uint32_t vocabulary_size() const = 0;
   // Generation ends at these.

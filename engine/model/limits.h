@@ -1,0 +1,16 @@
+// Limits of a model's shape, each with its unit and reason.
+#pragma once
+
+#include <cstdint>
+
+namespace fallow::engine {
+
+inline constexpr std::uint64_t kMaxContextTokens =
+    1 << 20;  // rotary angles are exact enough up to here
+inline constexpr std::uint64_t kMaxLayers = 1024;
+inline constexpr std::uint64_t kMaxEmbeddingLength = 1 << 16;    // values
+inline constexpr std::uint64_t kMaxFeedForwardLength = 1 << 18;  // values
+inline constexpr std::uint64_t kMaxHeads = 1024;
+inline constexpr std::uint64_t kMaxHeadValues = 256;  // what attention kernels keep at hand
+
+}  // namespace fallow::engine

@@ -1,0 +1,107 @@
+#include "engine/tokenizer/merge_table.h"
+
+#include <queue>
+
+namespace fallow::engine {
+namespace {
+
+// Words up to this many pieces are scanned whole for each merge, which is quicker than keeping a
+// queue.
+constexpr std::size_t kShortWordPieces = 32;
+constexpr std::uint32_t kNone = 0xFFFFFFFF;
+
+std::uint64_t Key(std::uint32_t left, std::uint32_t right) {
+  return std::uint64_t{left} << 32 | right;
+}
+
+// A pair that stood at `left` when it was found. Stale when either piece has changed since.
+struct Candidate {
+  std::uint32_t rank = 0;
+  std::uint32_t left = 0;
+  std::uint64_t key = 0;
+  std::uint32_t merged = 0;
+
+  bool operator>(const Candidate& other) const {
+    return rank != other.rank ? rank > other.rank : left > other.left;
+  }
+};
+
+struct Piece {
+  std::uint32_t token = 0;
+  std::uint32_t previous = kNone;
+  std::uint32_t next = kNone;
+};
+
+}  // namespace
+
+void MergeTable::Add(std::uint32_t left, std::uint32_t right, std::uint32_t merged) {
+  rules_.emplace(Key(left, right), Rule{static_cast<std::uint32_t>(rules_.size()), merged});
+}
+
+const MergeTable::Rule* MergeTable::Find(std::uint32_t left, std::uint32_t right) const {
+  const auto found = rules_.find(Key(left, right));
+  return found == rules_.end() ? nullptr : &found->second;
+}
+
+void MergeTable::Merge(std::span<const std::uint32_t> pieces,
+                       std::vector<std::uint32_t>& tokens) const {
+  std::vector<std::uint32_t> word(pieces.begin(), pieces.end());
+  if (word.size() <= kShortWordPieces) {
+    MergeShort(word);
+  } else {
+    MergeLong(word);
+  }
+  tokens.insert(tokens.end(), word.begin(), word.end());
+}
+
+void MergeTable::MergeShort(std::vector<std::uint32_t>& pieces) const {
+  for (;;) {
+    const Rule* best = nullptr;
+    std::size_t place = 0;
+    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) {
+      const Rule* rule = Find(pieces[i], pieces[i + 1]);
+      if (rule == nullptr || (best != nullptr && rule->rank >= best->rank)) continue;
+      best = rule;
+      place = i;
+    }
+    if (best == nullptr) return;
+    pieces[place] = best->merged;
+    pieces.erase(pieces.begin() + static_cast<std::ptrdiff_t>(place) + 1);
+  }
+}
+
+void MergeTable::MergeLong(std::vector<std::uint32_t>& pieces) const {
+  const auto count = static_cast<std::uint32_t>(pieces.size());
+  std::vector<Piece> chain(count);
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  const auto offer = [&](std::uint32_t left) {
+    const std::uint32_t right = chain[left].next;
+    if (right == kNone) return;
+    const Rule* rule = Find(chain[left].token, chain[right].token);
+    if (rule != nullptr) {
+      queue.push({rule->rank, left, Key(chain[left].token, chain[right].token), rule->merged});
+    }
+  };
+  for (std::uint32_t i = 0; i < count; ++i) {
+    chain[i] = {pieces[i], i == 0 ? kNone : i - 1, i + 1 == count ? kNone : i + 1};
+  }
+  for (std::uint32_t i = 0; i < count; ++i) offer(i);
+  while (!queue.empty()) {
+    const Candidate candidate = queue.top();
+    queue.pop();
+    Piece& left = chain[candidate.left];
+    if (left.token == kNone || left.next == kNone) continue;
+    const std::uint32_t right = left.next;
+    if (Key(left.token, chain[right].token) != candidate.key) continue;
+    left.token = candidate.merged;
+    left.next = chain[right].next;
+    if (left.next != kNone) chain[left.next].previous = candidate.left;
+    chain[right].token = kNone;
+    if (left.previous != kNone) offer(left.previous);
+    offer(candidate.left);
+  }
+  pieces.clear();
+  for (std::uint32_t i = 0; i != kNone; i = chain[i].next) pieces.push_back(chain[i].token);
+}
+
+}  // namespace fallow::engine
