@@ -8,13 +8,13 @@
 namespace fallow::engine {
 namespace {
 
-
 struct LoadedModel {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
 };
 
-LoadedModel Load(const CpuBackendOptions& options, const std::string& file = "field-normalizer-q8_0.gguf") {
+LoadedModel Load(const CpuBackendOptions& options,
+                 const std::string& file = "field-normalizer-q8_0.gguf") {
   LoadedModel loaded{NewCpuBackend(options), nullptr};
   auto model = Model::Load(ReadWholeFile(DemoFolder() / file), *loaded.backend);
   EXPECT_TRUE(model.has_value()) << (model.has_value() ? "" : model.error().message);
@@ -23,16 +23,18 @@ LoadedModel Load(const CpuBackendOptions& options, const std::string& file = "fi
 }
 
 std::vector<AttemptResult> GenerateAll(Model& model, const RunnerOptions& options,
-                               const std::vector<InferenceRequest>& requests) {
+                                       const std::vector<InferenceRequest>& requests) {
   auto results = Generate(model, options, requests);
   EXPECT_TRUE(results.has_value()) << (results.has_value() ? "" : results.error().message);
   return results.value_or(std::vector<AttemptResult>{});
 }
 
-std::size_t CountRight(const std::vector<AttemptResult>& results, const std::string& expected_file) {
+std::size_t CountRight(const std::vector<AttemptResult>& results,
+                       const std::string& expected_file) {
   const auto expected = ReadJsonLines(DemoFolder() / expected_file);
   std::size_t right = 0;
-  for (std::size_t i = 0; i < results.size(); ++i) right += results[i].text == expected[i]["answer"] ? 1 : 0;
+  for (std::size_t i = 0; i < results.size(); ++i)
+    right += results[i].text == expected[i]["answer"] ? 1 : 0;
   return right;
 }
 
