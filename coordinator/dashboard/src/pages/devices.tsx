@@ -7,7 +7,7 @@ import { FilterBar, matchesText, NO_FILTER } from '../components/filter_bar';
 import { PageHead } from '../components/page_head';
 import { StateBadge } from '../components/state_badge';
 import { Link } from '../components/link';
-import { countOf, formatAgo, formatBytes, formatCount, formatRate, formatTime } from '../format';
+import { countOf, formatAgo, formatBytes, formatRate, formatTime } from '../format';
 import { jobPath } from '../router';
 import { useServices } from '../state/context';
 import { busiestFirst } from '../state/fleet';
@@ -65,8 +65,7 @@ function DeviceTable({ devices }: { devices: Device[] }) {
           <th scope="col">Device</th>
           <th scope="col">State</th>
           <th scope="col">Processor</th>
-          <th scope="col" class="number">Tokens/s</th>
-          <th scope="col" class="number">Requests done</th>
+          <th scope="col" class="number">Speed</th>
           <th scope="col">Works on</th>
           <th scope="col" class="number">Last seen</th>
           <th scope="col"><span class="visually-hidden">Actions</span></th>
@@ -97,8 +96,10 @@ function DeviceRow({ device, now }: { device: Device; now: number }) {
           {device.memory_bytes > 0 && ` · ${formatBytes(device.memory_bytes)}`}
         </span>
       </td>
-      <td data-label="Tokens/s" class="number">{device.tokens_per_second > 0 ? formatRate(device.tokens_per_second) : '–'}</td>
-      <td data-label="Requests done" class="number">{formatCount(device.completed_requests)}</td>
+      <td data-label="Speed" class="number">
+        <span>{device.tokens_per_second > 0 ? `${formatRate(device.tokens_per_second)} tokens/s` : 'not measured'}</span>
+        <span class="row-detail">{countOf(device.completed_requests, 'request')} done</span>
+      </td>
       <td data-label="Works on"><Leases device={device} /></td>
       <td data-label="Last seen" class="number">
         <time dateTime={new Date(device.last_seen_at * 1000).toISOString()} title={formatTime(device.last_seen_at)}>

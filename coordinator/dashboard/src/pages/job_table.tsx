@@ -42,12 +42,10 @@ function JobRow({ job, now }: { job: Job; now: number }) {
         <span class="row-detail">{job.model ?? job.endpoint}</span>
       </th>
       <td data-label="State"><StateBadge text={text} tone={tone} /></td>
-      <td data-label="Progress" class="wide-column"><JobProgressCell job={job} /></td>
-      <td data-label="Tokens/s" class="number">{running ? formatRate(job.progress.tokens_per_second) : '–'}</td>
-      <td data-label="Devices" class="number">{running ? formatCount(job.progress.devices) : '–'}</td>
-      <td data-label="Time left" class="number">
-        {!isFinal(job.status) && left !== null ? formatDuration(left) : '–'}
-      </td>
+      <JobProgressCell job={job} />
+      <NumberCell label="Tokens/s" value={running ? formatRate(job.progress.tokens_per_second) : null} />
+      <NumberCell label="Devices" value={running ? formatCount(job.progress.devices) : null} />
+      <NumberCell label="Time left" value={!isFinal(job.status) && left !== null ? formatDuration(left) : null} />
       <td data-label="Created" class="number">
         <time dateTime={new Date(job.created_at * 1000).toISOString()} title={formatTime(job.created_at)}>
           {formatAgo(job.created_at, now)}
@@ -57,11 +55,16 @@ function JobRow({ job, now }: { job: Job; now: number }) {
   );
 }
 
+// A cell without a value is a dash in a table and left out of a card.
+function NumberCell({ label, value }: { label: string; value: string | null }) {
+  return <td data-label={label} class={`number ${value === null ? 'nothing' : ''}`}>{value ?? '–'}</td>;
+}
+
 function JobProgressCell({ job }: { job: Job }) {
   const counts = job.request_counts;
-  if (!counts || counts.total === 0) return <span class="muted">–</span>;
+  if (!counts || counts.total === 0) return <td data-label="Progress" class="wide-column nothing">–</td>;
   return (
-    <>
+    <td data-label="Progress" class="wide-column">
       <ProgressBar
         completed={counts.completed} failed={counts.failed} total={counts.total} label={`Progress of ${jobTitle(job)}`}
         active={!isFinal(job.status)}
@@ -70,6 +73,6 @@ function JobProgressCell({ job }: { job: Job }) {
         {formatCount(counts.completed + counts.failed)} of {formatCount(counts.total)}
         {counts.failed > 0 && <span class="text-bad"> · {formatCount(counts.failed)} failed</span>}
       </span>
-    </>
+    </td>
   );
 }
