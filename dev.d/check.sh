@@ -6,7 +6,8 @@ check_verb() {
   local files=("$@") sources scripts status=0
   [ $# -gt 0 ] || mapfile -t files < <(git ls-files)
   mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.(cc|h)$' || true)
-  mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -E '(^|/)dev$|\.sh$|^\.ci/run$' || true)
+  # dev.d/*.sh are read as parts of dev.
+  mapfile -t scripts < <(printf '%s\n' "${files[@]}" | sed 's|^dev\.d/.*|dev|' | grep -E '^dev$|\.sh$|^\.ci/run$' | sort -u)
   [ ${#scripts[@]} -eq 0 ] || shellcheck -x "${scripts[@]}" || status=1
   [ ${#sources[@]} -eq 0 ] || clang-format-14 --dry-run -Werror "${sources[@]}" || status=1
   tidy "${sources[@]}" || status=1

@@ -1,0 +1,65 @@
+# Benchmarks: a table for people, and as the last line one JSON object with the figures. Sourced by dev.
+# shellcheck shell=bash
+
+readonly bench_names="engine overhead"
+
+bench_verb() {
+  local name=${1:-}
+  [ -n "$name" ] || { printf 'Benchmarks: %s\n' "$bench_names"; return 0; }
+  shift
+  case $name in
+    engine) bench_engine "$@" ;;
+    overhead) bench_overhead "$@" ;;
+    *) misuse "no benchmark '$name'; there are: $bench_names" ;;
+  esac
+}
+
+bench_engine() {
+  need_packages build run
+  build release fallow-bench-engine >&2
+  "$programs/fallow-bench-engine" "$@"
+}
+
+# The batch through coordinator and agent, against the same requests run by the engine alone, in turns.
+bench_overhead() {
+  local backend=vulkan rounds=2 requests=$example/batch-2000.jsonl model=$example/field-normalizer-q8_0.gguf
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --backend) backend=${2:-}; [[ $backend =~ ^(vulkan|cpu)$ ]] || misuse "--backend is vulkan or cpu"; shift ;;
+      --rounds) rounds=${2:-}; [[ $rounds =~ ^[1-9][0-9]?$ ]] || misuse "--rounds is a number from 1 to 99"; shift ;;
+      *) misuse "unknown option '$1'" ;;
+    esac
+    shift
+  done
+  need_packages build run demo
+  build release fallow fallow-coordinator fallow-agent fallow-worker fallow-bench-engine >&2
+  stack_open
+  stack_start_coordinator
+  stack_add_model "$model" $demo_model
+  stack_start_agent "$backend"
+  say "warming up: the device fetches the model and starts its worker"
+  fallow submit $example/batch.jsonl -o "$stack_folder/warm.jsonl" >/dev/null 2>>"$stack_folder/fallow.log" ||
+    stack_fail "the first batch failed" fallow agent coordinator
+
+  local round whole engine best_whole='' best_engine='' started
+  printf '%-8s %18s %18s\n' round 'whole path (s)' 'engine alone (s)'
+  for ((round = 1; round <= rounds; round++)); do
+    started=$(now_s)
+    run_with_stack fallow submit "$requests" -o "$stack_folder/out.jsonl" >/dev/null 2>>"$stack_folder/fallow.log" ||
+      stack_fail "the batch failed" fallow agent coordinator
+    whole=$(LC_ALL=C awk -v start="$started" -v end="$(now_s)" 'BEGIN { printf "%.3f", end - start }')
+    engine=$(run_with_stack "$programs/fallow-bench-engine" --requests "$requests" --model "$model" \
+      --backend "$backend" 2>>"$stack_folder/fallow.log" | tail -n 1 | jq -e .seconds) ||
+      stack_fail "the engine failed" fallow
+    printf '%-8s %18.3f %18.3f\n' $round "$whole" "$engine"
+    best_whole=$(smaller "$whole" "$best_whole")
+    best_engine=$(smaller "$engine" "$best_engine")
+  done
+  printf '%-8s %18.3f %18.3f\n' best "$best_whole" "$best_engine"
+  jq -nc --argjson whole "$best_whole" --argjson engine "$best_engine" --arg backend "$backend" \
+    --argjson requests "$(wc -l <"$requests")" --arg device "$(device_text)" \
+    '{benchmark: "overhead", backend: $backend, device: $device, requests: $requests, whole_path_s: $whole,
+      engine_s: $engine, overhead_ratio: ($whole / $engine * 10000 | round / 10000)}'
+}
+
+smaller() { LC_ALL=C awk -v a="$1" -v b="${2:-$1}" 'BEGIN { print (a < b) ? a : b }'; }
