@@ -1,0 +1,35 @@
+#!/bin/sh
+# Runs one of the tests that need Node: run.sh SOURCE_FOLDER BUILD_FOLDER dashboard|openai|page
+# What the tests need is installed into the build folder, from the lock file. Ends with 77, a skip, where a tool is absent.
+set -eu
+source=$1 build=$2 name=$3
+
+skip() {
+  echo "SKIPPED: $1"
+  exit 77
+}
+command -v node >/dev/null || skip "node is not installed"
+command -v npm >/dev/null || skip "npm is not installed"
+[ "$name" != page ] || [ -x "${FALLOW_CHROMIUM:-/usr/bin/chromium}" ] || skip "Chromium is not installed"
+
+# install PROJECT FOLDER: brings the project's files into FOLDER, and its packages when its lock file has changed.
+install() {
+  mkdir -p "$2"
+  exec 9>"$2/.lock"
+  flock 9
+  tar -C "$1" --exclude=./node_modules --exclude=./dist -cf - . | tar -C "$2" -xf -
+  if ! cmp -s "$2/package-lock.json" "$2/.installed"; then
+    (cd "$2" && npm ci --no-audit --no-fund --prefer-offline)
+    cp "$2/package-lock.json" "$2/.installed"
+  fi
+  flock -u 9
+}
+
+if [ "$name" = dashboard ]; then
+  install "$source/coordinator/dashboard" "$build/tests/dashboard"
+  cd "$build/tests/dashboard"
+  exec npm test
+fi
+install "$source/tests/e2e" "$build/tests/e2e"
+cd "$build/tests/e2e"
+exec node support/with_stack.mjs "$build" "$source" "$name.test.mjs"
