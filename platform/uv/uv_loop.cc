@@ -1,6 +1,7 @@
 #include "platform/uv/uv_loop.h"
 
 #include <csignal>
+#include <utility>
 
 #include "base/check.h"
 #include "platform/os.h"
@@ -57,6 +58,10 @@ UvLoop::UvLoop() {
 
 UvLoop::~UvLoop() {
   ending_ = true;
+  // What the dropped calls own may hold handles of this loop, so it goes first.
+  while (!posted_.empty()) {
+    const auto dropped = std::exchange(posted_, {});
+  }
   for (const auto& signal : signals_) {
     uv_close(reinterpret_cast<uv_handle_t*>(signal.get()), nullptr);
   }
