@@ -109,6 +109,8 @@ class JobService {
   // returns that job: clients repeat POSTs.
   virtual Result<Job> Create(const NewJob& job) = 0;
   virtual Result<Job> Get(const AccountId& account, const JobId& id) = 0;
+  // Whoever's it is, for operators.
+  virtual Result<Job> GetAny(const JobId& id) = 0;
   virtual Result<Page<Job>> List(const AccountId& account, const PageRequest& page) = 0;
   // Every account's, for operators.
   virtual Result<Page<Job>> ListAll(const PageRequest& page) = 0;
