@@ -34,9 +34,9 @@ ErrorCode CodeOfStatus(int status) {
 std::string_view WayOut(int status) {
   switch (status) {
     case 401:
-      return "; the key is unknown or revoked: `fallow login LINK` with a new sign-in link";
+      return "; to sign in anew: `fallow login LINK`";
     case 403:
-      return "; this key may not do that: an operator's key is needed";
+      return "; an operator's key may be needed";
     default:
       return "";
   }

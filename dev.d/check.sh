@@ -21,10 +21,12 @@ tidy() {
   mapfile -t units < <(printf '%s\n' "$@" | grep -E '\.cc$' || true)
   [ ${#units[@]} -gt 0 ] || return 0
   build release # generated headers must be there
-  # As in CMakeLists.txt: libstdc++ 12 offers <expected> to clang only so.
+  # As in CMakeLists.txt: libstdc++ 12 offers <expected> to clang only so. And clang 16 knows C++23 by its working name.
+  mkdir -p build/tidy
+  sed 's/-std=c++23/-std=c++2b/g' build/release/compile_commands.json >build/tidy/compile_commands.json
   printf '%s\n' "${units[@]}" | while read -r unit; do
-    if grep -q "\"file\": \"$PWD/$unit\"" build/release/compile_commands.json; then echo "$unit"; fi
-  done | xargs -r -n 1 -P "$(build_jobs)" clang-tidy-16 -p build/release --quiet \
+    if grep -q "\"file\": \"$PWD/$unit\"" build/tidy/compile_commands.json; then echo "$unit"; fi
+  done | xargs -r -n 1 -P "$(build_jobs)" clang-tidy-16 -p build/tidy --quiet \
     --extra-arg=-U__cpp_concepts --extra-arg=-D__cpp_concepts=202002L \
     --extra-arg=-Wno-builtin-macro-redefined --extra-arg=-Wno-unknown-warning-option
 }
