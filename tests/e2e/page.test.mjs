@@ -96,7 +96,7 @@ test('a batch is watched from nothing to done, and its answers read beside its r
   const facts = await panel.locator('.facts').innerText();
   assert.match(facts, /cell-00003/);
   assert.match(facts, /in, \d+ out/);
-  assert.match(facts, /dev_/);
+  assert.match(facts, /Device\s+\S+/);
 
   // The next page, and a filter within it.
   await page.getByRole('button', { name: 'Next' }).click();

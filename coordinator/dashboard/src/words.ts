@@ -57,7 +57,7 @@ export function textOf(message: ChatMessage | undefined): string {
 
 // The line a request is recognised by: the last message of its user.
 export function questionOf(request: Request): string {
-  const messages = request.body.messages ?? [];
+  const messages = request.body?.messages ?? [];
   const last = messages.filter((message) => message.role === 'user').at(-1) ?? messages.at(-1);
   return textOf(last);
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Device, Job, JobState } from '../src/api/types';
-import { addLoadedJobs, applyEvent, busiestFirst, EMPTY_FLEET, newestFirst, type Fleet } from '../src/state/fleet';
+import {
+  addLoadedJobs, addOlderJobs, applyEvent, busiestFirst, EMPTY_FLEET, listedJobs, newestFirst, type Fleet,
+} from '../src/state/fleet';
 
 function job(id: string, status: JobState, completed = 0, created_at = 0): Job {
   return {
@@ -35,6 +37,18 @@ test('a reply that was asked for never overwrites what the feed brought meanwhil
   fleet = addLoadedJobs(fleet, [job('a', 'in_progress', 2), job('b', 'completed', 10)]);
   assert.equal(completedOf(fleet, 'a'), 9);
   assert.equal(completedOf(fleet, 'b'), 10);
+});
+
+test('the list of jobs goes back page by page and has no gaps', () => {
+  const newest = Array.from({ length: 20 }, (_, i) => job(`n${i}`, 'completed', 0, 1000 - i));
+  let fleet = event(EMPTY_FLEET, 'snapshot', { jobs: newest });
+  fleet = addLoadedJobs(fleet, [job('visited by its address', 'completed', 0, 5)]);
+  assert.equal(listedJobs(fleet).length, 20);
+  assert.deepEqual([fleet.listed.last?.id, fleet.listed.more], ['n19', true]);
+  fleet = addOlderJobs(fleet, { data: [job('older', 'completed', 0, 900)], has_more: false });
+  assert.deepEqual([listedJobs(fleet).length, listedJobs(fleet).at(-1)?.id, fleet.listed.more], [21, 'older', false]);
+  fleet = event(fleet, 'job', job('just made', 'validating', 0, 2000));
+  assert.equal(listedJobs(fleet)[0]?.id, 'just made');
 });
 
 test('devices come, change and go', () => {

@@ -71,11 +71,16 @@ export interface ChatCompletion {
   usage?: { prompt_tokens?: number; completion_tokens?: number; total_tokens?: number };
 }
 
+export interface RequestBody {
+  messages?: ChatMessage[];
+  [field: string]: unknown;
+}
+
 export interface Request {
   index: number;
   custom_id: string;
   state: RequestState;
-  body: { messages?: ChatMessage[]; [field: string]: unknown };
+  body: RequestBody | null; // null: the line could not be read
   response: ChatCompletion | null;
   error: { code: string; message: string } | null;
   device: string | null;

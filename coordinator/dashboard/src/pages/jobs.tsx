@@ -8,22 +8,22 @@ import { Notice } from '../components/notice';
 import { PageHead } from '../components/page_head';
 import { formatCount, formatRate } from '../format';
 import { useMe, useServices } from '../state/context';
-import { addLoadedJobs, isFinal, newestFirst } from '../state/fleet';
+import { addOlderJobs, isFinal, listedJobs, SNAPSHOT_JOBS } from '../state/fleet';
 import { useStore } from '../state/store';
 import { JOB_STATE, jobTitle } from '../words';
 import { FirstSteps } from './first_steps';
 import { JobTable } from './job_table';
 
-const PAGE_SIZE = 20;
 const STATES = Object.entries(JOB_STATE).map(([value, { text }]) => ({ value, text }));
 
 export function JobsPage() {
   const { fleet } = useServices();
   const me = useMe();
   const [filter, setFilter] = useState(NO_FILTER);
-  const { jobs, devices, snapshots } = useStore(fleet);
+  const known = useStore(fleet);
+  const { devices, snapshots } = known;
 
-  const all = newestFirst(jobs.values());
+  const all = listedJobs(known);
   const shown = all.filter(
     (job) =>
       (filter.state === '' || job.status === filter.state) &&
@@ -41,7 +41,7 @@ export function JobsPage() {
           {shown.length === 0
             ? <p class="muted">No job shown here fits the filter. <button type="button" class="text-button" onClick={() => setFilter(NO_FILTER)}>Clear the filter</button></p>
             : <JobTable jobs={shown} />}
-          <OlderJobs jobs={all} />
+          <OlderJobs />
         </>
       )}
     </>
@@ -67,21 +67,19 @@ function FleetFigures({ jobs, devices }: { jobs: Job[]; devices: Device[] | null
   );
 }
 
-function OlderJobs({ jobs }: { jobs: Job[] }) {
+function OlderJobs() {
   const { api, fleet } = useServices();
+  const { last, more } = useStore(fleet).listed;
   const [busy, setBusy] = useState(false);
-  const [atEnd, setAtEnd] = useState(false);
   const [error, setError] = useState<string | null>(null);
-  const oldest = jobs.at(-1);
-  if (atEnd || oldest === undefined || jobs.length < PAGE_SIZE) return null;
+  if (last === null || !more) return null;
 
   const load = async () => {
     setBusy(true);
     setError(null);
     try {
-      const page = await api.jobs(PAGE_SIZE, oldest.id);
-      fleet.set(addLoadedJobs(fleet.get(), page.data));
-      setAtEnd(page.has_more !== true);
+      const page = await api.jobs(SNAPSHOT_JOBS, last.id);
+      fleet.set(addOlderJobs(fleet.get(), page));
     } catch (problem) {
       setError(messageOf(problem));
     }

@@ -1,7 +1,9 @@
 // One request: a line to recognise it by, and behind it the whole conversation beside the answer.
-import type { ChatMessage, Request } from '../api/types';
+import type { ChatMessage, Request, RequestBody } from '../api/types';
 import { StateBadge } from '../components/state_badge';
 import { formatCount } from '../format';
+import { useServices } from '../state/context';
+import { useStore } from '../state/store';
 import { answerOf, FINISH_REASON, questionOf, REQUEST_STATE, shortId, textOf } from '../words';
 
 interface RequestRowProps {
@@ -29,6 +31,8 @@ export function RequestRow({ request, open, onToggle }: RequestRowProps) {
 }
 
 function RequestDetails({ request }: { request: Request }) {
+  const { devices } = useStore(useServices().fleet);
+  const deviceName = devices.get(request.device ?? '')?.hostname; // known to operators, while the device exists
   const choice = request.response?.choices?.[0];
   const usage = request.response?.usage;
   const reason = choice?.finish_reason;
@@ -37,7 +41,7 @@ function RequestDetails({ request }: { request: Request }) {
       <div class="conversation">
         <section aria-label="Input">
           <h3>Input</h3>
-          {(request.body.messages ?? []).map((message, index) => <Message key={index} message={message} />)}
+          {(request.body?.messages ?? []).map((message, index) => <Message key={index} message={message} />)}
         </section>
         <section aria-label="Answer">
           <h3>Answer</h3>
@@ -55,7 +59,7 @@ function RequestDetails({ request }: { request: Request }) {
             <dd>{formatCount(usage.prompt_tokens ?? 0)} in, {formatCount(usage.completion_tokens ?? 0)} out</dd>
           </div>
         )}
-        {request.device && <div><dt>Device</dt><dd><code title={request.device}>{shortId(request.device)}</code></dd></div>}
+        {request.device && <div><dt>Device</dt><dd title={request.device}>{deviceName ?? <code>{shortId(request.device)}</code>}</dd></div>}
         <Parameters body={request.body} />
       </dl>
     </>
@@ -73,8 +77,8 @@ function Message({ message }: { message: ChatMessage }) {
 }
 
 // What else the line asked for: temperature, seed, token limit and the like.
-function Parameters({ body }: { body: Request['body'] }) {
-  const shown = Object.entries(body).filter(([name]) => name !== 'messages' && name !== 'model');
+function Parameters({ body }: { body: RequestBody | null }) {
+  const shown = Object.entries(body ?? {}).filter(([name]) => name !== 'messages' && name !== 'model');
   if (shown.length === 0) return null;
   return (
     <div>

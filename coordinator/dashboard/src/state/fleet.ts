@@ -1,16 +1,28 @@
 // The fleet as the page knows it: jobs and devices, fed by snapshots, events and loaded pages.
 import type { FeedState } from '../api/event_feed';
 import type { StreamEvent } from '../api/event_parser';
-import type { Device, Job, JobState } from '../api/types';
+import type { Device, Job, JobState, Page } from '../api/types';
 
 export interface Fleet {
   jobs: ReadonlyMap<string, Job>;
   devices: ReadonlyMap<string, Device>;
   feed: FeedState;
   snapshots: number; // how many have come; 0: nothing is known yet
+  listed: Listed;
 }
 
-export const EMPTY_FLEET: Fleet = { jobs: new Map(), devices: new Map(), feed: 'connecting', snapshots: 0 };
+// How far back the list of jobs is complete. Older jobs may be known too, but not all of them.
+export interface Listed {
+  last: Job | null;
+  more: boolean; // whether there may be jobs before `last`
+}
+
+export const EMPTY_FLEET: Fleet = {
+  jobs: new Map(), devices: new Map(), feed: 'connecting', snapshots: 0, listed: { last: null, more: false },
+};
+
+// What a snapshot holds when there are more jobs than it shows.
+export const SNAPSHOT_JOBS = 20;
 
 const FINAL_STATES: ReadonlySet<JobState> = new Set(['failed', 'completed', 'expired', 'cancelled']);
 
@@ -49,7 +61,8 @@ function applySnapshot(fleet: Fleet, snapshot: { jobs: Job[]; devices?: Device[]
   for (const job of fleet.jobs.values()) if (isFinal(job.status)) jobs.set(job.id, job);
   for (const job of snapshot.jobs) jobs.set(job.id, job);
   const devices = new Map((snapshot.devices ?? []).map((device) => [device.id, device]));
-  return { ...fleet, jobs, devices, snapshots: fleet.snapshots + 1 };
+  const listed = { last: snapshot.jobs.at(-1) ?? null, more: snapshot.jobs.length >= SNAPSHOT_JOBS };
+  return { ...fleet, jobs, devices, listed, snapshots: fleet.snapshots + 1 };
 }
 
 // Adds jobs that were asked for. What the feed has brought meanwhile is newer than a reply and stays.
@@ -57,6 +70,18 @@ export function addLoadedJobs(fleet: Fleet, loaded: Job[]): Fleet {
   const jobs = new Map(fleet.jobs);
   for (const job of loaded) if (!jobs.has(job.id)) jobs.set(job.id, job);
   return { ...fleet, jobs };
+}
+
+// Adds the page of jobs that comes after the last one listed.
+export function addOlderJobs(fleet: Fleet, page: Page<Job>): Fleet {
+  const last = page.data.at(-1) ?? fleet.listed.last;
+  return { ...addLoadedJobs(fleet, page.data), listed: { last, more: page.has_more === true } };
+}
+
+// The jobs that can be shown as a list without a gap, newest first.
+export function listedJobs(fleet: Fleet): Job[] {
+  const since = fleet.listed.last?.created_at ?? 0;
+  return newestFirst([...fleet.jobs.values()].filter((job) => job.created_at >= since));
 }
 
 export function newestFirst(jobs: Iterable<Job>): Job[] {
