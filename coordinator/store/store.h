@@ -130,6 +130,9 @@ class Store {
   // Files past their expiry that no open job reads.
   virtual Result<std::vector<FileId>> ExpiredFiles(WallTime now, std::size_t limit) = 0;
 
+  // Whether a file or a model is this artifact.
+  virtual Result<bool> ArtifactUsed(const Digest& artifact) = 0;
+
   // --- Models. [durable]
   // kAlreadyExists if the name stands for another artifact; the same again changes nothing.
   virtual Status AddModel(const Model& model) = 0;
@@ -187,6 +190,7 @@ class Store {
   virtual Result<std::optional<GrantedLease>> GrantLease(const LeaseOffer& offer) = 0;
   virtual Result<std::optional<LeaseRecord>> FindLease(const LeaseId& id) = 0;
   virtual Result<std::vector<Lease>> LiveLeases() = 0;
+  virtual Result<std::size_t> LiveLeaseCount(const DeviceId& device) = 0;
   // Moves the deadlines of the device's live leases; returns those of `leases` that are not live or
   // not its.
   virtual Result<std::vector<LeaseId>> RenewLeases(const DeviceId& device,

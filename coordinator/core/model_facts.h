@@ -1,0 +1,21 @@
+// What scheduling and checking need to know of a model, from its card.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "coordinator/core/records.h"
+#include "engine/model/model.h"
+
+namespace fallow {
+
+// The card as `Model::card_json` keeps it (docs/PROTOCOL.md, MODEL).
+std::string CardJson(const engine::ModelCard& card);
+
+// Tokens; 0 if the card does not say.
+std::uint32_t ContextLength(const Model& model);
+
+// How many tokens a request can generate: its own limit (0: none) or the context's.
+std::uint32_t EffectiveMaxTokens(std::uint32_t requested, std::uint32_t context_length);
+
+}  // namespace fallow

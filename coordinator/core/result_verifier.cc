@@ -1,0 +1,75 @@
+#include "coordinator/core/result_verifier.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "coordinator/core/utf8.h"
+#include "protocol/limits.h"
+
+namespace fallow {
+namespace {
+
+// Runners may keep a position free for the next token: a context is full this close to its end.
+constexpr std::uint64_t kContextSlackTokens = 2;
+
+// What cannot be true of an honest attempt; none if nothing.
+std::optional<std::string> Implausible(const AttemptResult& attempt, const AttemptBounds& bounds) {
+  const std::size_t tokens = attempt.token_ids.size();
+  if (tokens == 0) return "no token was generated";
+  if (tokens > bounds.max_tokens)
+    return fmt::format("{} tokens, at most {} were asked", tokens, bounds.max_tokens);
+  const std::size_t digests = (tokens + kGeneratedTokensPerDigest - 1) / kGeneratedTokensPerDigest;
+  if (attempt.state_digests.size() != digests) {
+    return fmt::format("{} state digests for {} tokens, {} were due", attempt.state_digests.size(),
+                       tokens, digests);
+  }
+  if (attempt.prompt_token_count == 0) return "an empty prompt";
+  if (bounds.context_length > 0 &&
+      attempt.prompt_token_count + std::uint64_t{tokens} > bounds.context_length + 1ull) {
+    return fmt::format("{} prompt and {} generated tokens in a context of {}",
+                       attempt.prompt_token_count, tokens, bounds.context_length);
+  }
+  if (attempt.finish_reason == FinishReason::kLength && tokens < bounds.max_tokens) {
+    const bool context_full =
+        bounds.context_length > 0 &&
+        attempt.prompt_token_count + tokens + kContextSlackTokens >= bounds.context_length;
+    if (!context_full)
+      return fmt::format("ended for length after {} of {} tokens", tokens, bounds.max_tokens);
+  }
+  if (!IsUtf8(attempt.text)) return "its text is not UTF-8";
+  if (attempt.text.size() > kMaxResultTextBytes)
+    return fmt::format("its text has {} bytes", attempt.text.size());
+  return std::nullopt;
+}
+
+JudgedAttempt WithoutContent(const AttemptResult& attempt, Verdict verdict, Error error) {
+  JudgedAttempt judged;
+  judged.verdict = verdict;
+  judged.result.attempt = attempt.attempt;
+  judged.result.request_index = attempt.request_index;
+  judged.result.error = std::move(error);
+  return judged;
+}
+
+}  // namespace
+
+JudgedAttempt JudgeAttempt(const AttemptResult& attempt, const AttemptBounds& bounds) {
+  if (attempt.error) {
+    Error error = *attempt.error;
+    if (error.message.size() > kMaxShortTextBytes || !IsUtf8(error.message))
+      error.message = "the device's error message is unreadable";
+    // The request itself is wrong, and would be on any device; anything else may be the device.
+    const bool final = error.code == ErrorCode::kInvalidArgument;
+    return WithoutContent(attempt, final ? Verdict::kCanonical : Verdict::kRetry, std::move(error));
+  }
+  if (auto reason = Implausible(attempt, bounds)) {
+    return WithoutContent(attempt, Verdict::kRetry,
+                          {ErrorCode::kDataLoss, "the result was refused: " + *reason});
+  }
+  return {attempt, Verdict::kCanonical};
+}
+
+}  // namespace fallow
