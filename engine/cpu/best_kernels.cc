@@ -8,11 +8,4 @@ const KernelSet& BestKernels() {
   return PlainKernels();
 }
 
-const KernelSet* Avx2Kernels() {
-  return nullptr;
-}
-const KernelSet* Avx512Kernels() {
-  return nullptr;
-}
-
 }  // namespace fallow::engine

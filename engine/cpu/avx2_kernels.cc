@@ -1,0 +1,102 @@
+// Kernels for processors with AVX2.
+#include "engine/cpu/kernel_set.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "engine/cpu/row_bodies.h"
+#include "engine/exact.h"
+
+namespace fallow::engine {
+namespace {
+
+#define KERNEL [[gnu::target("avx2,f16c")]]
+
+constexpr std::string_view kSetName = "AVX2";
+constexpr std::uint32_t kLanes = 8;
+constexpr std::uint32_t kTileRows = 4;
+
+using Floats = __m256;
+using Ints = __m256i;
+
+// The instruction multiplies unsigned by signed bytes and adds pairs in 16 bits, where 255 * 127 *
+// 2 would saturate. Magnitudes of weights (at most 128) times values that carry the weights' signs
+// stay below 2^15.
+struct Quads {
+  __m256i signs;
+  __m256i magnitudes;
+};
+
+KERNEL inline Floats Zero() {
+  return _mm256_setzero_ps();
+}
+KERNEL inline Floats Set(float x) {
+  return _mm256_set1_ps(x);
+}
+KERNEL inline Floats Load(const float* x) {
+  return _mm256_loadu_ps(x);
+}
+KERNEL inline void Store(float* x, Floats values) {
+  _mm256_storeu_ps(x, values);
+}
+KERNEL inline Floats Plus(Floats a, Floats b) {
+  return _mm256_add_ps(a, b);
+}
+KERNEL inline Floats Times(Floats a, Floats b) {
+  return _mm256_mul_ps(a, b);
+}
+KERNEL inline Floats Larger(Floats a, Floats b) {
+  return _mm256_max_ps(a, b);
+}
+KERNEL inline Floats Snapped(Floats x) {
+  const __m256i magnitude = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7FFFFFFF));
+  const __m256i small = _mm256_cmpgt_epi32(_mm256_set1_epi32(EXACT_SNAP_BITS), magnitude);
+  return _mm256_andnot_ps(_mm256_castsi256_ps(small), x);
+}
+
+KERNEL inline Quads LoadQuads(const std::uint8_t* quads) {
+  const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(quads));
+  const __m256i values = _mm256_xor_si256(raw, _mm256_set1_epi8(-128));
+  return {values, _mm256_abs_epi8(values)};
+}
+KERNEL inline Ints StartDot(std::int32_t) {
+  return _mm256_setzero_si256();
+}
+KERNEL inline Ints AddDot(Ints sum, Quads quads, std::int32_t four_values) {
+  const __m256i values = _mm256_sign_epi8(_mm256_set1_epi32(four_values), quads.signs);
+  const __m256i pairs = _mm256_maddubs_epi16(quads.magnitudes, values);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+KERNEL inline Floats ToFloats(Ints sum) {
+  return _mm256_cvtepi32_ps(sum);
+}
+KERNEL inline Floats WidenHalves(const std::uint16_t* halves) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
+}
+KERNEL inline Floats WidenBytes(const std::int8_t* bytes) {
+  return _mm256_cvtepi32_ps(
+      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes))));
+}
+
+#include "engine/cpu/vector_kernels.inc"
+
+}  // namespace
+
+const KernelSet* Avx2Kernels() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") ? &kKernels : nullptr;
+}
+
+}  // namespace fallow::engine
+
+#else
+
+const fallow::engine::KernelSet* fallow::engine::Avx2Kernels() {
+  return nullptr;
+}
+
+#endif
