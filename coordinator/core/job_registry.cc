@@ -93,9 +93,15 @@ Result<Job> JobRegistry::Create(const NewJob& request) {
 }
 
 Result<Job> JobRegistry::Get(const AccountId& account, const JobId& id) {
-  FALLOW_ASSIGN_OR_RETURN(auto job, store_.FindJob(id));
-  if (!job || job->account != account)
+  FALLOW_ASSIGN_OR_RETURN(Job job, GetAny(id));
+  if (job.account != account)
     return Fail(ErrorCode::kNotFound, fmt::format("no batch {}", id.value));
+  return job;
+}
+
+Result<Job> JobRegistry::GetAny(const JobId& id) {
+  FALLOW_ASSIGN_OR_RETURN(auto job, store_.FindJob(id));
+  if (!job) return Fail(ErrorCode::kNotFound, fmt::format("no batch {}", id.value));
   return *std::move(job);
 }
 

@@ -27,6 +27,7 @@ class JobRegistry : public JobService {
 
   Result<Job> Create(const NewJob& job) override;
   Result<Job> Get(const AccountId& account, const JobId& id) override;
+  Result<Job> GetAny(const JobId& id) override;
   Result<Page<Job>> List(const AccountId& account, const PageRequest& page) override;
   Result<Page<Job>> ListAll(const PageRequest& page) override;
   Result<Job> Cancel(const AccountId& account, const JobId& id) override;
