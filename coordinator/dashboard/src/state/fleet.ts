@@ -61,7 +61,7 @@ function applySnapshot(fleet: Fleet, snapshot: { jobs: Job[]; devices?: Device[]
   for (const job of fleet.jobs.values()) if (isFinal(job.status)) jobs.set(job.id, job);
   for (const job of snapshot.jobs) jobs.set(job.id, job);
   const devices = new Map((snapshot.devices ?? []).map((device) => [device.id, device]));
-  const listed = { last: snapshot.jobs.at(-1) ?? null, more: snapshot.jobs.length >= SNAPSHOT_JOBS };
+  const listed = { last: newestFirst(snapshot.jobs).at(-1) ?? null, more: snapshot.jobs.length >= SNAPSHOT_JOBS };
   return { ...fleet, jobs, devices, listed, snapshots: fleet.snapshots + 1 };
 }
 
