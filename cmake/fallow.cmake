@@ -70,3 +70,53 @@ function(fallow_fuzz name)
   target_link_libraries(fuzz_${name} PRIVATE ${ARG_USES} ${ARG_LINKS})
   set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
 endfunction()
+
+# fallow_shader(NAME SOURCE x.comp DEFINES A=1 …) compiles one kernel variant at build time: glslc (whose optimiser is off:
+# unrolling, it forgets NoContraction on the copies; drivers optimise anyway), spirv-val, and its
+# words in <build>/generated/shaders/NAME.inc. fallow_shader_table(FILE) writes the source file that lists them all.
+find_program(GLSLC glslc REQUIRED)
+find_program(SPIRV_VAL spirv-val REQUIRED)
+function(fallow_shader name)
+  cmake_parse_arguments(ARG "" "SOURCE" "DEFINES" ${ARGN})
+  set(out ${PROJECT_BINARY_DIR}/generated/shaders/${name})
+  list(TRANSFORM ARG_DEFINES PREPEND -D)
+  add_custom_command(
+    OUTPUT ${out}.inc
+    COMMAND ${GLSLC} --target-env=vulkan1.2 -O0 -Werror -I ${CMAKE_CURRENT_SOURCE_DIR}/include ${ARG_DEFINES}
+            -MD -MF ${out}.d -MT ${out}.inc -o ${out}.spv ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SOURCE}
+    COMMAND ${SPIRV_VAL} --target-env vulkan1.2 ${out}.spv
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${out}.spv -DOUTPUT=${out}.inc -P ${PROJECT_SOURCE_DIR}/cmake/embed_words.cmake
+    DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SOURCE} ${PROJECT_SOURCE_DIR}/cmake/embed_words.cmake
+    DEPFILE ${out}.d
+    COMMENT "Kernel ${name}"
+    VERBATIM)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated/shaders)
+  set_property(DIRECTORY APPEND PROPERTY FALLOW_SHADERS ${name})
+endfunction()
+
+function(fallow_shader_table file)
+  get_property(names DIRECTORY PROPERTY FALLOW_SHADERS)
+  set(arrays "")
+  set(rows "")
+  set(words "")
+  foreach(name ${names})
+    string(APPEND arrays "constexpr std::uint32_t k_${name}[] = {\n#include \"generated/shaders/${name}.inc\"\n};\n")
+    string(APPEND rows "    {\"${name}\", k_${name}},\n")
+    list(APPEND words ${PROJECT_BINARY_DIR}/generated/shaders/${name}.inc)
+  endforeach()
+  file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [[
+#include "shaders/kernels.h"
+
+namespace fallow::shaders {
+namespace {
+@arrays@
+constexpr Kernel kKernels[] = {
+@rows@};
+}  // namespace
+
+std::span<const Kernel> AllKernels() { return kKernels; }
+
+}  // namespace fallow::shaders
+]])
+  set_source_files_properties(${file} PROPERTIES OBJECT_DEPENDS "${words}")
+endfunction()
