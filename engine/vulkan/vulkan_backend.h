@@ -15,22 +15,23 @@ namespace fallow::engine {
 enum class VulkanDeviceType : std::uint8_t { kDiscrete, kIntegrated, kVirtual, kCpu, kOther };
 
 struct VulkanDeviceInfo {
-  std::uint32_t index = 0;        // in the loader's order
+  std::uint32_t index = 0;  // in the loader's order
   std::string name;
-  std::string driver;             // name and version
+  std::string driver;  // name and version
   VulkanDeviceType type = VulkanDeviceType::kOther;
-  std::uint64_t memory_bytes = 0; // of its largest device-local heap
-  std::string unusable_reason;    // empty when it has all that the backend needs
+  std::uint64_t memory_bytes = 0;  // of its largest device-local heap
+  std::string unusable_reason;     // empty when it has all that the backend needs
 };
 
 // kUnavailable without a loader or any driver.
 Result<std::vector<VulkanDeviceInfo>> ListVulkanDevices();
 
-// `device`: empty picks the best (discrete, integrated, virtual, cpu); else an index ("1"), a type ("discrete",
-// "integrated", "cpu", …) or part of the name, case-insensitive. kNotFound lists what there is.
+// `device`: empty picks the best (discrete, integrated, virtual, cpu); else an index ("1"), a type
+// ("discrete", "integrated", "cpu", …) or part of the name, case-insensitive. kNotFound lists what
+// there is.
 struct VulkanBackendOptions {
   std::string device;
-  bool validation = false;        // Khronos validation layer, for tests
+  bool validation = false;  // Khronos validation layer, for tests
 };
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options);
 

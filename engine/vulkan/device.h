@@ -1,0 +1,42 @@
+// A VulkanDevice is an opened device with its one queue, used as its plan says.
+//
+// Threading: one thread.
+#pragma once
+
+#include <volk.h>
+
+#include <memory>
+
+#include "base/result.h"
+#include "engine/vulkan/device_plan.h"
+#include "engine/vulkan/instance.h"
+
+namespace fallow::engine {
+
+class VulkanDevice {
+ public:
+  static Result<std::unique_ptr<VulkanDevice>> Open(std::unique_ptr<VulkanInstance> instance,
+                                                    VkPhysicalDevice physical,
+                                                    const DevicePlan& plan);
+  ~VulkanDevice();
+  VulkanDevice(const VulkanDevice&) = delete;
+  VulkanDevice& operator=(const VulkanDevice&) = delete;
+
+  const DevicePlan& plan() const { return plan_; }
+  const VulkanInstance& instance() const { return *instance_; }
+  VkDevice handle() const { return handle_; }
+  VkQueue queue() const { return queue_; }
+  const VolkDeviceTable& calls() const { return calls_; }
+
+ private:
+  VulkanDevice(std::unique_ptr<VulkanInstance> instance, const DevicePlan& plan)
+      : instance_(std::move(instance)), plan_(plan) {}
+
+  std::unique_ptr<VulkanInstance> instance_;
+  DevicePlan plan_;
+  VkDevice handle_ = VK_NULL_HANDLE;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  VolkDeviceTable calls_{};
+};
+
+}  // namespace fallow::engine

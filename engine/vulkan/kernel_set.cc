@@ -1,0 +1,116 @@
+#include "engine/vulkan/kernel_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/check.h"
+#include "engine/vulkan/vulkan_status.h"
+#include "shaders/kernels.h"
+#include "shaders/spirv_module.h"
+
+namespace fallow::engine {
+namespace {
+
+// The listed kernel: its name lives as long as the program.
+const shaders::Kernel& FindKernel(std::string_view name) {
+  const auto kernels = shaders::AllKernels();
+  const auto kernel = std::ranges::find(kernels, name, &shaders::Kernel::name);
+  FALLOW_CHECK(kernel != kernels.end());
+  return *kernel;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KernelSet>> KernelSet::Create(const VulkanDevice& device) {
+  std::unique_ptr<KernelSet> self(new KernelSet(device));
+  const VolkDeviceTable& vk = device.calls();
+  std::array<VkDescriptorSetLayoutBinding, kBindingCount> bindings{};
+  for (std::uint32_t i = 0; i < kBindingCount; ++i)
+    bindings[i] = {.binding = i,
+                   .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                   .descriptorCount = 1,
+                   .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+                   .pImmutableSamplers = nullptr};
+  VkDescriptorSetLayoutCreateInfo set{.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO};
+  set.bindingCount = kBindingCount;
+  set.pBindings = bindings.data();
+  FALLOW_RETURN_IF_ERROR(VulkanStatus(
+      vk.vkCreateDescriptorSetLayout(device.handle(), &set, nullptr, &self->bindings_layout_),
+      "laying out bindings"));
+  const VkPushConstantRange arguments{VK_SHADER_STAGE_COMPUTE_BIT, 0, kMaxArgumentBytes};
+  VkPipelineLayoutCreateInfo layout{.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
+  layout.setLayoutCount = 1;
+  layout.pSetLayouts = &self->bindings_layout_;
+  layout.pushConstantRangeCount = 1;
+  layout.pPushConstantRanges = &arguments;
+  FALLOW_RETURN_IF_ERROR(
+      VulkanStatus(vk.vkCreatePipelineLayout(device.handle(), &layout, nullptr, &self->layout_),
+                   "laying out kernels"));
+  VkPipelineCacheCreateInfo cache{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
+  FALLOW_RETURN_IF_ERROR(
+      VulkanStatus(vk.vkCreatePipelineCache(device.handle(), &cache, nullptr, &self->cache_),
+                   "making a pipeline cache"));
+  return self;
+}
+
+KernelSet::~KernelSet() {
+  const VolkDeviceTable& vk = device_.calls();
+  for (const auto& [key, pipeline] : pipelines_)
+    vk.vkDestroyPipeline(device_.handle(), pipeline, nullptr);
+  vk.vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
+  vk.vkDestroyPipelineLayout(device_.handle(), layout_, nullptr);
+  vk.vkDestroyDescriptorSetLayout(device_.handle(), bindings_layout_, nullptr);
+}
+
+Result<VkPipeline> KernelSet::Pipeline(std::string_view kernel, const KernelConstants& constants) {
+  const auto found = pipelines_.find({kernel, constants});
+  if (found != pipelines_.end()) return found->second;
+  auto pipeline = MakePipeline(kernel, constants);
+  if (!pipeline.has_value()) return Wrap(pipeline.error(), fmt::format("kernel {}", kernel));
+  pipelines_.emplace(std::pair{FindKernel(kernel).name, constants}, *pipeline);
+  return *pipeline;
+}
+
+Result<VkPipeline> KernelSet::MakePipeline(std::string_view kernel,
+                                           const KernelConstants& constants) {
+  const VolkDeviceTable& vk = device_.calls();
+  const auto listed = FindKernel(kernel).words;
+  std::vector<std::uint32_t> words(listed.begin(), listed.end());
+  if (device_.plan().round_to_nearest_even) {
+    FALLOW_ASSIGN_OR_RETURN(words, shaders::WithRoundingModeRte(listed));
+  }
+  VkShaderModuleCreateInfo module_info{.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
+  module_info.codeSize = words.size() * 4;
+  module_info.pCode = words.data();
+  VkShaderModule module = VK_NULL_HANDLE;
+  FALLOW_RETURN_IF_ERROR(
+      VulkanStatus(vk.vkCreateShaderModule(device_.handle(), &module_info, nullptr, &module),
+                   "loading its module"));
+
+  const std::array<std::uint32_t, 4> values{device_.plan().workgroup_lanes, constants[0],
+                                            constants[1], constants[2]};
+  std::array<VkSpecializationMapEntry, 4> entries;
+  for (std::uint32_t i = 0; i < entries.size(); ++i) entries[i] = {i, i * 4, 4};
+  const VkSpecializationInfo special{static_cast<std::uint32_t>(entries.size()), entries.data(),
+                                     sizeof(values), values.data()};
+  VkComputePipelineCreateInfo create{.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+  create.flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;  // grids are cut into slices
+  create.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+  if (device_.plan().full_subgroups)
+    create.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+  create.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  create.stage.module = module;
+  create.stage.pName = "main";
+  create.stage.pSpecializationInfo = &special;
+  create.layout = layout_;
+  VkPipeline pipeline = VK_NULL_HANDLE;
+  const VkResult result =
+      vk.vkCreateComputePipelines(device_.handle(), cache_, 1, &create, nullptr, &pipeline);
+  vk.vkDestroyShaderModule(device_.handle(), module, nullptr);
+  FALLOW_RETURN_IF_ERROR(VulkanStatus(result, "making its pipeline"));
+  return pipeline;
+}
+
+}  // namespace fallow::engine

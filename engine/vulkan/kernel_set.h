@@ -1,0 +1,46 @@
+// A KernelSet makes pipelines of the project's kernels on a device, each when it is first needed.
+//
+// Invariant: every kernel has the same layout: kBindingCount storage buffers and kMaxArgumentBytes
+// of arguments. Threading: one thread.
+#pragma once
+
+#include <volk.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "engine/vulkan/device.h"
+
+namespace fallow::engine {
+
+// Values of a kernel's specialization constants 1, 2, 3; constant 0 is the workgroup's lanes.
+using KernelConstants = std::array<std::uint32_t, 3>;
+
+class KernelSet {
+ public:
+  static Result<std::unique_ptr<KernelSet>> Create(const VulkanDevice& device);
+  ~KernelSet();
+  KernelSet(const KernelSet&) = delete;
+  KernelSet& operator=(const KernelSet&) = delete;
+
+  Result<VkPipeline> Pipeline(std::string_view kernel, const KernelConstants& constants);
+
+  VkDescriptorSetLayout bindings_layout() const { return bindings_layout_; }
+  VkPipelineLayout layout() const { return layout_; }
+
+ private:
+  explicit KernelSet(const VulkanDevice& device) : device_(device) {}
+  Result<VkPipeline> MakePipeline(std::string_view kernel, const KernelConstants& constants);
+
+  const VulkanDevice& device_;
+  VkDescriptorSetLayout bindings_layout_ = VK_NULL_HANDLE;
+  VkPipelineLayout layout_ = VK_NULL_HANDLE;
+  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  std::map<std::pair<std::string_view, KernelConstants>, VkPipeline> pipelines_;
+};
+
+}  // namespace fallow::engine

@@ -1,0 +1,106 @@
+// A MemoryPool gives out ranges of device memory from blocks of many, so that kernels find what
+// they read together in one binding.
+//
+// Invariant: a block is one buffer, no longer than a binding may be.
+// Threading: one thread.
+#pragma once
+
+#include <volk.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+
+#include "base/result.h"
+#include "engine/vulkan/device.h"
+#include "engine/vulkan/range_allocator.h"
+
+namespace fallow::engine {
+
+enum class MemoryKind : std::uint8_t { kDevice, kUpload, kReadback };
+
+class MemoryPool;
+
+// A range of a block; given back when it goes. Empty by default.
+class MemoryRange {
+ public:
+  MemoryRange() = default;
+  MemoryRange(MemoryPool* pool, std::uint32_t block, std::uint64_t offset, std::uint64_t size,
+              std::uint8_t* mapped)
+      : pool_(pool), block_(block), offset_(offset), size_(size), mapped_(mapped) {}
+  MemoryRange(MemoryRange&& other) noexcept { Swap(other); }
+  MemoryRange& operator=(MemoryRange&& other) noexcept {
+    MemoryRange moved(std::move(other));
+    Swap(moved);
+    return *this;
+  }
+  ~MemoryRange();
+
+  explicit operator bool() const { return pool_ != nullptr; }
+  std::uint32_t block() const { return block_; }
+  std::uint64_t offset() const { return offset_; }
+  std::uint64_t size() const { return size_; }
+  // Where an element of `element_bytes` of this range is counted from in its block.
+  std::uint32_t ElementOffset(std::uint32_t element_bytes) const {
+    return static_cast<std::uint32_t>(offset_ / element_bytes);
+  }
+  // Null when the host cannot reach the memory.
+  std::uint8_t* mapped() const { return mapped_; }
+
+ private:
+  void Swap(MemoryRange& other) {
+    std::swap(pool_, other.pool_);
+    std::swap(block_, other.block_);
+    std::swap(offset_, other.offset_);
+    std::swap(size_, other.size_);
+    std::swap(mapped_, other.mapped_);
+  }
+
+  MemoryPool* pool_ = nullptr;
+  std::uint32_t block_ = 0;
+  std::uint64_t offset_ = 0;
+  std::uint64_t size_ = 0;
+  std::uint8_t* mapped_ = nullptr;
+};
+
+class MemoryPool {
+ public:
+  explicit MemoryPool(const VulkanDevice& device) : device_(device) {}
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  // kResourceExhausted, naming `what` and its size, when it is longer than a binding may be or
+  // there is no room.
+  Result<MemoryRange> Allocate(MemoryKind kind, std::uint64_t bytes, std::string_view what);
+
+  // Numbers of blocks are never used again.
+  VkBuffer buffer(std::uint32_t block) const { return blocks_.at(block)->buffer; }
+  std::uint64_t block_bytes(std::uint32_t block) const { return blocks_.at(block)->bytes; }
+  // Grows whenever a block's buffer is destroyed.
+  std::uint64_t destroyed_blocks() const { return destroyed_blocks_; }
+
+ private:
+  friend class MemoryRange;
+  struct Block {
+    Block(std::uint64_t size, std::uint64_t alignment) : bytes(size), ranges(size, alignment) {}
+    MemoryKind kind = MemoryKind::kDevice;
+    std::uint64_t bytes;
+    RangeAllocator ranges;
+    VkBuffer buffer = VK_NULL_HANDLE;
+    VkDeviceMemory memory = VK_NULL_HANDLE;
+    std::uint8_t* mapped = nullptr;
+  };
+
+  Result<std::uint32_t> NewBlock(MemoryKind kind, std::uint64_t bytes);
+  void DestroyBlock(Block& block);
+  void Free(std::uint32_t block, std::uint64_t offset);
+
+  const VulkanDevice& device_;
+  std::map<std::uint32_t, std::unique_ptr<Block>> blocks_;
+  std::uint32_t last_block_ = 0;
+  std::uint64_t destroyed_blocks_ = 0;
+};
+
+}  // namespace fallow::engine

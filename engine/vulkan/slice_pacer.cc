@@ -1,0 +1,50 @@
+#include "engine/vulkan/slice_pacer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fallow::engine {
+namespace {
+
+// Short enough that two of them end before an owner notices, long enough that submitting costs
+// nothing beside it.
+constexpr double kSliceTargetNs = 4e6;
+// A first dispatch may wait for the driver's compiler: no single measurement changes the guess by
+// more than this.
+constexpr double kMaxStep = 2;
+constexpr double kLearningRate = 0.25;
+constexpr double kMinNsPerWork = 1e-4;
+constexpr double kMaxNsPerWork = 1e4;
+
+}  // namespace
+
+std::vector<GridPiece> SplitGrid(const std::array<std::uint32_t, 3>& grid, double work,
+                                 double budget) {
+  const auto axis = static_cast<std::size_t>(std::ranges::max_element(grid) - grid.begin());
+  const double wanted = std::ceil(work / budget);
+  const auto pieces = static_cast<std::uint32_t>(std::clamp<double>(wanted, 1, grid[axis]));
+  std::vector<GridPiece> out;
+  for (std::uint32_t i = 0; i < pieces; ++i) {
+    GridPiece piece{.count = grid};
+    const auto begin = static_cast<std::uint32_t>(std::uint64_t{grid[axis]} * i / pieces);
+    const auto end = static_cast<std::uint32_t>(std::uint64_t{grid[axis]} * (i + 1) / pieces);
+    piece.first[axis] = begin;
+    piece.count[axis] = end - begin;
+    out.push_back(piece);
+  }
+  return out;
+}
+
+double SlicePacer::budget() const {
+  return kSliceTargetNs / ns_per_work_;
+}
+
+void SlicePacer::Learn(double work, double measured_ns) {
+  if (work <= 0 || measured_ns <= 0) return;
+  const double seen =
+      std::clamp(measured_ns / work, ns_per_work_ / kMaxStep, ns_per_work_ * kMaxStep);
+  ns_per_work_ = std::clamp(ns_per_work_ + (seen - ns_per_work_) * kLearningRate, kMinNsPerWork,
+                            kMaxNsPerWork);
+}
+
+}  // namespace fallow::engine

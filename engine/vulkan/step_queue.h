@@ -1,0 +1,92 @@
+// A StepQueue runs a step's dispatches in slices of a few milliseconds, at most two in flight, and
+// stops between them.
+//
+// Threading: one thread; the stop flag may be set from another.
+#pragma once
+
+#include <volk.h>
+
+#include <array>
+#include <chrono>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/backend.h"
+#include "engine/vulkan/binding_sets.h"
+#include "engine/vulkan/slice_pacer.h"
+
+namespace fallow::engine {
+
+// Stands for the buffer of the step's words until it is known.
+inline constexpr std::uint32_t kStepBlock = UINT32_MAX;
+
+// A range of memory that a dispatch touches, named by its first byte.
+struct MemoryUse {
+  std::uint32_t block = 0;
+  std::uint64_t offset = 0;
+  bool writes = false;
+};
+
+struct Dispatch {
+  VkPipeline pipeline = VK_NULL_HANDLE;
+  BoundBlocks blocks{};
+  std::array<std::byte, kMaxArgumentBytes> arguments{};
+  std::uint32_t argument_bytes = 0;
+  std::array<std::uint32_t, 3> grid{1, 1, 1};
+  double work = 0;  // nominal nanoseconds
+  std::vector<MemoryUse> uses;
+};
+
+class StepQueue {
+ public:
+  static Result<std::unique_ptr<StepQueue>> Create(const VulkanDevice& device,
+                                                   const KernelSet& kernels, BindingSets& sets);
+  ~StepQueue();
+  StepQueue(const StepQueue&) = delete;
+  StepQueue& operator=(const StepQueue&) = delete;
+
+  // kCancelled when `stop` was seen before all was submitted; nothing is in flight afterwards in
+  // any case.
+  Status Run(std::span<const Dispatch> dispatches, std::uint32_t step_block, const StopFlag& stop);
+
+  // Copies between buffers and waits.
+  Status Copy(VkBuffer from, std::uint64_t from_offset, VkBuffer to, std::uint64_t to_offset,
+              std::uint64_t bytes);
+  Status FillWithZeros(VkBuffer buffer, std::uint64_t offset, std::uint64_t bytes);
+
+  std::uint64_t submissions() const { return submissions_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Slice {
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    VkFence fence = VK_NULL_HANDLE;
+    double work = 0;
+    Clock::time_point submitted;
+    bool in_flight = false;
+  };
+  class Cursor;
+
+  StepQueue(const VulkanDevice& device, const KernelSet& kernels, BindingSets& sets)
+      : device_(device), kernels_(kernels), sets_(sets) {}
+
+  Status Begin(Slice& slice);
+  Status Submit(Slice& slice);
+  Status Wait(Slice& slice);
+  Status Drain(Status status);
+  template <class Record>
+  Status RunOnce(Record record);
+
+  const VulkanDevice& device_;
+  const KernelSet& kernels_;
+  BindingSets& sets_;
+  VkCommandPool pool_ = VK_NULL_HANDLE;
+  std::array<Slice, 2> slices_;
+  SlicePacer pacer_;
+  Clock::time_point last_end_{};
+  std::uint64_t submissions_ = 0;
+};
+
+}  // namespace fallow::engine

@@ -1,0 +1,3 @@
+// The one translation unit that holds the Vulkan entry points; they are filled in at run time.
+#define VOLK_IMPLEMENTATION
+#include <volk.h>

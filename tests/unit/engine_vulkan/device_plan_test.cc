@@ -1,0 +1,151 @@
+#include "engine/vulkan/device_plan.h"
+
+#include <gmock/gmock.h>
+
+namespace fallow::engine {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr MemoryTypeSnapshot kVram{.device_local = true, .heap_bytes = 8192 * kMiB};
+constexpr MemoryTypeSnapshot kMappedVram{
+    .device_local = true, .host_visible = true, .host_coherent = true, .heap_bytes = 8192 * kMiB};
+constexpr MemoryTypeSnapshot kSmallBar{
+    .device_local = true, .host_visible = true, .host_coherent = true, .heap_bytes = 256 * kMiB};
+constexpr MemoryTypeSnapshot kHost{
+    .host_visible = true, .host_coherent = true, .heap_bytes = 16384 * kMiB};
+constexpr MemoryTypeSnapshot kCachedHost{
+    .host_visible = true, .host_coherent = true, .host_cached = true, .heap_bytes = 16384 * kMiB};
+constexpr MemoryTypeSnapshot kUnified{.device_local = true,
+                                      .host_visible = true,
+                                      .host_coherent = true,
+                                      .host_cached = true,
+                                      .heap_bytes = 2048 * kMiB};
+
+// A discrete card with everything.
+DeviceSnapshot Card() {
+  return {.name = "Card",
+          .api_major = 1,
+          .api_minor = 3,
+          .max_storage_buffers = 64,
+          .max_argument_bytes = 256,
+          .max_range_bytes = 4096 * kMiB - 1,
+          .max_allocation_bytes = 4096 * kMiB,
+          .offset_alignment_bytes = 64,
+          .max_workgroups = {65535, 65535, 65535},
+          .max_workgroup_lanes = 1024,
+          .shared_memory_bytes = 32768,
+          .subgroup_lanes = 32,
+          .subgroup_shuffle_in_compute = true,
+          .full_subgroups = true,
+          .preserves_special_values = true,
+          .rounds_to_nearest_even = true,
+          .packed_dot = true,
+          .packed_dot_accelerated = true,
+          .compute_queue_families = {false, true},
+          .memory_types = {kVram, kHost, kCachedHost}};
+}
+
+TEST(DevicePlan, StagesForMemoryThatTheHostCannotReach) {
+  const auto plan = PlanDevice(Card(), {});
+  ASSERT_TRUE(plan.has_value()) << plan.error().message;
+  EXPECT_EQ(plan->device_memory_type, 0u);
+  EXPECT_EQ(plan->readback_memory_type, 2u);
+  EXPECT_FALSE(plan->device_memory_mapped);
+  EXPECT_EQ(plan->queue_family, 1u);
+  EXPECT_EQ(plan->workgroup_lanes, 64u);
+  EXPECT_EQ(plan->memory_bytes, 8192 * kMiB);
+  EXPECT_TRUE(plan->packed_dot);
+  EXPECT_TRUE(plan->round_to_nearest_even);
+}
+
+TEST(DevicePlan, MapsTheWholeOfVideoMemoryWhereItCan) {
+  DeviceSnapshot card = Card();
+  card.memory_types = {kVram, kHost, kMappedVram, kCachedHost};
+  const auto plan = PlanDevice(card, {});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->device_memory_type, 2u);
+  EXPECT_TRUE(plan->device_memory_mapped);
+  EXPECT_FALSE(plan->device_memory_cached);
+  EXPECT_EQ(plan->readback_memory_type, 3u);
+}
+
+TEST(DevicePlan, LeavesASmallWindowIntoVideoMemoryAlone) {
+  DeviceSnapshot card = Card();
+  card.memory_types = {kSmallBar, kVram, kHost};
+  const auto plan = PlanDevice(card, {});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->device_memory_type, 1u);
+  EXPECT_FALSE(plan->device_memory_mapped);
+}
+
+// As lavapipe is: subgroups of eight, one memory, small bindings.
+TEST(DevicePlan, GivesNarrowDevicesOneOctetAWorkgroup) {
+  DeviceSnapshot narrow = Card();
+  narrow.subgroup_lanes = 8;
+  narrow.memory_types = {kUnified};
+  narrow.max_range_bytes = 128 * kMiB;
+  narrow.packed_dot_accelerated = false;
+  const auto plan = PlanDevice(narrow, {});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->workgroup_lanes, 8u);
+  EXPECT_EQ(plan->octets(), 1u);
+  EXPECT_EQ(plan->max_range_bytes, 128 * kMiB);
+  EXPECT_TRUE(plan->device_memory_mapped);
+  EXPECT_TRUE(plan->device_memory_cached);
+  EXPECT_FALSE(plan->packed_dot);
+}
+
+TEST(DevicePlan, KeepsRangesWithin32BitOffsets) {
+  EXPECT_EQ(PlanDevice(Card(), {})->max_range_bytes, std::uint64_t{1} << 31);
+  DeviceSnapshot card = Card();
+  card.max_allocation_bytes = 1024 * kMiB;
+  EXPECT_EQ(PlanDevice(card, {})->max_range_bytes, 1024 * kMiB);
+}
+
+TEST(DevicePlan, FollowsTheTuning) {
+  DeviceSnapshot card = Card();
+  card.memory_types = {kUnified};
+  const auto plan = PlanDevice(card, {.max_range_bytes = kMiB,
+                                      .use_staging = true,
+                                      .dot_product = DotProduct::kFloat,
+                                      .workgroup_lanes = 128});
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->max_range_bytes, kMiB);
+  EXPECT_FALSE(plan->device_memory_mapped);
+  EXPECT_FALSE(plan->packed_dot);
+  EXPECT_EQ(plan->workgroup_lanes, 128u);
+}
+
+TEST(DevicePlan, NamesWhatADeviceLacks) {
+  const auto refusal = [](auto change, DeviceTuning tuning = {}) {
+    DeviceSnapshot card = Card();
+    change(card);
+    const auto plan = PlanDevice(card, tuning);
+    EXPECT_FALSE(plan.has_value());
+    EXPECT_EQ(plan.has_value() ? ErrorCode::kInternal : plan.error().code,
+              ErrorCode::kUnimplemented);
+    return plan.has_value() ? std::string("accepted") : plan.error().message;
+  };
+  EXPECT_THAT(refusal([](auto& d) { d.api_minor = 1; }),
+              HasSubstr("Card cannot be used: Vulkan 1.2"));
+  EXPECT_THAT(refusal([](auto& d) { d.subgroup_shuffle_in_compute = false; }),
+              HasSubstr("shuffle"));
+  EXPECT_THAT(refusal([](auto& d) { d.subgroup_lanes = 4; }), HasSubstr("subgroups of 4"));
+  EXPECT_THAT(refusal([](auto& d) { d.preserves_special_values = false; }),
+              HasSubstr("SignedZeroInfNanPreserve"));
+  EXPECT_THAT(refusal([](auto& d) { d.max_storage_buffers = 8; }), HasSubstr("8 storage buffers"));
+  EXPECT_THAT(refusal([](auto& d) { d.max_argument_bytes = 64; }), HasSubstr("push constants"));
+  EXPECT_THAT(refusal([](auto& d) { d.max_workgroups[2] = 1; }), HasSubstr("workgroups"));
+  EXPECT_THAT(refusal([](auto& d) { d.compute_queue_families = {false}; }), HasSubstr("queue"));
+  EXPECT_THAT(refusal([](auto& d) { d.memory_types = {kVram}; }), HasSubstr("memory"));
+  EXPECT_THAT(refusal([](auto& d) { d.max_range_bytes = 4096; }), HasSubstr("bindings of 4096"));
+  EXPECT_THAT(refusal([](auto& d) { d.max_workgroup_lanes = 32; }), HasSubstr("64 are needed"));
+  EXPECT_THAT(refusal([](auto& d) { d.shared_memory_bytes = 4096; }), HasSubstr("shared memory"));
+  EXPECT_THAT(refusal([](auto& d) { d.packed_dot = false; }, {.dot_product = DotProduct::kPacked}),
+              HasSubstr("dot product"));
+}
+
+}  // namespace
+}  // namespace fallow::engine
