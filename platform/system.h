@@ -20,6 +20,7 @@ std::unique_ptr<Random> NewSystemRandom();
 std::string HostName();
 std::string OperatingSystemName();        // "Debian GNU/Linux 12 (bookworm)"
 std::uint64_t PhysicalMemoryBytes();
+std::int64_t ProcessId();                 // of this process
 
 // A process's main loop.
 class MainLoop : public Loop {

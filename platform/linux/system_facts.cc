@@ -75,4 +75,8 @@ std::uint64_t PhysicalMemoryBytes() {
   return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
 }
 
+std::int64_t ProcessId() {
+  return ::getpid();
+}
+
 }  // namespace fallow
