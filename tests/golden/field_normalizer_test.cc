@@ -65,5 +65,50 @@ TEST(FieldNormalizer, AnswersAsAccuratelyWithF16Weights) {
   EXPECT_GE(CountRight(results, "expected.jsonl"), 195u);
 }
 
+TEST(FieldNormalizer, AnswersTheLongBatchAsAccurately) {
+  const LoadedModel loaded = Load({});
+  const auto results = GenerateAll(*loaded.model, {}, ReadDemoRequests("batch-2000.jsonl"));
+  const std::size_t right = CountRight(results, "expected-2000.jsonl");
+  RecordProperty("right_answers", static_cast<int>(right));
+  EXPECT_GE(right, 1951u);
+}
+
+// Greedy and sampled requests with long answers, so that digests, pages and stops all take part.
+std::vector<InferenceRequest> SomeRequests() {
+  auto requests = ReadDemoRequests("batch.jsonl");
+  requests.resize(40);
+  for (InferenceRequest& request : requests) {
+    request.max_tokens = 48;
+    if (request.index % 2 == 1)
+      request.sampling = {.temperature = 1.7f, .top_p = 0.98f, .top_k = 50, .seed = request.index};
+  }
+  return requests;
+}
+
+TEST(FieldNormalizer, GivesTheSameBitsAloneAndInABatchOf32) {
+  const LoadedModel loaded = Load({});
+  const auto alone = GenerateAll(*loaded.model, {.max_sequence_count = 1}, SomeRequests());
+  EXPECT_EQ(GenerateAll(*loaded.model, {.max_sequence_count = 32}, SomeRequests()), alone);
+}
+
+TEST(FieldNormalizer, GivesTheSameBitsPlainAndVectorised) {
+  const LoadedModel best = Load({});
+  const LoadedModel plain = Load({.path = CpuPath::kPlain});
+  EXPECT_EQ(GenerateAll(*best.model, {}, SomeRequests()),
+            GenerateAll(*plain.model, {}, SomeRequests()));
+}
+
+// The bits of the contract as they were when it was written. A change here breaks every recorded
+// result.
+TEST(FieldNormalizer, GivesTheBitsOfTheContract) {
+  const LoadedModel loaded = Load({});
+  Sha256 all;
+  for (const AttemptResult& result : GenerateAll(*loaded.model, {}, SomeRequests())) {
+    for (const std::uint32_t token : result.token_ids) all.Update(std::to_string(token) + " ");
+    for (const Digest& digest : result.state_digests) all.Update(digest.bytes);
+  }
+  EXPECT_EQ(all.Finish().Hex(), "3dee031366ce0572499020bcb6005d0b1cd0589cd81b3034360daa9de52deb39");
+}
+
 }  // namespace
 }  // namespace fallow::engine
