@@ -133,7 +133,7 @@ class Simulation {
       plans_.push_back(
           {.text = BatchText(dice_.Between(1, options_.max_requests_per_job), i),
            .account = kAccounts[dice_.Below(std::size(kAccounts))],
-           .submit_at = std::chrono::seconds(dice_.Below(Seconds(options_.trouble) / 2)),
+           .submit_at = std::chrono::seconds(dice_.Below(Seconds(options_.trouble))),
            .cancel_after = dice_.OneIn(6)
                                ? std::optional(std::chrono::seconds(dice_.Between(1, 300)))
                                : std::nullopt});
