@@ -19,18 +19,29 @@ std::unexpected<Error> SystemError(int error_number, std::string_view action,
   ErrorCode code = ErrorCode::kInternal;
   switch (error_number) {
     case ENOENT:
-    case ENOTDIR: code = ErrorCode::kNotFound; break;
-    case EEXIST: code = ErrorCode::kAlreadyExists; break;
+    case ENOTDIR:
+      code = ErrorCode::kNotFound;
+      break;
+    case EEXIST:
+      code = ErrorCode::kAlreadyExists;
+      break;
     case EACCES:
-    case EPERM: code = ErrorCode::kPermissionDenied; break;
+    case EPERM:
+      code = ErrorCode::kPermissionDenied;
+      break;
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
     case EROFS:
     case EMFILE:
-    case ENFILE: code = ErrorCode::kResourceExhausted; break;
-    case EIO: code = ErrorCode::kDataLoss; break;
-    default: break;
+    case ENFILE:
+      code = ErrorCode::kResourceExhausted;
+      break;
+    case EIO:
+      code = ErrorCode::kDataLoss;
+      break;
+    default:
+      break;
   }
   return Fail(code, fmt::format("{}: cannot {}: {}", path, action, std::strerror(error_number)));
 }

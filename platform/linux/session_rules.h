@@ -1,0 +1,40 @@
+// What logind's sessions tell about the owner's presence: a pure function of what logind says.
+//
+// Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "platform/presence.h"
+
+namespace fallow {
+
+// One session as logind describes it (org.freedesktop.login1.Session).
+struct LoginSession {
+  std::string id;
+  std::string user;
+  std::string session_class;  // "user", "greeter", "background", …
+  std::string type;           // "x11", "wayland", "tty", "unspecified", …
+  std::string display;        // ":0" of an x11 session
+  bool active = false;        // in the foreground of its seat; always true for remote ones
+  bool remote = false;
+  bool closing = false;  // logged out, some process lingers
+  bool locked = false;
+  bool idle_hint = false;
+  // Since when it is idle or not, as it says; none if it never said. On CLOCK_MONOTONIC.
+  std::optional<std::chrono::microseconds> idle_since;
+  // A "tty" session whose console shows graphics (X started by hand), or whose console we may not
+  // look at.
+  bool console_hides_input = false;
+};
+
+// `now` on CLOCK_MONOTONIC. `watched_displays`: X11 displays that another source watches. The rule
+// is in presence.h.
+PresenceReading JudgeSessions(std::span<const LoginSession> sessions, std::chrono::microseconds now,
+                              std::span<const std::string> watched_displays);
+
+}  // namespace fallow
