@@ -4,7 +4,7 @@
 
 #include <thread>
 
-#include "tests/unit/agent/simulated_clock.h"
+#include "platform/fake/clock.h"
 
 namespace fallow {
 namespace {

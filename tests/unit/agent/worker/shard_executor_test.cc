@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "tests/unit/agent/simulated_clock.h"
+#include "platform/fake/clock.h"
 
 namespace fallow {
 namespace {

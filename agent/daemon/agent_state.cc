@@ -1,0 +1,48 @@
+#include "agent/daemon/agent_state.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "platform/file.h"
+#include "platform/paths.h"
+
+namespace fallow {
+
+Status StateFolder::Make() const { return MakePrivateDirectory(path_); }
+
+Result<Membership> StateFolder::LoadMembership() const {
+  const auto text = ReadSmallFile(membership_path());
+  if (!text) {
+    if (text.error().code != ErrorCode::kNotFound) return std::unexpected(text.error());
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("this agent has not joined a coordinator (nothing in {}): run `fallow-agent join LINK`",
+                            path_));
+  }
+  const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto field = [&](const char* name) -> std::string {
+    const bool there = json.is_object() && json.contains(name) && json[name].is_string();
+    return there ? json[name].get<std::string>() : "";
+  };
+  Membership membership{.coordinator_url = field("coordinator"),
+                        .device = DeviceId(field("device")),
+                        .authority_pem = field("authority_certificate")};
+  if (membership.coordinator_url.empty() || membership.device.empty() || membership.authority_pem.empty()) {
+    return Fail(ErrorCode::kDataLoss, fmt::format("{} is damaged: run `fallow-agent join LINK` again", membership_path()));
+  }
+  return membership;
+}
+
+Status StateFolder::SaveMembership(const Membership& membership) const {
+  const nlohmann::json json = {{"coordinator", membership.coordinator_url},
+                               {"device", membership.device.value},
+                               {"authority_certificate", membership.authority_pem}};
+  return WriteFileAtomically(membership_path(), json.dump(2) + "\n");
+}
+
+Status StateFolder::Forget() const {
+  FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(membership_path()));
+  return RemoveFileIfAny(key_path());
+}
+
+}  // namespace fallow

@@ -1,0 +1,134 @@
+#include "agent/daemon/status_report.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/daemon/idle_policy.h"
+
+namespace fallow {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json LeaseJson(const WorkSession::LeaseView& lease) {
+  return {{"id", lease.lease.value},
+          {"job", lease.job.value},
+          {"model", lease.model.value},
+          {"requests", lease.request_count},
+          {"unfinished", lease.unfinished_count},
+          {"unacknowledged", lease.unacknowledged_count},
+          {"releasing", lease.releasing}};
+}
+
+Json PresenceJson(const PresenceReading& reading) {
+  Json json = {{"source", reading.source}, {"known", reading.known}};
+  json["idle_s"] = reading.known ? Json(reading.idle_for.count() / 1000) : Json(nullptr);
+  json["detail"] = reading.detail;
+  return json;
+}
+
+template <class T>
+Json OrNull(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+// Renders a report that came as JSON; throws nlohmann's exceptions on one of another shape.
+std::string Render(const Json& report) {
+  std::string text = fmt::format("{}: {}\n\n", report.at("state").get<std::string>(),
+                                 report.at("reason").get<std::string>());
+  const auto line = [&](std::string_view name, const std::string& value) {
+    text += fmt::format("{:<13}{}\n", name, value);
+  };
+  const Json& coordinator = report.at("coordinator");
+  const std::string trouble = coordinator.at("trouble").get<std::string>();
+  std::string heard = "not heard from yet";
+  if (!coordinator.at("heard_s_ago").is_null()) {
+    heard = fmt::format("heard from {} ago", ShortDuration(std::chrono::seconds(coordinator.at("heard_s_ago"))));
+  }
+  line("coordinator", fmt::format("{} ({}{}{})", coordinator.at("url").get<std::string>(), heard,
+                                  trouble.empty() ? "" : "; ", trouble));
+  line("device", fmt::format("{} on {}", report.at("device").get<std::string>(),
+                             report.at("hostname").get<std::string>()));
+  const std::string processor = report.at("processor").get<std::string>();
+  line("computes on", processor.empty() ? "not known until work starts"
+                                        : fmt::format("{} ({})", processor, report.at("backend").get<std::string>()));
+  line("policy", report.at("idle_rule").get<std::string>());
+  for (const Json& reading : report.at("presence")) {
+    const std::string known =
+        reading.at("known").get<bool>()
+            ? fmt::format("idle for {}", ShortDuration(std::chrono::seconds(reading.at("idle_s"))))
+            : "cannot tell";
+    const std::string detail = reading.at("detail").get<std::string>();
+    line("presence", fmt::format("{}: {}{}{}", reading.at("source").get<std::string>(), known,
+                                 detail.empty() ? "" : ", ", detail));
+  }
+  const Json& worker = report.at("worker");
+  std::string worker_text = worker.at("state").get<std::string>();
+  if (const int losses = worker.at("losses"); losses > 0) {
+    worker_text += fmt::format(", lost {} times (last: {})", losses, worker.at("trouble").get<std::string>());
+  }
+  if (!worker.at("last_stop_latency_ms").is_null()) {
+    worker_text += fmt::format(", last stop took {:.1f} ms", worker.at("last_stop_latency_ms").get<double>());
+  }
+  line("worker", worker_text);
+  for (const Json& lease : report.at("leases")) {
+    line("lease", fmt::format("{} of {}: {} of {} requests to do{}", lease.at("id").get<std::string>(),
+                              lease.at("job").get<std::string>(), lease.at("unfinished").get<std::uint64_t>(),
+                              lease.at("requests").get<std::uint64_t>(),
+                              lease.at("releasing").get<bool>() ? ", being given back" : ""));
+  }
+  line("done", fmt::format("{} requests, {} tokens since start, {:.0f} tokens/s",
+                           report.at("finished_requests").get<std::uint64_t>(),
+                           report.at("generated_tokens").get<std::uint64_t>(),
+                           report.at("tokens_per_second").get<double>()));
+  const Json& cache = report.at("cache");
+  line("model cache", fmt::format("{:.2f} of {:.0f} GiB", cache.at("bytes").get<double>() / (1u << 30),
+                                  cache.at("max_bytes").get<double>() / (1u << 30)));
+  return text;
+}
+
+}  // namespace
+
+std::string StatusJson(const StatusReport& report) {
+  Json json;
+  json["state"] = DeviceStateName(report.status.state);
+  json["reason"] = report.status.reason;
+  json["tokens_per_second"] = report.status.tokens_per_second;
+  json["coordinator"] = {{"url", report.coordinator_url}, {"trouble", report.coordinator_trouble}};
+  json["coordinator"]["heard_s_ago"] =
+      report.coordinator_heard_ago ? Json(report.coordinator_heard_ago->count()) : Json(nullptr);
+  json["device"] = report.device.value;
+  json["hostname"] = report.profile.hostname;
+  json["backend"] = report.profile.backend == BackendKind::kVulkan ? "vulkan" : "cpu";
+  json["processor"] = report.profile.processor;
+  json["driver"] = report.profile.driver;
+  json["memory_bytes"] = report.profile.memory_bytes;
+  json["agent_version"] = report.profile.agent_version;
+  json["idle_rule"] = report.idle_rule;
+  json["presence"] = Json::array();
+  for (const PresenceReading& reading : report.presence) json["presence"].push_back(PresenceJson(reading));
+  json["leases"] = Json::array();
+  for (const WorkSession::LeaseView& lease : report.leases) json["leases"].push_back(LeaseJson(lease));
+  json["finished_requests"] = report.finished_request_count;
+  json["generated_tokens"] = report.generated_token_count;
+  json["worker"] = {{"state", report.worker_state},
+                    {"process_id", OrNull(report.worker_process_id)},
+                    {"losses", report.worker_loss_count},
+                    {"trouble", report.worker_trouble}};
+  json["worker"]["last_stop_latency_ms"] =
+      report.last_stop_latency ? Json(static_cast<double>(report.last_stop_latency->count()) / 1000) : Json(nullptr);
+  json["cache"] = {{"bytes", report.cache_bytes}, {"max_bytes", report.cache_max_bytes}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<std::string> StatusText(std::string_view json) {
+  try {
+    return Render(Json::parse(json));
+  } catch (const Json::exception& error) {
+    return Fail(ErrorCode::kDataLoss, fmt::format("the running agent answered something else than a status: {}",
+                                                  error.what()));
+  }
+}
+
+}  // namespace fallow

@@ -1,0 +1,44 @@
+// What `fallow-agent status` tells: what the agent is doing, and why.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/daemon/work_session.h"
+#include "base/result.h"
+#include "platform/presence.h"
+#include "protocol/agent_messages.h"
+
+namespace fallow {
+
+struct StatusReport {
+  DeviceStatus status;
+  DeviceProfile profile;
+  DeviceId device;
+  std::string coordinator_url;
+  std::string coordinator_trouble;  // of the last call; empty if it succeeded
+  std::optional<std::chrono::seconds> coordinator_heard_ago;
+  std::string idle_rule;            // "free after 3 min without input", "dedicated"
+  std::vector<PresenceReading> presence;
+  std::vector<WorkSession::LeaseView> leases;
+  std::uint64_t finished_request_count = 0;
+  std::uint64_t generated_token_count = 0;
+  std::string worker_state;
+  std::optional<std::int64_t> worker_process_id;
+  int worker_loss_count = 0;
+  std::string worker_trouble;
+  std::optional<std::chrono::microseconds> last_stop_latency;
+  std::uint64_t cache_bytes = 0;
+  std::uint64_t cache_max_bytes = 0;
+};
+
+// The daemon's answer, and `status --json`.
+std::string StatusJson(const StatusReport& report);
+// For people, from what the daemon answered. kDataLoss if that is not such a report.
+Result<std::string> StatusText(std::string_view json);
+
+}  // namespace fallow

@@ -1,0 +1,242 @@
+#include "agent/daemon/worker_supervisor.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/overloaded.h"
+#include "protocol/limits.h"
+
+namespace fallow {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMaxErrorLineBytes = 1024;
+
+std::string DescribeExit(const SubprocessExit& exit, const std::string& last_error_line) {
+  std::string text = exit.signal != 0 ? fmt::format("the worker was killed by signal {}", exit.signal)
+                                      : fmt::format("the worker exited with code {}", exit.code);
+  if (!last_error_line.empty()) text += fmt::format(" (its last words: {})", last_error_line);
+  return text;
+}
+
+}  // namespace
+
+WorkerSupervisor::WorkerSupervisor(Loop& loop, const Clock& clock, Random& random, SubprocessLauncher& launcher,
+                                   WorkerSupervisorOptions options)
+    : loop_(loop),
+      clock_(clock),
+      options_(std::move(options)),
+      launcher_(launcher),
+      restart_backoff_(random, options_.first_restart, options_.max_restart),
+      frames_(kMaxWorkerFrameBytes) {}
+
+WorkerSupervisor::~WorkerSupervisor() = default;
+
+std::string_view WorkerSupervisor::state_name() const {
+  switch (state_) {
+    case State::kStopped: return "stopped";
+    case State::kStarting: return "starting";
+    case State::kReady: return "ready";
+    case State::kStopping: return "stopping";
+    case State::kRestarting: return "restarting";
+  }
+  FALLOW_UNREACHABLE();
+}
+
+std::optional<std::int64_t> WorkerSupervisor::process_id() const {
+  if (process_ == nullptr) return std::nullopt;
+  return process_->process_id();
+}
+
+void WorkerSupervisor::Start() {
+  wanted_ = true;
+  if (state_ == State::kStopped) Launch();
+}
+
+void WorkerSupervisor::Launch() {
+  frames_ = FrameReader(kMaxWorkerFrameBytes);
+  loading_ = false;
+  unfinished_.clear();
+  last_progress_ = {};
+  last_error_line_.clear();
+  SubprocessOptions options;
+  options.arguments = options_.command;
+  options.on_output = [this](ByteView bytes) { OnOutput(bytes); };
+  options.on_error_line = [this](std::string_view line) { OnErrorLine(line); };
+  options.on_exit = [this](SubprocessExit exit) { OnExit(exit); };
+  state_ = State::kStarting;
+  auto process = launcher_.Launch(std::move(options));
+  if (!process) return Lose(process.error());
+  process_ = *std::move(process);
+  Watch(options_.start_patience, "start");
+}
+
+void WorkerSupervisor::Send(const ToWorker& message) {
+  FALLOW_CHECK(ready());
+  process_->Write(EncodeFrame(message));
+  if (std::holds_alternative<LoadModel>(message)) {
+    loading_ = true;
+    Watch(options_.load_patience, "load a model");
+  } else if (const auto* run = std::get_if<RunRequests>(&message)) {
+    if (!run->requests.empty()) unfinished_[run->ticket] += run->requests.size();
+    WatchForProgress();
+  } else if (const auto* drop = std::get_if<DropTicket>(&message)) {
+    unfinished_.erase(drop->ticket);
+    WatchForProgress();
+  }
+}
+
+void WorkerSupervisor::Stop() {
+  wanted_ = false;
+  switch (state_) {
+    case State::kStopped:
+    case State::kStopping: return;
+    case State::kRestarting:
+      timer_.reset();
+      state_ = State::kStopped;
+      return;
+    case State::kStarting:
+    case State::kReady: break;
+  }
+  state_ = State::kStopping;
+  stop_asked_at_ = clock_.Steady();
+  process_->Write(EncodeFrame(ToWorker(StopWork{})));
+  timer_ = loop_.After(options_.stop_patience, [this] {
+    LOG_INFO("agent: the worker did not stop within {} ms and is killed", options_.stop_patience.count());
+    process_->Kill();
+  });
+}
+
+void WorkerSupervisor::Accuse(const Error& crime) {
+  if (state_ == State::kReady || state_ == State::kStarting) Lose(crime);
+}
+
+void WorkerSupervisor::OnOutput(ByteView bytes) {
+  frames_.Feed(bytes);
+  while (process_ != nullptr) {
+    const auto payload = frames_.Next();
+    if (!payload) return Lose(payload.error());
+    if (!*payload) return;
+    auto message = DecodeFromWorker(**payload);
+    if (!message) return Lose(message.error());
+    Handle(*std::move(message));
+  }
+}
+
+void WorkerSupervisor::OnErrorLine(std::string_view line) {
+  last_error_line_ = line.substr(0, kMaxErrorLineBytes);
+  LOG_INFO("worker says: {}", last_error_line_);
+}
+
+void WorkerSupervisor::Handle(FromWorker message) {
+  if (state_ == State::kStopping) {
+    if (std::holds_alternative<Stopped>(message)) HandleStopped();
+    return;  // results of work that is being given back do not count
+  }
+  const auto out_of_turn = [this](std::string_view what) {
+    Lose({ErrorCode::kInvalidArgument, fmt::format("the worker said {} out of turn", what)});
+  };
+  if (std::holds_alternative<WorkerReady>(message) != (state_ == State::kStarting) &&
+      !std::holds_alternative<WorkerFailure>(message)) {
+    return out_of_turn(state_ == State::kStarting ? "something before being ready" : "ready");
+  }
+  std::visit(Overloaded{
+                 [&](const WorkerReady& ready) {
+                   timer_.reset();
+                   state_ = State::kReady;
+                   events_.on_ready(ready);
+                 },
+                 [&](const ModelReady& ready) {
+                   if (!loading_) return out_of_turn("model ready");
+                   loading_ = false;
+                   timer_.reset();
+                   events_.on_model_ready(ready);
+                 },
+                 [&](RequestFinished& finished) {
+                   // One of a ticket that was dropped meanwhile is on its way rightly; the session knows tickets.
+                   const auto ticket = unfinished_.find(finished.ticket);
+                   if (ticket != unfinished_.end() && --ticket->second == 0) unfinished_.erase(ticket);
+                   restart_backoff_.Reset();
+                   WatchForProgress();
+                   events_.on_finished(std::move(finished));
+                 },
+                 [&](const ProgressReport& report) {
+                   const WorkProgress& progress = report.progress;
+                   if (progress != last_progress_) WatchForProgress();
+                   last_progress_ = progress;
+                   events_.on_progress(progress);
+                 },
+                 [&](const Stopped&) { out_of_turn("stopped"); },
+                 [&](const WorkerFailure& failure) {
+                   if (!loading_) return Lose(failure.error);
+                   loading_ = false;
+                   timer_.reset();
+                   events_.on_model_failed(failure.error);
+                 },
+             },
+             message);
+}
+
+void WorkerSupervisor::HandleStopped() {
+  last_stop_latency_ = clock_.Steady() - stop_asked_at_;
+  LOG_INFO("agent: the worker stopped after {} us", last_stop_latency_->count());
+  process_->CloseInput();  // it leaves, and the device's memory is free
+  timer_ = loop_.After(options_.exit_patience, [this] { process_->Kill(); });
+}
+
+void WorkerSupervisor::OnExit(SubprocessExit exit) {
+  if (state_ != State::kStopping) {
+    return Lose({ErrorCode::kUnavailable, DescribeExit(exit, last_error_line_)});
+  }
+  // Killed before it answered: the device was free of our work only now.
+  if (exit.signal != 0) last_stop_latency_ = clock_.Steady() - stop_asked_at_;
+  timer_.reset();
+  gone_ = std::move(process_);
+  state_ = State::kStopped;
+  loop_.Post([this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    gone_.reset();
+    if (wanted_ && state_ == State::kStopped) Launch();
+  });
+}
+
+void WorkerSupervisor::Lose(const Error& why) {
+  ++loss_count_;
+  last_trouble_ = why.message;
+  state_ = State::kRestarting;
+  const milliseconds delay = restart_backoff_.Next();
+  LOG_WARN("agent: lost the worker, next try in {} ms: {}", delay.count(), why.message);
+  // We may be inside one of its callbacks: it is killed now and destroyed at the next turn.
+  if (process_ != nullptr) {
+    process_->Kill();
+    gone_ = std::move(process_);
+    loop_.Post([this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) gone_.reset();
+    });
+  }
+  timer_ = loop_.After(delay, [this] {
+    state_ = State::kStopped;
+    if (wanted_) Launch();
+  });
+  events_.on_lost(why);
+}
+
+void WorkerSupervisor::Watch(milliseconds patience, std::string what) {
+  timer_ = loop_.After(patience, [this, patience, what = std::move(what)] {
+    Lose({ErrorCode::kDeadlineExceeded,
+          fmt::format("the worker did not {} within {} s", what, patience.count() / 1000)});
+  });
+}
+
+void WorkerSupervisor::WatchForProgress() {
+  if (loading_) return;
+  timer_.reset();
+  if (!unfinished_.empty()) Watch(options_.progress_patience, "make progress");
+}
+
+}  // namespace fallow
