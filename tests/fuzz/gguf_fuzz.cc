@@ -1,0 +1,24 @@
+// A GGUF file may come from anybody: whatever its bytes, reading it gives a card or an error.
+#include "engine/gguf/gguf_file.h"
+#include "engine/model/model.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const fallow::ByteView bytes(data, size);
+  (void)fallow::engine::ReadModelCard(bytes);
+  const auto file = fallow::engine::GgufFile::Parse(bytes);
+  if (!file.has_value()) return 0;
+  // Typed access to keys that hold something else.
+  for (const char* key :
+       {"general.alignment", "tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "k"}) {
+    (void)file->FindUint(key);
+    (void)file->FindFloat(key);
+    (void)file->FindBool(key);
+    (void)file->FindString(key);
+    (void)file->FindStrings(key);
+    (void)file->FindIntegers(key);
+  }
+  // Every tensor's bytes can be read.
+  unsigned sum = 0;
+  for (const auto& tensor : file->tensors()) sum += tensor.bytes.front() + tensor.bytes.back();
+  return sum == ~0u ? 1 : 0;
+}
