@@ -92,43 +92,49 @@ Result<int> OpenSocket(const std::string& display, int number) {
   return std::unexpected(std::move(error));
 }
 
-// xcb_connect_to_fd, with the user's cookie, but never longer than the timeout.
-Result<Connection> Connect(const std::string& display) {
-  FALLOW_ASSIGN_OR_RETURN(const int number, DisplayNumber(display));
-  FALLOW_ASSIGN_OR_RETURN(const int socket, OpenSocket(display, number));
-  os::IgnoreBrokenPipes();
-
-  std::mutex mutex;
-  std::condition_variable ended_signal;
-  bool ended = false;
-  std::thread watchdog([&] {
-    std::unique_lock lock(mutex);
-    if (!ended_signal.wait_for(lock, kReadTimeout, [&] { return ended; })) {
-      ::shutdown(socket, SHUT_RDWR);
+// Shuts a socket after the timeout, so that whoever waits for it wakes up. xcb waits without a
+// limit for a server's greeting and for the numbers of its extensions.
+class Watchdog {
+ public:
+  explicit Watchdog(int socket)
+      : thread_([this, socket] {
+          std::unique_lock lock(mutex_);
+          if (!ended_signal_.wait_for(lock, kReadTimeout, [this] { return ended_; })) {
+            ::shutdown(socket, SHUT_RDWR);
+          }
+        }) {}
+  ~Watchdog() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
     }
-  });
+    ended_signal_.notify_one();
+    thread_.join();
+  }
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
 
+ private:
+  std::mutex mutex_;
+  std::condition_variable ended_signal_;
+  bool ended_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+// With the user's cookie, if there is one. Owns the socket. May be broken from the start.
+Connection Connect(int socket, int display_number) {
+  constexpr std::string_view kProtocol = "MIT-MAGIC-COOKIE-1";
   const std::string host = HostName();
-  const std::string number_text = std::to_string(number);
+  const std::string number = std::to_string(display_number);
   const std::unique_ptr<Xauth, decltype([](Xauth* a) { XauDisposeAuth(a); })> cookie(
       XauGetAuthByAddr(FamilyLocal, static_cast<unsigned short>(host.size()), host.data(),
-                       static_cast<unsigned short>(number_text.size()), number_text.data(),
-                       static_cast<int>(std::strlen("MIT-MAGIC-COOKIE-1")), "MIT-MAGIC-COOKIE-1"));
+                       static_cast<unsigned short>(number.size()), number.data(),
+                       static_cast<int>(kProtocol.size()), kProtocol.data()));
   xcb_auth_info_t auth{};
   if (cookie != nullptr) {
     auth = {cookie->name_length, cookie->name, cookie->data_length, cookie->data};
   }
-  Connection connection(xcb_connect_to_fd(socket, cookie != nullptr ? &auth : nullptr));
-  const int error = xcb_connection_has_error(connection.get());
-  {
-    const std::lock_guard lock(mutex);
-    ended = true;
-  }
-  ended_signal.notify_one();
-  watchdog.join();
-  if (error == 0) return connection;
-  return Fail(ErrorCode::kUnavailable,
-              fmt::format("the X server at {} does not let us in or does not answer", display));
+  return Connection(xcb_connect_to_fd(socket, cookie != nullptr ? &auth : nullptr));
 }
 
 // One connection's questions, each answered before the deadline or not at all.
@@ -202,19 +208,18 @@ class X11PresenceSource : public PresenceSource {
 
   Status Open() {
     connection_ = nullptr;
-    FALLOW_ASSIGN_OR_RETURN(Connection connection, Connect(display_));
-    // A server that dies between two questions answers each with "no": the last one decides.
-    Questions ask(connection.get());
-    if (ask.HasExtension(kXwaylandExtension) || ask.HasXwaylandDevice()) {
-      return Fail(ErrorCode::kUnavailable,
-                  fmt::format("{} is XWayland, which sees only input to X11 windows", display_));
+    FALLOW_ASSIGN_OR_RETURN(const int number, DisplayNumber(display_));
+    FALLOW_ASSIGN_OR_RETURN(const int socket, OpenSocket(display_, number));
+    os::IgnoreBrokenPipes();
+    Connection connection;
+    Status trusted;
+    {
+      const Watchdog watchdog(socket);
+      connection = Connect(socket, number);
+      trusted = CheckIsTrusted(connection.get());
     }
-    if (!ask.HasExtension("MIT-SCREEN-SAVER") || !ask.IdleFor()) {
-      return Fail(ErrorCode::kUnavailable,
-                  fmt::format("the X server at {} lacks the MIT-SCREEN-SAVER extension", display_));
-    }
-    connection_ = std::move(connection);
-    return {};
+    if (trusted) connection_ = std::move(connection);
+    return trusted;
   }
 
   PresenceReading Read() override {
@@ -240,6 +245,27 @@ class X11PresenceSource : public PresenceSource {
   }
 
  private:
+  Status CheckIsTrusted(xcb_connection_t* connection) const {
+    if (xcb_connection_has_error(connection) != 0) {
+      return Fail(
+          ErrorCode::kUnavailable,
+          fmt::format("the X server at {} does not let us in or does not answer", display_));
+    }
+    // A server that hangs or dies among these answers each further one with "no": the last decides.
+    Questions ask(connection);
+    if (ask.HasExtension(kXwaylandExtension) || ask.HasXwaylandDevice()) {
+      return Fail(ErrorCode::kUnavailable,
+                  fmt::format("{} is XWayland, which sees only input to X11 windows", display_));
+    }
+    const bool has_extension = ask.HasExtension("MIT-SCREEN-SAVER");
+    if (has_extension && ask.IdleFor()) return {};
+    return Fail(
+        ErrorCode::kUnavailable,
+        has_extension || xcb_connection_has_error(connection) != 0
+            ? fmt::format("the X server at {} does not answer", display_)
+            : fmt::format("the X server at {} lacks the MIT-SCREEN-SAVER extension", display_));
+  }
+
   std::string display_;
   Connection connection_;
 };

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <set>
 #include <thread>
 
 #include "platform/presence.h"
@@ -117,48 +118,108 @@ TEST(X11PresenceSource, WrongDisplaysAreNamed) {
   EXPECT_THAT(nobody.error().message, HasSubstr(":59999"));
 }
 
-// XWayland cannot be started without a Wayland compositor. A server that says "yes" to the question
-// for the extension, in the words of the X11 protocol, stands in for it.
-TEST(X11PresenceSource, XwaylandIsRefused) {
-  const int number = 40'000 + getpid() % 20'000;
-  const std::string name = "/tmp/.X11-unix/X" + std::to_string(number);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path + 1, name.data(), name.size());
-  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(listen(listener, 1), 0);
-  std::thread server([&] {
-    const int client = accept(listener, nullptr, nullptr);
-    timeval limit{.tv_sec = 5, .tv_usec = 0};
-    setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    unsigned char greeting[12];
-    if (recv(client, greeting, sizeof(greeting), MSG_WAITALL) != sizeof(greeting)) return;
-    // Success, protocol 11.0, 8 words more; no vendor, no formats, no screens.
-    unsigned char setup[8 + 32] = {1, 0, 11, 0, 0, 0, 8, 0};
-    setup[8 + 18] = 0xff;  // the longest request, in words: 0xffff
-    setup[8 + 19] = 0xff;
-    if (write(client, setup, sizeof(setup)) != sizeof(setup)) return;
-    unsigned char question[16];  // QueryExtension "XWAYLAND"
-    if (recv(client, question, sizeof(question), MSG_WAITALL) != sizeof(question)) return;
-    EXPECT_EQ(question[0], 98);
-    EXPECT_EQ(std::string(reinterpret_cast<char*>(question) + 8, 8), "XWAYLAND");
-    unsigned char answer[32] = {1, 0, 1, 0, 0, 0, 0, 0, 1, 150};
-    if (write(client, answer, sizeof(answer)) != sizeof(answer)) return;
-    char rest[64];
-    while (read(client, rest, sizeof(rest)) > 0) {
-    }
-    close(client);
-  });
-  const auto source = NewX11PresenceSource(":" + std::to_string(number));
-  EXPECT_FALSE(source.has_value());
-  if (!source) {
-    EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
-    EXPECT_THAT(source.error().message, HasSubstr("XWayland"));
+// XWayland cannot be started without a Wayland compositor. A server that says in the words of the
+// X11 protocol what XWayland says stands in for it: it greets, and answers whether it has an
+// extension and which devices it has.
+class PlayedXServer {
+ public:
+  explicit PlayedXServer(std::set<std::string> extensions, std::string device = "")
+      : extensions_(std::move(extensions)), device_(std::move(device)) {
+    number_ = 40'000 + getpid() % 20'000;
+    const std::string name = "/tmp/.X11-unix/X" + std::to_string(number_);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, name.data(), name.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(listener_, 1), 0);
+    thread_ = std::thread([this] {
+      client_ = accept(listener_, nullptr, nullptr);
+      if (Greet()) {
+        while (AnswerOne()) {
+        }
+      }
+      close(client_);
+    });
   }
-  server.join();
-  close(listener);
+  ~PlayedXServer() {
+    shutdown(listener_, SHUT_RDWR);  // wakes a server that nobody visited
+    thread_.join();
+    close(listener_);
+  }
+  PlayedXServer(const PlayedXServer&) = delete;
+  PlayedXServer& operator=(const PlayedXServer&) = delete;
+
+  std::string display() const { return ":" + std::to_string(number_); }
+
+ private:
+  static constexpr unsigned char kXInput = 131;
+
+  bool Receive(void* into, std::size_t size) {
+    return recv(client_, into, size, MSG_WAITALL) == static_cast<ssize_t>(size);
+  }
+  bool Send(const std::string& bytes) {
+    return send(client_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(bytes.size());
+  }
+  bool Greet() {
+    char greeting[12];
+    // Success, protocol 11.0, 8 words more; no vendor, no formats, no screens.
+    std::string setup("\x01\0\x0b\0\0\0\x08\0", 8);
+    setup.resize(40);
+    setup[8 + 18] = setup[8 + 19] = '\xff';  // the longest request, in words
+    return Receive(greeting, sizeof(greeting)) && Send(setup);
+  }
+  bool AnswerOne() {
+    unsigned char head[4];
+    if (!Receive(head, sizeof(head))) return false;
+    std::string rest((head[2] + 256 * head[3] - 1) * 4, '\0');
+    if (!Receive(rest.data(), rest.size())) return false;
+    std::string reply(32, '\0');
+    reply[0] = 1;
+    reply[2] = static_cast<char>(++sequence_);
+    if (head[0] == 98) {  // QueryExtension
+      const std::string name = rest.substr(4, static_cast<unsigned char>(rest[0]));
+      reply[8] = static_cast<char>(extensions_.contains(name));
+      reply[9] = static_cast<char>(kXInput);
+    } else if (head[0] == kXInput && head[1] == 47) {  // XIQueryVersion
+      reply[8] = 2;
+    } else if (head[0] == kXInput && head[1] == 48) {  // XIQueryDevice: one, with a name
+      std::string device(12, '\0');
+      device[8] = static_cast<char>(device_.size());
+      device += device_;
+      device.resize((device.size() + 3) / 4 * 4);
+      reply[4] = static_cast<char>(device.size() / 4);
+      reply[8] = 1;
+      reply += device;
+    }
+    return Send(reply);
+  }
+
+  std::set<std::string> extensions_;
+  std::string device_;
+  int number_ = 0;
+  int listener_ = -1;
+  int client_ = -1;
+  int sequence_ = 0;
+  std::thread thread_;
+};
+
+TEST(X11PresenceSource, XwaylandIsRefused) {
+  const PlayedXServer server({"XWAYLAND", "MIT-SCREEN-SAVER"});
+  const auto source = NewX11PresenceSource(server.display());
+  ASSERT_FALSE(source.has_value());
+  EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(source.error().message, HasSubstr("is XWayland"));
+}
+
+TEST(X11PresenceSource, OldXwaylandIsKnownByItsDevices) {
+  const PlayedXServer server({"XInputExtension", "MIT-SCREEN-SAVER"}, "xwayland-pointer:11");
+  const auto source = NewX11PresenceSource(server.display());
+  ASSERT_FALSE(source.has_value());
+  EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
+  EXPECT_THAT(source.error().message, HasSubstr("is XWayland"));
 }
 
 }  // namespace
