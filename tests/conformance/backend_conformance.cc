@@ -162,6 +162,10 @@ void BackendConformance::SetUp() {
   reference_ = NewCpuBackend({.thread_count = 1, .path = CpuPath::kPlain});
 }
 
+void BackendConformance::TearDown() {
+  if (subject_ != nullptr) GetParam().check_at_end(*subject_);
+}
+
 void BackendConformance::ExpectSameBits(const std::function<void(Workbench&)>& work) {
   Workbench expected(*reference_);
   work(expected);

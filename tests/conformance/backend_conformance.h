@@ -22,6 +22,7 @@ namespace fallow::engine {
 struct BackendUnderTest {
   std::string name;
   std::function<Result<std::unique_ptr<Backend>>()> open;
+  std::function<void(Backend&)> check_at_end = [](Backend&) {};
 };
 
 // Numbers that try an operator: mixed magnitudes with zeros, -0, ties and denormals among them.
@@ -58,6 +59,7 @@ class Workbench {
 class BackendConformance : public testing::TestWithParam<BackendUnderTest> {
  protected:
   void SetUp() override;
+  void TearDown() override;
   // Runs `work` on the reference and on the backend under test and compares all bits of what it
   // took.
   void ExpectSameBits(const std::function<void(Workbench&)>& work);

@@ -7,9 +7,22 @@ namespace fallow::engine {
 namespace {
 
 BackendUnderTest Vulkan(std::string name, DeviceTuning tuning) {
-  return {std::move(name), [tuning]() -> Result<std::unique_ptr<Backend>> {
+  return {.name = std::move(name), .open = [tuning]() -> Result<std::unique_ptr<Backend>> {
             return NewTunedVulkanBackend({}, tuning);
           }};
+}
+
+// Everything once more under the Khronos validation layer, which must have nothing to say.
+BackendUnderTest ValidatedVulkan() {
+  return {.name = "VulkanValidated",
+          .open = []() -> Result<std::unique_ptr<Backend>> {
+            return NewTunedVulkanBackend({.validation = true}, {});
+          },
+          .check_at_end =
+              [](Backend& backend) {
+                EXPECT_EQ(dynamic_cast<TunedVulkanBackend&>(backend).counters().validation_messages,
+                          0u);
+              }};
 }
 
 std::vector<BackendUnderTest> AllBackends() {
@@ -21,6 +34,7 @@ std::vector<BackendUnderTest> AllBackends() {
       Vulkan("VulkanFloatDot", {.dot_product = DotProduct::kFloat}),
       Vulkan("VulkanStaging", {.use_staging = true}),
       Vulkan("VulkanWideWorkgroups", {.workgroup_lanes = 64}),
+      ValidatedVulkan(),
   };
 }
 
