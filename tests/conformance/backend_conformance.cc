@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <ostream>
 
 #include "engine/cpu/cpu_backend.h"
 
@@ -147,6 +148,10 @@ void Workbench::Take(const Tensor& tensor, std::uint32_t rows) {
   taken_.resize(first + std::size_t{rows} * tensor.columns());
   const Status status = backend_.Download(tensor, rows, std::span(taken_).subspan(first));
   EXPECT_TRUE(status.has_value()) << status.error().message;
+}
+
+void PrintTo(const BackendUnderTest& backend, std::ostream* out) {
+  *out << backend.name;
 }
 
 void BackendConformance::SetUp() {

@@ -24,6 +24,8 @@ struct BackendUnderTest {
   std::function<Result<std::unique_ptr<Backend>>()> open;
   std::function<void(Backend&)> check_at_end = [](Backend&) {};
 };
+// Instead of its bytes.
+void PrintTo(const BackendUnderTest& backend, std::ostream* out);
 
 // Numbers that try an operator: mixed magnitudes with zeros, -0, ties and denormals among them.
 std::vector<float> TryingValues(std::size_t count, std::uint32_t seed, float spread = 1.0f);
