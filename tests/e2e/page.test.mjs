@@ -51,7 +51,7 @@ test('a wrong key is refused in words, the right one lets in', () => withPage({}
 test('an empty coordinator tells the next step', () => withPage({}, async (page) => {
   await signIn(page);
   await page.getByText('No jobs yet').waitFor();
-  assert.match(await page.locator('main').innerText(), /fallow submit batch\.jsonl --model field-normalizer/);
+  assert.match(await page.locator('main').innerText(), /fallow submit batch\.jsonl --model field-normalizer --wait/);
 }));
 
 test('a sign-in link signs in and leaves no key in the address', () => withPage({}, async (page) => {

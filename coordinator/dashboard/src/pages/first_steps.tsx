@@ -12,6 +12,7 @@ export function FirstSteps() {
   const models = useLoaded(() => api.models(), []);
   const modelNames = models.value?.data.map((model) => model.id) ?? [];
   const operator = me.role === 'operator';
+  if (models.value === null && models.error === null) return <p class="muted" aria-busy="true">Loading…</p>;
 
   return (
     <EmptyState title="No jobs yet">
