@@ -39,7 +39,10 @@ std::vector<PresenceWatch::Kind> PresenceKinds() {
              if (name.empty()) return Fail(ErrorCode::kUnavailable, "DISPLAY is not set");
              return NewX11PresenceSource(name);
            }},
-          {.name = "logind", .open = [] { return NewLogindPresenceSource(); }}};
+          {.name = "logind", .open = [name] {
+             // A silent desktop on our own display is the X11 source's to judge.
+             return NewLogindPresenceSource(name.empty() ? std::vector<std::string>{} : std::vector{name});
+           }}};
 }
 
 class Daemon {
