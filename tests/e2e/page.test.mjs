@@ -67,6 +67,7 @@ test('a sign-in link signs in and leaves no key in the address', () => withPage(
 
 test('a batch is watched from nothing to done, and its answers read beside its requests', () => withPage({}, async (page) => {
   await signIn(page);
+  await recordProgress(page);
   const job = await submit(client, batchFile, { name: 'Watched batch' });
 
   // It appears without a reload, and its numbers only ever grow.
@@ -74,8 +75,8 @@ test('a batch is watched from nothing to done, and its answers read beside its r
   await row.waitFor();
   await row.getByRole('link').click();
   await page.waitForURL(`**/jobs/${job.id}`);
-  const seen = await watchProgress(page);
-  assert.equal(seen.at(-1), 100);
+  await page.waitForFunction(() => window.seenProgress.at(-1) === 100, null, { timeout: RUN_LIMIT_MS });
+  const seen = await page.evaluate(() => window.seenProgress);
   assert.ok(seen[0] < 100, `seen running: ${seen}`);
   assert.deepEqual(seen, [...seen].sort((a, b) => a - b));
 
@@ -187,6 +188,31 @@ test('a job is cancelled only after a question', () => withPage({}, async (page)
   await page.locator('.page-head .badge').filter({ hasText: 'Cancelled' }).waitFor();
 }));
 
+test('a key made on the page lets a submitter in, who sees his own and no more', () => withPage({}, async (page) => {
+  await signIn(page);
+  await page.getByRole('link', { name: 'Keys' }).click();
+  await page.getByLabel('Name of a new key').fill('night shift');
+  await page.keyboard.press('Enter');
+  const secret = page.locator('.key-secret code');
+  await secret.waitFor();
+  const key = await secret.innerText();
+  await page.getByRole('row').filter({ hasText: 'night shift' }).waitFor();
+
+  await withPage({}, async (other) => {
+    await other.goto(`${FALLOW_ORIGIN}/#key=${key}`);
+    await other.getByText('No jobs yet').waitFor();
+    const entries = other.getByRole('navigation', { name: 'Pages' }).getByRole('link');
+    assert.deepEqual(await entries.allInnerTexts(), ['Jobs', 'Models']);
+
+    await page.getByRole('button', { name: 'Revoke night shift' }).click();
+    await page.getByRole('button', { name: 'Revoke it' }).click();
+    await page.getByRole('row').filter({ hasText: 'night shift' }).waitFor({ state: 'detached' });
+    await other.getByRole('link', { name: 'Models' }).click();
+    await other.getByText('Your session has ended').waitFor();
+    other.problems.length = 0; // the refused call
+  });
+}));
+
 test('devices and models say what they are', () => withPage({}, async (page) => {
   await signIn(page);
   await page.getByRole('link', { name: 'Devices' }).click();
@@ -232,18 +258,17 @@ for (const size of ['wide', 'phone']) {
   }
 }
 
-// What the progress bar says, in whole percent, from now until the job has ended.
-async function watchProgress(page) {
-  const seen = [];
-  const deadline = Date.now() + RUN_LIMIT_MS;
-  const bar = page.getByRole('progressbar');
-  while (seen.at(-1) !== 100) {
-    if (Date.now() > deadline) throw new Error(`the job is not done: ${seen}`);
-    const value = (await bar.count()) > 0 ? Number(await bar.getAttribute('aria-valuenow')) : 0;
-    if (value !== seen.at(-1)) seen.push(value);
-    await page.waitForTimeout(20);
-  }
-  return seen;
+// Keeps every new value that the page's progress bar takes, in whole percent.
+function recordProgress(page) {
+  return page.evaluate(() => {
+    window.seenProgress = [];
+    const look = () => {
+      const bar = document.querySelector('[role=progressbar]');
+      const value = bar === null ? null : Number(bar.getAttribute('aria-valuenow'));
+      if (value !== null && value !== window.seenProgress.at(-1)) window.seenProgress.push(value);
+    };
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+  });
 }
 
 async function outputOf(jobId) {

@@ -120,9 +120,9 @@ export interface Model {
     layer_count?: number;
     embedding_length?: number;
     vocabulary_size?: number;
-    weight_types?: string | string[] | Record<string, number>;
+    weight_types?: string; // how many tensors of which type: "F32 13, Q8_0 44"
     tokenizer?: string;
-    chat?: string | boolean;
+    chat?: boolean;
   };
 }
 

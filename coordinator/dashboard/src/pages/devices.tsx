@@ -91,8 +91,7 @@ function DeviceRow({ device, now }: { device: Device; now: number }) {
       <td data-label="Processor" class="wrap">
         {device.processor}
         <span class="row-detail">
-          {device.backend === 'vulkan' ? 'Vulkan' : 'CPU'}
-          {device.driver && ` · ${device.driver}`}
+          {device.backend === 'vulkan' ? `Vulkan · ${device.driver}` : 'CPU'}
           {device.memory_bytes > 0 && ` · ${formatBytes(device.memory_bytes)}`}
         </span>
       </td>

@@ -42,9 +42,9 @@ function ModelCard({ model }: { model: Model }) {
     ['Context', card.context_length === undefined ? undefined : `${formatCount(card.context_length)} tokens`],
     ['Layers', card.layer_count === undefined ? undefined : `${formatCount(card.layer_count)} of width ${formatCount(card.embedding_length ?? 0)}`],
     ['Vocabulary', card.vocabulary_size === undefined ? undefined : `${formatCount(card.vocabulary_size)} tokens`],
-    ['Weights', weightTypes(card.weight_types)],
+    ['Tensors', card.weight_types],
     ['Tokenizer', card.tokenizer],
-    ['Chat form', typeof card.chat === 'boolean' ? (card.chat ? 'yes' : 'none') : card.chat],
+    ['Chat template', card.chat === undefined ? undefined : card.chat ? 'yes' : 'none'],
     ['File', formatBytes(model.size_bytes)],
     ['Added', formatTime(model.created_at)],
   ];
@@ -58,9 +58,4 @@ function ModelCard({ model }: { model: Model }) {
       </dl>
     </article>
   );
-}
-
-function weightTypes(types: Model['card']['weight_types']): string | undefined {
-  if (types === undefined || typeof types === 'string') return types;
-  return (Array.isArray(types) ? types : Object.keys(types)).join(', ');
 }
