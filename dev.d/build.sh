@@ -49,3 +49,11 @@ test_verb() {
   ctest --preset release -j "$tests_at_once" --output-on-failure --no-tests=error "$@" | count_skipped || status=${PIPESTATUS[0]}
   return "$status"
 }
+
+# sim_verb [fallow-sim's options]: 200 seeds where none are asked for.
+sim_verb() {
+  need_packages build
+  build release fallow-sim
+  [ $# -gt 0 ] || set -- --seeds 200
+  build/release/bin/fallow-sim "$@"
+}

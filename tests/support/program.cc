@@ -34,8 +34,7 @@ pid_t Spawn(const ProgramOptions& options, int output_fd, int error_fd) {
   posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, error_fd, STDERR_FILENO);
   pid_t process_id = -1;
-  const int error =
-      posix_spawn(&process_id, argv[0], &actions, nullptr, argv.data(), envp.data());
+  const int error = posix_spawn(&process_id, argv[0], &actions, nullptr, argv.data(), envp.data());
   posix_spawn_file_actions_destroy(&actions);
   EXPECT_EQ(error, 0) << "cannot start " << arguments[0];
   return error == 0 ? process_id : -1;
@@ -62,7 +61,9 @@ Program::Program(ProgramOptions options) {
   close(log);
 }
 
-Program::~Program() { Kill(); }
+Program::~Program() {
+  Kill();
+}
 
 void Program::Kill() {
   if (process_id_ < 0) return;
@@ -76,8 +77,8 @@ int Program::Terminate() {
   if (process_id_ < 0) return -1;
   int exit_code = -1;
   kill(process_id_, SIGTERM);
-  const bool ended = WaitUntil([&] { return Reap(process_id_, WNOHANG, &exit_code); },
-                               std::chrono::seconds(10));
+  const bool ended =
+      WaitUntil([&] { return Reap(process_id_, WNOHANG, &exit_code); }, std::chrono::seconds(10));
   if (!ended) {
     Kill();
     return -1;

@@ -1,4 +1,5 @@
-// A real program of ours, started by an integration test: with a log file, killed when the test ends.
+// A real program of ours, started by an integration test: with a log file, killed when the test
+// ends.
 #pragma once
 
 #include <sys/types.h>
@@ -24,8 +25,8 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  void Kill();              // SIGKILL, and waits until it is gone
-  int Terminate();          // SIGTERM, and waits; its exit code, or -1 if it had to be killed after 10 s
+  void Kill();      // SIGKILL, and waits until it is gone
+  int Terminate();  // SIGTERM, and waits; its exit code, or -1 if it had to be killed after 10 s
   bool running();
   pid_t process_id() const { return process_id_; }
 
@@ -35,12 +36,14 @@ class Program {
 
 struct Finished {
   int exit_code = -1;
-  std::string output;       // standard output alone
+  std::string output;  // standard output alone
 };
 // Runs a program to its end, at most `timeout`.
-Finished RunProgram(ProgramOptions options, std::chrono::seconds timeout = std::chrono::seconds(60));
+Finished RunProgram(ProgramOptions options,
+                    std::chrono::seconds timeout = std::chrono::seconds(60));
 
-// Looks every 20 ms until `condition` holds; false after `timeout`. For other processes' states only.
+// Looks every 20 ms until `condition` holds; false after `timeout`. For other processes' states
+// only.
 bool WaitUntil(const std::function<bool()>& condition, std::chrono::seconds timeout);
 
 // A folder that is removed with its contents at the end.
