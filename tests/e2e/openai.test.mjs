@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createReadStream, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import OpenAI, { toFile } from 'openai';
-import { awaitEnd, batchFile, longBatchFile, newClient, parseLines, readLines, submit } from './support/batches.mjs';
+import { awaitEnd, batchFile, newClient, parseLines, readLines, submit, submitLong } from './support/batches.mjs';
 
 const client = newClient();
 const demo = readFileSync(batchFile);
@@ -68,12 +68,12 @@ test('lists are paged by the client itself', async () => {
 });
 
 test('a cancelled batch stops, keeps what is done and runs nothing more', async () => {
-  const created = await submit(client, longBatchFile, { name: 'to be cancelled' });
+  const created = await submitLong(client, { name: 'to be cancelled' });
   const cancelling = await client.batches.cancel(created.id);
   assert.match(cancelling.status, /^cancell(ing|ed)$/);
   const batch = await awaitEnd(client, created.id);
   assert.equal(batch.status, 'cancelled');
-  assert.ok(batch.request_counts.completed < 2000);
+  assert.ok(batch.request_counts.completed < batch.request_counts.total || batch.request_counts.total === 0);
   const done = batch.output_file_id ? parseLines(await (await client.files.content(batch.output_file_id)).text()) : [];
   assert.equal(done.length, batch.request_counts.completed);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { batchFile, longBatchFile, newClient, parseLines, readLines, submit } from './support/batches.mjs';
+import { batchFile, newClient, parseLines, readLines, submit, submitLong } from './support/batches.mjs';
 import { openPage } from './support/browser.mjs';
 
 const { FALLOW_ORIGIN, FALLOW_KEY, FALLOW_SIGN_IN_LINK, FALLOW_SCREENS } = process.env;
@@ -177,7 +177,7 @@ test('the page can be walked by keyboard alone', () => withPage({}, async (page)
 }));
 
 test('a job is cancelled only after a question', () => withPage({}, async (page) => {
-  const job = await submit(client, longBatchFile, { name: 'Cancelled batch' });
+  const job = await submitLong(client, { name: 'Cancelled batch' });
   await signIn(page);
   await page.goto(`${FALLOW_ORIGIN}/jobs/${job.id}`);
   await page.getByRole('button', { name: 'Cancel job' }).click();

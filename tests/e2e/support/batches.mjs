@@ -12,7 +12,7 @@ const FINAL = new Set(['completed', 'failed', 'expired', 'cancelled']);
 const BATCH_LIMIT_MS = 180_000;
 
 export const batchFile = join(FALLOW_EXAMPLES, 'batch.jsonl');
-export const longBatchFile = join(FALLOW_EXAMPLES, 'batch-2000.jsonl');
+const LONG_BATCH_REQUESTS = 20_000; // more than any machine finishes before a test has cancelled it
 
 export function newClient(options = {}) {
   return new OpenAI({ baseURL: `${FALLOW_ORIGIN}/v1`, apiKey: FALLOW_KEY, ...options });
@@ -26,8 +26,20 @@ export function parseLines(text) {
   return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line));
 }
 
-export async function submit(client, file, metadata = {}) {
-  const input = await client.files.create({ file: createReadStream(file), purpose: 'batch' });
+export function submit(client, file, metadata = {}) {
+  return submitUpload(client, createReadStream(file), metadata);
+}
+
+// The demo batch again and again, under new ids.
+export function submitLong(client, metadata = {}) {
+  const requests = readLines(batchFile);
+  const lines = Array.from({ length: LONG_BATCH_REQUESTS }, (_, index) =>
+    JSON.stringify({ ...requests[index % requests.length], custom_id: `long-${index}` }));
+  return submitUpload(client, new File([lines.join('\n')], 'long.jsonl'), metadata);
+}
+
+async function submitUpload(client, upload, metadata) {
+  const input = await client.files.create({ file: upload, purpose: 'batch' });
   return client.batches.create({
     input_file_id: input.id, endpoint: '/v1/chat/completions', completion_window: '24h', metadata,
   });
