@@ -36,6 +36,12 @@ struct BlockingWork {
   const bool* loop_is_ending;
 };
 
+// A program started by nohup is to live on when its terminal goes.
+bool IsIgnored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 std::uint64_t Milliseconds(std::chrono::milliseconds duration) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0));
 }
@@ -148,6 +154,7 @@ void UvLoop::OnTerminate(std::function<void()> fn) {
   on_terminate_ = std::move(fn);
   if (!signals_.empty()) return;
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    if (number == SIGHUP && IsIgnored(SIGHUP)) continue;
     auto signal = std::make_unique<uv_signal_t>();
     FALLOW_CHECK(uv_signal_init(&loop_, signal.get()) == 0);
     signal->data = this;

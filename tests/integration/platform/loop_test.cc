@@ -120,5 +120,19 @@ TEST(UvLoop, TerminationSignalBecomesACall) {
   EXPECT_TRUE(RunUntil(*loop, [&] { return calls == 2; }));
 }
 
+// What nohup asks for.
+TEST(UvLoop, IgnoredHangupStaysIgnored) {
+  const auto previous = signal(SIGHUP, SIG_IGN);
+  {
+    const auto loop = NewMainLoop();
+    int calls = 0;
+    loop->OnTerminate([&] { ++calls; });
+    kill(getpid(), SIGHUP);
+    RunFor(*loop, milliseconds(20));
+    EXPECT_EQ(calls, 0);
+  }
+  signal(SIGHUP, previous);
+}
+
 }  // namespace
 }  // namespace fallow
