@@ -6,6 +6,7 @@
 
 #include "platform/file.h"
 #include "platform/paths.h"
+#include "protocol/limits.h"
 
 namespace fallow {
 
@@ -40,7 +41,25 @@ Status StateFolder::SaveMembership(const Membership& membership) const {
   return WriteFileAtomically(membership_path(), json.dump(2) + "\n");
 }
 
+std::vector<LeaseId> StateFolder::LoadHeldLeases() const {
+  const auto text = ReadSmallFile(leases_path());
+  const auto json = nlohmann::json::parse(text.value_or("[]"), nullptr, /*allow_exceptions=*/false);
+  std::vector<LeaseId> leases;
+  if (!json.is_array()) return leases;
+  for (const auto& id : json) {
+    if (id.is_string() && leases.size() < kMaxLeasesPerDevice) leases.emplace_back(id.get<std::string>());
+  }
+  return leases;
+}
+
+Status StateFolder::SaveHeldLeases(const std::vector<LeaseId>& leases) const {
+  auto json = nlohmann::json::array();
+  for (const LeaseId& lease : leases) json.push_back(lease.value);
+  return WriteFileAtomically(leases_path(), json.dump() + "\n");
+}
+
 Status StateFolder::Forget() const {
+  FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(leases_path()));
   FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(membership_path()));
   return RemoveFileIfAny(key_path());
 }

@@ -2,11 +2,14 @@
 //
 //   agent.json      coordinator, device id, authority certificate
 //   device.key      Ed25519, 0600
+//   leases.json     leases held now, to be given back by the next start if this one is killed
 //   models/         the artifact cache
 //   agent.sock      the running daemon's local calls
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -33,11 +36,15 @@ class StateFolder {
   // kNotFound, with the way out, if the agent has joined none.
   Result<Membership> LoadMembership() const;
   Status SaveMembership(const Membership& membership) const;
+  // Empty if there is no such file, or none that can be read.
+  std::vector<LeaseId> LoadHeldLeases() const;
+  Status SaveHeldLeases(const std::vector<LeaseId>& leases) const;
   // Forgets membership and key; the cache stays.
   Status Forget() const;
 
  private:
   std::string membership_path() const { return path_ + "/agent.json"; }
+  std::string leases_path() const { return path_ + "/leases.json"; }
 
   std::string path_;
 };

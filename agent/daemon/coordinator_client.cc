@@ -12,10 +12,17 @@ using std::chrono::milliseconds;
 // A report waits for the coordinator's disk, a lease for work besides.
 constexpr milliseconds kAnswerTimeout{30'000};
 
+// What an owner can do about a refusal.
+Error WithWayOut(Error error) {
+  if (error.code == ErrorCode::kUnauthenticated) error.message += "; run `fallow-agent join LINK` to join anew";
+  if (error.code == ErrorCode::kUnimplemented) error.message += "; install a newer version";
+  return error;
+}
+
 template <class Reply>
 Result<Reply> ReadReply(const Result<HttpReply>& reply, Result<Reply> (*decode)(ByteView)) {
   if (!reply) return std::unexpected(reply.error());
-  if (!IsSuccess(*reply)) return std::unexpected(ErrorOfReply(*reply));
+  if (!IsSuccess(*reply)) return std::unexpected(WithWayOut(ErrorOfReply(*reply)));
   return decode(reply->body);
 }
 

@@ -94,9 +94,16 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(const DaemonOptions& options) {
   FALLOW_ASSIGN_OR_RETURN(daemon->cache_,
                           ArtifactCache::Open(*daemon->loop_, *daemon->http_, daemon->signer_, *daemon->random_,
                                               folder.models_path(), options.cache_bytes));
-  daemon->session_ = std::make_unique<WorkSession>(*daemon->loop_, *daemon->clock_, *daemon->random_, *daemon->client_,
-                                                   *daemon->cache_, *daemon->worker_, daemon->Profile(),
-                                                   WorkSessionOptions{});
+  const std::vector<LeaseId> left_over = folder.LoadHeldLeases();
+  WorkSessionOptions session;
+  session.on_leases_changed = [folder](const std::vector<LeaseId>& leases) {
+    // Without the file the leases of a killed agent expire, which only takes longer.
+    if (auto status = folder.SaveHeldLeases(leases); !status) LOG_WARN("agent: {}", status.error().message);
+  };
+  daemon->session_ =
+      std::make_unique<WorkSession>(*daemon->loop_, *daemon->clock_, *daemon->random_, *daemon->client_,
+                                    *daemon->cache_, *daemon->worker_, daemon->Profile(), std::move(session));
+  daemon->session_->GiveBack(left_over);
   return daemon;
 }
 

@@ -27,7 +27,7 @@ Result<std::string> CheckAuthority(const Result<HttpReply>& reply, const std::st
     return Fail(ErrorCode::kPermissionDenied,
                 fmt::format("the certificate at {} is not the one this join link was made for (pin {}, found {}): "
                             "somebody may be in between, or the coordinator was set up anew; ask for a new link",
-                            url, pin.Hex().substr(0, 16), found->Hex().substr(0, 16)));
+                            url, pin.Hex(), found->Hex()));
   }
   return pem;
 }

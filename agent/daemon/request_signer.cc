@@ -31,14 +31,6 @@ ErrorCode CodeOfStatus(int status) {
   return ErrorCode::kInvalidArgument;
 }
 
-std::string_view WayOut(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kUnauthenticated: return "; run `fallow-agent join LINK` to join anew";
-    case ErrorCode::kUnimplemented: return "; install a newer version";
-    default: return "";
-  }
-}
-
 }  // namespace
 
 HttpRequest RequestSigner::Make(std::string_view method, std::string_view path, Bytes body) const {
@@ -58,8 +50,8 @@ HttpRequest RequestSigner::Make(std::string_view method, std::string_view path, 
 Error ErrorOfReply(const HttpReply& reply) {
   const ErrorCode code = CodeOfStatus(reply.status);
   const std::string message = MessageOf(reply);
-  return {code, fmt::format("the coordinator refused: {} (HTTP {}){}", message.empty() ? "no reason given" : message,
-                            reply.status, WayOut(code))};
+  return {code, fmt::format("the coordinator refused: {} (HTTP {})", message.empty() ? "no reason given" : message,
+                            reply.status)};
 }
 
 bool IsTransient(const Error& error) {

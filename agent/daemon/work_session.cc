@@ -32,7 +32,7 @@ WorkSession::WorkSession(Loop& loop, const Clock& clock, Random& random, Coordin
       artifacts_(artifacts),
       worker_(worker),
       profile_(std::move(profile)),
-      options_(options),
+      options_(std::move(options)),
       ask_backoff_(random, options.first_retry, options.max_retry) {
   worker_.SetEvents({
       .on_ready = [this](const WorkerReady& ready) { OnReady(ready); },
@@ -231,6 +231,12 @@ void WorkSession::Take(LeaseGrant grant) {
   }
   LOG_INFO("agent: took lease={} job={} model={} requests={}", held.lease.value, held.job.value,
            held.model.model.value, held.request_count);
+  OpenChannel(held);
+  if (!allowed_) Close(held, reason_);  // the owner came back while the coordinator was answering
+  ScheduleHeartbeat();
+}
+
+void WorkSession::OpenChannel(Held& held) {
   const std::uint64_t ticket = held.ticket;
   held.channel = std::make_unique<LeaseChannel>(
       loop_, clock_, random_, client_, held.lease, options_.channel,
@@ -247,8 +253,26 @@ void WorkSession::Take(LeaseGrant grant) {
                 });
               },
           .on_contact = [this](const Status& status) { NoteContact(status); }});
-  if (!allowed_) Close(held, reason_);  // the owner came back while the coordinator was answering
-  ScheduleHeartbeat();
+  TellLeases();
+}
+
+void WorkSession::TellLeases() {
+  if (!options_.on_leases_changed) return;
+  std::vector<LeaseId> ids;
+  for (const Held& held : leases_) ids.push_back(held.lease);
+  options_.on_leases_changed(ids);
+}
+
+void WorkSession::GiveBack(const std::vector<LeaseId>& leases) {
+  for (const LeaseId& lease : leases) {
+    LOG_INFO("agent: gives back lease={} of an earlier run", lease.value);
+    Held& held = leases_.emplace_back();
+    held.ticket = ++last_ticket_;
+    held.lease = lease;
+    held.phase = Phase::kClosing;
+    OpenChannel(held);
+    held.channel->Close("the agent was killed and has started anew");
+  }
 }
 
 WorkSession::Held* WorkSession::Find(std::uint64_t ticket) {
@@ -274,6 +298,7 @@ void WorkSession::Close(Held& held, const std::string& reason) {
 
 void WorkSession::Remove(std::uint64_t ticket) {
   leases_.remove_if([&](const Held& held) { return held.ticket == ticket; });
+  TellLeases();
   AdvanceSoon();
   FinishShutDown();
 }

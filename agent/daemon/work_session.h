@@ -33,6 +33,8 @@ struct WorkSessionOptions {
   std::chrono::milliseconds max_retry{60'000};
   int max_losses_per_lease = 3;                            // workers that may die over one lease
   int faulty_after = 3;                                    // failures in a row after which the device says so
+  // Called whenever a lease is taken or has gone, with all that are held.
+  std::function<void(const std::vector<LeaseId>&)> on_leases_changed;
 };
 
 class WorkSession {
@@ -42,6 +44,8 @@ class WorkSession {
               Worker& worker, DeviceProfile profile, WorkSessionOptions options);
   ~WorkSession();
 
+  // Gives back leases that an earlier process of this agent held when it was killed.
+  void GiveBack(const std::vector<LeaseId>& leases);
   // The machine is free, or stays so for another reason.
   void Run(std::string reason);
   // The machine is needed: work stops at once, results go out, leases are released.
@@ -96,6 +100,8 @@ class WorkSession {
   // Leases.
   void OnLeaseReply(Result<LeaseReply> reply);
   void Take(LeaseGrant grant);
+  void OpenChannel(Held& held);
+  void TellLeases();
   void Close(Held& held, const std::string& reason);
   void Remove(std::uint64_t ticket);
   Held* Find(std::uint64_t ticket);

@@ -81,7 +81,8 @@ struct Fixture {
   FakeCoordinator coordinator;
   FakeArtifacts artifacts;
   FakeWorker worker;
-  WorkSessionOptions options;
+  std::vector<LeaseId> told_leases;
+  WorkSessionOptions options{.on_leases_changed = [this](const std::vector<LeaseId>& ids) { told_leases = ids; }};
   WorkSession session{loop, clock, random, coordinator, artifacts, worker, {.hostname = "attic"}, options};
 
   // Free, with a worker that is ready and a question for work under way.
@@ -408,6 +409,30 @@ TEST(WorkSession, SaysThatTheCoordinatorNoLongerKnowsIt) {
   f.loop.RunPending();
   EXPECT_EQ(f.session.status().state, DeviceState::kFaulty);
   EXPECT_THAT(f.session.status().reason, HasSubstr("fallow-agent join"));
+}
+
+// A killed agent cannot release; the next start does it for it, so that its requests need not wait for the expiry.
+TEST(WorkSession, GivesBackWhatAKilledAgentHeld) {
+  Fixture f;
+  f.session.GiveBack({LeaseId("lease_8"), LeaseId("lease_9")});
+  f.loop.RunPending();
+  ASSERT_EQ(f.coordinator.releases.size(), 2u);
+  EXPECT_EQ(f.coordinator.releases[0]->request.lease, LeaseId("lease_8"));
+  EXPECT_THAT(f.told_leases, ElementsAre(LeaseId("lease_8"), LeaseId("lease_9")));
+  f.coordinator.releases[0]->Give(Status());
+  f.coordinator.releases[1]->Give(ErrorCode::kNotFound, "no such lease");
+  f.loop.RunPending();
+  EXPECT_THAT(f.told_leases, IsEmpty());
+}
+
+TEST(WorkSession, TellsWhichLeasesItHolds) {
+  Fixture f;
+  f.BeginWork(1);
+  EXPECT_THAT(f.told_leases, ElementsAre(LeaseId("lease_1")));
+  f.Finish(1, 0);
+  EXPECT_THAT(f.told_leases, ElementsAre(LeaseId("lease_1"))) << "not acknowledged yet";
+  f.AcknowledgeAll();
+  EXPECT_THAT(f.told_leases, IsEmpty());
 }
 
 TEST(WorkSession, ShutsDownWhenEverythingIsReleased) {

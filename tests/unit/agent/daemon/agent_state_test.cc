@@ -1,0 +1,60 @@
+#include "agent/daemon/agent_state.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/support/program.h"
+
+namespace fallow {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+struct Fixture {
+  fallow::testing::TemporaryFolder temporary;
+  StateFolder folder{temporary.path()};
+
+  void Write(const std::string& name, const std::string& content) {
+    std::ofstream(temporary.path() + "/" + name) << content;
+  }
+};
+
+TEST(AgentState, KeepsTheMembership) {
+  Fixture f;
+  const Membership membership{"https://c:8443", DeviceId("dev_7"), "-----BEGIN CERTIFICATE-----\n"};
+  ASSERT_TRUE(f.folder.SaveMembership(membership).has_value());
+  EXPECT_EQ(f.folder.LoadMembership(), membership);
+  ASSERT_TRUE(f.folder.Forget().has_value());
+  EXPECT_EQ(f.folder.LoadMembership().error().code, ErrorCode::kNotFound);
+}
+
+TEST(AgentState, SaysHowToJoin) {
+  Fixture f;
+  EXPECT_THAT(f.folder.LoadMembership().error().message, HasSubstr("fallow-agent join LINK"));
+}
+
+TEST(AgentState, ADamagedMembershipIsNamed) {
+  for (const char* content : {"", "{", "[]", "{}", R"({"coordinator": 5, "device": "d", "authority_certificate": "c"})"}) {
+    Fixture f;
+    f.Write("agent.json", content);
+    EXPECT_EQ(f.folder.LoadMembership().error().code, ErrorCode::kDataLoss) << content;
+  }
+}
+
+TEST(AgentState, KeepsHeldLeasesAndShrugsAtADamagedFile) {
+  Fixture f;
+  EXPECT_THAT(f.folder.LoadHeldLeases(), IsEmpty());
+  ASSERT_TRUE(f.folder.SaveHeldLeases({LeaseId("a"), LeaseId("b")}).has_value());
+  EXPECT_THAT(f.folder.LoadHeldLeases(), ElementsAre(LeaseId("a"), LeaseId("b")));
+  for (const char* content : {"", "{", R"({"a": 1})", "[1, null]"}) {
+    f.Write("leases.json", content);
+    EXPECT_THAT(f.folder.LoadHeldLeases(), IsEmpty()) << content;
+  }
+}
+
+}  // namespace
+}  // namespace fallow
