@@ -17,7 +17,7 @@ bench_verb() {
 bench_engine() {
   need_packages build run
   build release fallow-bench-engine >&2
-  "$programs/fallow-bench-engine" "$@"
+  "$programs/fallow-bench-engine" $example/field-normalizer-q8_0.gguf "$@"
 }
 
 # The batch through coordinator and agent, against the same requests run by the engine alone, in turns.
@@ -48,8 +48,8 @@ bench_overhead() {
     run_with_stack fallow submit "$requests" -o "$stack_folder/out.jsonl" >/dev/null 2>>"$stack_folder/fallow.log" ||
       stack_fail "the batch failed" fallow agent coordinator
     whole=$(LC_ALL=C awk -v start="$started" -v end="$(now_s)" 'BEGIN { printf "%.3f", end - start }')
-    engine=$(run_with_stack "$programs/fallow-bench-engine" --requests "$requests" --model "$model" \
-      --backend "$backend" 2>>"$stack_folder/fallow.log" | tail -n 1 | jq -e .seconds) ||
+    engine=$("$programs/fallow-bench-engine" "$model" --requests "$requests" --backend "$backend" \
+      2>>"$stack_folder/fallow.log" | tail -n 1 | jq -e ".${backend}_requests_s") ||
       stack_fail "the engine failed" fallow
     printf '%-8s %18.3f %18.3f\n' $round "$whole" "$engine"
     best_whole=$(smaller "$whole" "$best_whole")
