@@ -45,7 +45,7 @@ layout(push_constant) uniform Arguments {
 
 void main() {
   uint head = OctetIndex();
-  if (head >= args.heads) return;
+  if (PastEnd(head, args.heads)) return;
   uint lane = OctetLane();
   uint row = gl_WorkGroupID.y + args.first_row;
   uint chunk_count = (step_words[args.positions_offset + row] >> 8) + 1;

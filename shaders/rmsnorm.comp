@@ -53,7 +53,7 @@ layout(push_constant) uniform Arguments {
 
 void main() {
   uint row = OctetIndex();
-  if (row >= args.rows) return;
+  if (PastEnd(row, args.rows)) return;
   uint lane = OctetLane();
   uint blocks = args.stride >> 5;
   uint row_x = args.x_offset + row * (args.stride >> 2) + lane;

@@ -2,7 +2,7 @@
 // Quantises each row's key or value per 32 values of a head and stores it at the row's place in
 // its pages.
 //
-// Keys:   element (((page * heads + head) * 32 + p / 8) * blocks * 2 + block * 2 + half) * 8 + p % 8
+// Keys: element (((page * heads + head) * 32 + p / 8) * blocks * 2 + block * 2 + half) * 8 + p % 8
 // Values: word (((page * heads + head) * blocks + block) * 64 + p / 4) * 32 + lane * 4 + p % 4
 // Scales: ((page * heads + head) * blocks + block) * 256 + p
 // with p = position % 256, so that attention reads 16 bytes a lane.
@@ -57,7 +57,7 @@ layout(push_constant) uniform Arguments {
 
 void main() {
   uint head = OctetIndex();
-  if (head >= args.heads) return;
+  if (PastEnd(head, args.heads)) return;
   uint lane = OctetLane();
   uint row = gl_WorkGroupID.y;
   uint position = step_words[args.positions_offset + row];

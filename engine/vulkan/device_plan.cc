@@ -16,7 +16,7 @@ constexpr std::uint64_t kMinRangeBytes = std::uint64_t{1} << 16;
 // A workgroup on devices with wide subgroups; a device with narrow ones gets one octet a workgroup.
 constexpr std::uint32_t kWideWorkgroupLanes = 64;
 constexpr std::uint32_t kOctetLanes = 8;
-constexpr std::uint32_t kScoreBytesPerLane = 128;  // attention.comp's shared scores
+constexpr std::uint32_t kScoreBytesPerLane = 256;  // attention.comp's shared scores
 constexpr std::uint32_t kMinWorkgroups = 65535;    // what every driver must have
 
 std::unexpected<Error> Lacks(const DeviceSnapshot& device, std::string_view what) {

@@ -49,12 +49,17 @@ struct GatherArguments {
   std::uint32_t result_offset = 0;
 };
 
-struct RopeArguments {
+struct RopeRows {
   std::uint32_t columns = 0;
   std::uint32_t stride = 0;
+  std::uint32_t offset = 0;
+};
+
+struct RopeArguments {
+  std::array<RopeRows, 2> rows;
+  std::uint32_t octets = 0;
   std::uint32_t head_size = 0;
   std::uint32_t table_stride = 0;
-  std::uint32_t x_offset = 0;
   std::uint32_t table_offset = 0;
   std::uint32_t positions_offset = 0;
 };

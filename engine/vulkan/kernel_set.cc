@@ -89,9 +89,10 @@ Result<VkPipeline> KernelSet::MakePipeline(std::string_view kernel,
       VulkanStatus(vk.vkCreateShaderModule(device_.handle(), &module_info, nullptr, &module),
                    "loading its module"));
 
-  const std::array<std::uint32_t, 4> values{device_.plan().workgroup_lanes, constants[0],
-                                            constants[1], constants[2]};
-  std::array<VkSpecializationMapEntry, 4> entries;
+  std::array<std::uint32_t, 1 + std::tuple_size_v<KernelConstants>> values{
+      device_.plan().workgroup_lanes};
+  std::ranges::copy(constants, values.begin() + 1);
+  std::array<VkSpecializationMapEntry, values.size()> entries;
   for (std::uint32_t i = 0; i < entries.size(); ++i) entries[i] = {i, i * 4, 4};
   const VkSpecializationInfo special{static_cast<std::uint32_t>(entries.size()), entries.data(),
                                      sizeof(values), values.data()};

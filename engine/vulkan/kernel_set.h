@@ -17,8 +17,8 @@
 
 namespace fallow::engine {
 
-// Values of a kernel's specialization constants 1, 2, 3; constant 0 is the workgroup's lanes.
-using KernelConstants = std::array<std::uint32_t, 3>;
+// Values of a kernel's specialization constants 1 to 5; constant 0 is the workgroup's lanes.
+using KernelConstants = std::array<std::uint32_t, 5>;
 
 class KernelSet {
  public:

@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 #include "engine/exact.h"
-#include "engine/vulkan/weight_layout.h"
 
 namespace fallow::engine {
 namespace {
@@ -16,16 +14,6 @@ namespace {
 constexpr std::uint32_t kMaxStepRows = 65535;
 // The join's loop is over the chunks of a row; their number is a grid's z axis too.
 constexpr std::uint32_t kMaxChunks = kMaxLoopIterations;
-// Partial results of attention that are kept at once.
-constexpr std::uint64_t kMaxPartialBytes = std::uint64_t{32} << 20;
-// Below this many rows a product for single rows is quicker than one for eight.
-constexpr std::uint32_t kManyRows = 3;
-
-// Nominal time, for slices: what a dispatch costs in itself, and a multiply-add or another
-// operation in it.
-constexpr double kDispatchNs = 12000;
-constexpr double kMultiplyAddNs = 0.1;
-constexpr double kElementNs = 2;
 
 std::string_view EmbedKernel(WeightType type) {
   switch (type) {
@@ -37,50 +25,6 @@ std::string_view EmbedKernel(WeightType type) {
       return "embed_q8_0";
   }
   FALLOW_UNREACHABLE();
-}
-
-std::string_view MatMulKernel(WeightType type, bool many, bool packed) {
-  switch (type) {
-    case WeightType::kF32:
-      return many ? "matmul_many_f32" : "matmul_few_f32";
-    case WeightType::kF16:
-      return many ? "matmul_many_f16" : "matmul_few_f16";
-    case WeightType::kQ8_0:
-      if (packed) return many ? "matmul_many_q8_0_packed" : "matmul_few_q8_0_packed";
-      return many ? "matmul_many_q8_0" : "matmul_few_q8_0";
-  }
-  FALLOW_UNREACHABLE();
-}
-
-template <class Arguments>
-void SetArguments(Dispatch& dispatch, const Arguments& arguments) {
-  static_assert(sizeof(Arguments) <= kMaxArgumentBytes);
-  std::memcpy(dispatch.arguments.data(), &arguments, sizeof(arguments));
-  dispatch.argument_bytes = sizeof(arguments);
-}
-
-template <class Arguments>
-Arguments GetArguments(const Dispatch& dispatch) {
-  Arguments arguments;
-  std::memcpy(&arguments, dispatch.arguments.data(), sizeof(arguments));
-  return arguments;
-}
-
-void Reads(Dispatch& dispatch, std::uint32_t binding, const MemoryRange& memory) {
-  dispatch.blocks[binding] = memory.block();
-  dispatch.uses.push_back({memory.block(), memory.offset(), false});
-}
-void Writes(Dispatch& dispatch, std::uint32_t binding, const MemoryRange& memory) {
-  dispatch.blocks[binding] = memory.block();
-  dispatch.uses.push_back({memory.block(), memory.offset(), true});
-}
-
-// Offsets of the usual element types.
-std::uint32_t Words(const MemoryRange& memory) {
-  return memory.ElementOffset(4);
-}
-std::uint32_t Vectors(const MemoryRange& memory) {
-  return memory.ElementOffset(16);
 }
 
 }  // namespace
@@ -201,84 +145,6 @@ void StepBuilder::RmsNorm(const VulkanTensor& x, const VulkanTensor& weight, flo
   dispatch->work += 2 * kElementNs * x.stride() * rows;
 }
 
-void StepBuilder::MatMul(const VulkanMatrix& weights, VulkanTensor& x, VulkanTensor& out,
-                         std::uint32_t rows) {
-  FALLOW_CHECK(weights.columns() == x.columns() && weights.rows() == out.columns());
-  FALLOW_CHECK(rows <= x.rows() && rows <= out.rows() && &x != &out);
-  if (rows == 0) return;
-  if (weights.type() == WeightType::kQ8_0) EnsureQuantised(x, rows);
-  if (!JoinMatMul(weights, x, out, rows))
-    for (const MatrixPart& part : weights.parts) AppendMatMul(weights, part, x, out, rows);
-  Wrote(out);
-}
-
-void StepBuilder::AppendMatMul(const VulkanMatrix& weights, const MatrixPart& part,
-                               const VulkanTensor& x, VulkanTensor& out, std::uint32_t rows) {
-  const bool int8 = weights.type() == WeightType::kQ8_0;
-  const bool many = rows >= kManyRows;
-  Dispatch* dispatch = Append(MatMulKernel(weights.type(), many, plan_.packed_dot), {4, 0, 0});
-  if (dispatch == nullptr) return;
-  MatMulArguments arguments{.rows = rows,
-                            .blocks = x.blocks(),
-                            .x_stride = int8 ? x.stride() / 16 : x.stride() / 4,
-                            .scale_stride = x.scale_stride()};
-  if (int8) {
-    Reads(*dispatch, 0, x.quantised);
-    Reads(*dispatch, 1, x.scales);
-    arguments.x_offset = Vectors(x.quantised);
-    arguments.scales_offset = Words(x.scales);
-  } else {
-    Reads(*dispatch, 0, x.memory());
-    arguments.x_offset = Vectors(x.memory());
-  }
-  Reads(*dispatch, 2, part.memory);
-  Writes(*dispatch, 3, out.memory());
-  const std::uint32_t tiles = (part.rows + kTileOutputs - 1) / kTileOutputs;
-  arguments.segments.fill({.tile_end = tiles,
-                           .weights_offset = Vectors(part.memory),
-                           .results_offset = Words(out.memory()) + part.first_row,
-                           .outputs = part.rows,
-                           .stride = out.stride()});
-  SetArguments(*dispatch, arguments);
-  dispatch->grid = {OctetGroups(tiles), many ? (rows + 7) / 8 : rows, 1};
-  dispatch->work += kMultiplyAddNs * part.rows * x.stride() * rows;
-  last_ = weights.parts.size() == 1 ? Last::kMatMul : Last::kOther;
-  last_x_ = &x;
-  last_type_ = weights.type();
-  last_rows_ = rows;
-  last_segments_ = 1;
-}
-
-// Makes the product one more segment of the dispatch before, when that multiplies the same rows.
-bool StepBuilder::JoinMatMul(const VulkanMatrix& weights, const VulkanTensor& x,
-                             const VulkanTensor& out, std::uint32_t rows) {
-  if (last_ != Last::kMatMul || last_x_ != &x || last_type_ != weights.type() ||
-      last_rows_ != rows || last_segments_ == kMaxSegments || weights.parts.size() != 1)
-    return false;
-  Dispatch& dispatch = dispatches_.back();
-  const MatrixPart& part = weights.parts[0];
-  if (dispatch.blocks[2] != part.memory.block() || dispatch.blocks[3] != out.memory().block())
-    return false;
-  const MemoryUse written{out.memory().block(), out.memory().offset(), true};
-  for (const MemoryUse& use : dispatch.uses)
-    if (use.block == written.block && use.offset == written.offset) return false;
-  auto arguments = GetArguments<MatMulArguments>(dispatch);
-  const std::uint32_t tiles = (part.rows + kTileOutputs - 1) / kTileOutputs;
-  const MatMulSegment segment{.tile_end = arguments.segments.back().tile_end + tiles,
-                              .weights_offset = Vectors(part.memory),
-                              .results_offset = Words(out.memory()),
-                              .outputs = part.rows,
-                              .stride = out.stride()};
-  for (std::size_t i = last_segments_; i < kMaxSegments; ++i) arguments.segments[i] = segment;
-  last_segments_++;
-  SetArguments(dispatch, arguments);
-  dispatch.uses.push_back({part.memory.block(), part.memory.offset(), false});
-  dispatch.uses.push_back(written);
-  dispatch.grid[0] = OctetGroups(segment.tile_end);
-  dispatch.work += kMultiplyAddNs * part.rows * x.stride() * rows;
-  return true;
-}
-
 void StepBuilder::Rope(VulkanTensor& x, const VulkanTensor& table, std::uint32_t head_size) {
   FALLOW_CHECK(table.columns() == head_size && x.columns() % head_size == 0 && head_size % 2 == 0);
   FALLOW_CHECK(row_count() <= x.rows());
@@ -287,21 +153,44 @@ void StepBuilder::Rope(VulkanTensor& x, const VulkanTensor& table, std::uint32_t
                                                       max_position_, table.rows()));
     return;
   }
+  const RopeRows rows{x.columns(), x.stride(), Vectors(x.memory())};
+  const double work = kElementNs * x.stride() * row_count();
+  if (JoinRope(x, table, rows)) {
+    dispatches_.back().work += work;
+    Wrote(x);
+    return;
+  }
   Dispatch* dispatch = Append("rope", {});
   if (dispatch == nullptr) return;
   Writes(*dispatch, 0, x.memory());
   Reads(*dispatch, 1, table.memory());
   dispatch->blocks[2] = kStepBlock;
-  SetArguments(*dispatch, RopeArguments{.columns = x.columns(),
-                                        .stride = x.stride(),
+  SetArguments(*dispatch, RopeArguments{.rows = {rows},
+                                        .octets = RowOctets(x.stride()),
                                         .head_size = head_size,
                                         .table_stride = table.stride(),
-                                        .x_offset = Vectors(x.memory()),
                                         .table_offset = table.memory().ElementOffset(8),
                                         .positions_offset = positions_offset_});
   dispatch->grid = RowGrid(x.stride(), row_count());
-  dispatch->work += kElementNs * x.stride() * row_count();
+  dispatch->work += work;
   Wrote(x);
+  last_ = Last::kRope;
+  last_x_ = &x;
+  last_y_ = &table;
+}
+
+// Makes x the second tensor of the dispatch before, when that turns another by the same table.
+bool StepBuilder::JoinRope(const VulkanTensor& x, const VulkanTensor& table, const RopeRows& rows) {
+  if (last_ != Last::kRope || last_x_ == &x || last_y_ != &table) return false;
+  Dispatch& dispatch = dispatches_.back();
+  if (dispatch.blocks[0] != x.memory().block()) return false;
+  auto arguments = GetArguments<RopeArguments>(dispatch);
+  arguments.rows[1] = rows;
+  SetArguments(dispatch, arguments);
+  Writes(dispatch, 0, x.memory());
+  dispatch.grid[0] = OctetGroups(arguments.octets + RowOctets(x.stride()));
+  last_ = Last::kOther;
+  return true;
 }
 
 void StepBuilder::StoreKv(const VulkanTensor& keys, const VulkanTensor& values,
@@ -333,136 +222,6 @@ void StepBuilder::StoreKv(const VulkanTensor& keys, const VulkanTensor& values,
                                            .value_scales_offset = Words(cache.value_scales)});
   dispatch->grid = {OctetGroups(shape.kv_head_count), row_count(), 1};
   dispatch->work += 2 * kElementNs * keys.stride() * row_count();
-}
-
-void StepBuilder::Attention(const VulkanTensor& q, const VulkanKvCache& cache,
-                            const AttentionShape& shape, VulkanTensor& out) {
-  FALLOW_CHECK(shape.kv_head_count == cache.shape().kv_head_count &&
-               shape.head_size == cache.shape().head_size);
-  FALLOW_CHECK(shape.head_count % shape.kv_head_count == 0);
-  FALLOW_CHECK(q.columns() == shape.head_count * shape.head_size && out.columns() == q.columns());
-  if (!HoldsPages(cache) || row_count() == 0) return;
-  const AttentionArguments arguments{
-      .heads = shape.head_count,
-      .heads_per_kv_head = shape.head_count / shape.kv_head_count,
-      .head_size = shape.head_size,
-      .stride = q.stride(),
-      .scale_stride = out.scale_stride(),
-      .pages_per_row = pages_per_row_,
-      .chunks = max_position_ / kPagePositions + 1,
-      .query_factor = ExactRsqrt(ExactFloatWide(static_cast<std::int32_t>(shape.head_size))),
-      .q_offset = Words(q.memory()),
-      .positions_offset = positions_offset_,
-      .pages_offset = pages_offset_,
-      .result_offset = Words(out.memory()),
-      .keys_offset = Vectors(cache.keys),
-      .values_offset = Vectors(cache.values),
-      .key_scales_offset = Words(cache.key_scales),
-      .value_scales_offset = Words(cache.value_scales)};
-  if (arguments.chunks == 1)
-    AttentionInOne(q, cache, arguments, out);
-  else
-    AttentionInChunks(q, cache, arguments, out);
-}
-
-namespace {
-
-void BindAttention(Dispatch& dispatch, const VulkanTensor& q, const VulkanKvCache& cache) {
-  Reads(dispatch, 0, q.memory());
-  Reads(dispatch, 1, cache.keys);
-  dispatch.blocks[2] = kStepBlock;
-  Reads(dispatch, 4, cache.values);
-  Reads(dispatch, 5, cache.key_scales);
-  Reads(dispatch, 6, cache.value_scales);
-}
-
-double AttentionWork(const AttentionArguments& arguments, std::uint32_t rows,
-                     std::uint32_t positions) {
-  return 2 * kMultiplyAddNs * arguments.heads * RoundUp(arguments.head_size, kQuantBlock) * rows *
-         positions;
-}
-
-}  // namespace
-
-void StepBuilder::AttentionInOne(const VulkanTensor& q, const VulkanKvCache& cache,
-                                 const AttentionArguments& arguments, VulkanTensor& out) {
-  const bool quantise = static_cast<bool>(out.quantised) && arguments.head_size % kQuantBlock == 0;
-  Dispatch* dispatch = Append("attention", {1, quantise ? 1u : 0u, cache.blocks()});
-  if (dispatch == nullptr) return;
-  AttentionArguments own = arguments;
-  BindAttention(*dispatch, q, cache);
-  Writes(*dispatch, 3, out.memory());
-  Wrote(out);
-  if (quantise) {
-    Writes(*dispatch, 7, out.quantised);
-    Writes(*dispatch, 8, out.scales);
-    own.words_offset = Words(out.quantised);
-    own.scales_offset = Words(out.scales);
-    out.quantised_rows = row_count();
-    quantised_tensors_.push_back(&out);
-  }
-  SetArguments(*dispatch, own);
-  dispatch->grid = {OctetGroups(own.heads), row_count(), 1};
-  dispatch->work += AttentionWork(own, row_count(), max_position_ + 1);
-}
-
-void StepBuilder::AttentionInChunks(const VulkanTensor& q, const VulkanKvCache& cache,
-                                    const AttentionArguments& arguments, VulkanTensor& out) {
-  const std::uint64_t parts_per_row = std::uint64_t{arguments.heads} * arguments.chunks;
-  const std::uint64_t value_bytes = parts_per_row * cache.blocks() * kQuantBlock * sizeof(float);
-  const std::uint64_t sum_bytes = parts_per_row * 2 * sizeof(float);
-  const auto rows_at_once = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-      std::min(kMaxPartialBytes, plan_.max_range_bytes) / value_bytes, 1, row_count()));
-  if (!EnsurePartials(value_bytes * rows_at_once, sum_bytes * rows_at_once)) return;
-  for (std::uint32_t first = 0; first < row_count(); first += rows_at_once) {
-    const std::uint32_t rows = std::min(rows_at_once, row_count() - first);
-    Dispatch* dispatch = Append("attention", {0, 0, cache.blocks()});
-    if (dispatch == nullptr) return;
-    AttentionArguments own = arguments;
-    own.first_row = first;
-    own.words_offset = Words(partial_values_);
-    own.scales_offset = Words(partial_sums_);
-    BindAttention(*dispatch, q, cache);
-    Writes(*dispatch, 7, partial_values_);
-    Writes(*dispatch, 8, partial_sums_);
-    SetArguments(*dispatch, own);
-    dispatch->grid = {OctetGroups(own.heads), rows, own.chunks};
-    dispatch->work += AttentionWork(own, rows, max_position_ + 1);
-
-    dispatch = Append("attention_join", {0, 0, cache.blocks()});
-    if (dispatch == nullptr) return;
-    dispatch->blocks[2] = kStepBlock;
-    Writes(*dispatch, 3, out.memory());
-    Reads(*dispatch, 7, partial_values_);
-    Reads(*dispatch, 8, partial_sums_);
-    SetArguments(*dispatch, AttentionJoinArguments{.heads = own.heads,
-                                                   .head_size = own.head_size,
-                                                   .stride = own.stride,
-                                                   .first_row = first,
-                                                   .chunks = own.chunks,
-                                                   .positions_offset = positions_offset_,
-                                                   .result_offset = own.result_offset,
-                                                   .values_offset = Vectors(partial_values_),
-                                                   .sums_offset = partial_sums_.ElementOffset(8)});
-    dispatch->grid = {OctetGroups(own.heads), rows, 1};
-    dispatch->work += kElementNs * own.heads * own.chunks * cache.blocks() * kQuantBlock * rows;
-  }
-  Wrote(out);
-}
-
-bool StepBuilder::EnsurePartials(std::uint64_t value_bytes, std::uint64_t sum_bytes) {
-  const auto ensure = [&](MemoryRange& memory, std::uint64_t bytes) {
-    if (memory.size() >= bytes) return true;
-    memory = {};
-    auto range = memory_.Allocate(MemoryKind::kDevice, bytes, "partial results of attention");
-    if (!range.has_value()) {
-      FailStep(range.error());
-      return false;
-    }
-    memory = *std::move(range);
-    return true;
-  };
-  return ensure(partial_values_, value_bytes) && ensure(partial_sums_, sum_bytes);
 }
 
 void StepBuilder::Add(VulkanTensor& x, const VulkanTensor& y) {
@@ -590,7 +349,7 @@ bool StepBuilder::HoldsPages(const VulkanKvCache& cache) {
 
 // An octet for every 256 columns of every row.
 std::array<std::uint32_t, 3> StepBuilder::RowGrid(std::uint32_t stride, std::uint32_t rows) const {
-  return {OctetGroups((stride / kQuantBlock + 7) / 8), rows, 1};
+  return {OctetGroups(RowOctets(stride)), rows, 1};
 }
 
 }  // namespace fallow::engine

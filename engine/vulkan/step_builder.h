@@ -46,7 +46,7 @@ class StepBuilder {
 
  private:
   // What the last dispatch was, as far as a following operator can join it.
-  enum class Last : std::uint8_t { kOther, kMatMul, kAdd };
+  enum class Last : std::uint8_t { kOther, kMatMul, kAdd, kRope };
 
   std::uint32_t row_count() const { return row_count_; }
   Dispatch* Append(std::string_view kernel, const KernelConstants& constants);
@@ -57,6 +57,7 @@ class StepBuilder {
   void EnsureQuantised(VulkanTensor& tensor, std::uint32_t rows);
   void Elementwise(std::uint32_t operation, VulkanTensor& x, const VulkanTensor* y,
                    std::uint32_t rows);
+  bool JoinRope(const VulkanTensor& x, const VulkanTensor& table, const RopeRows& rows);
   bool JoinMatMul(const VulkanMatrix& weights, const VulkanTensor& x, const VulkanTensor& out,
                   std::uint32_t rows);
   void AppendMatMul(const VulkanMatrix& weights, const MatrixPart& part, const VulkanTensor& x,
@@ -68,6 +69,8 @@ class StepBuilder {
   bool EnsurePartials(std::uint64_t value_bytes, std::uint64_t sum_bytes);
   bool HoldsPages(const VulkanKvCache& cache);
   std::array<std::uint32_t, 3> RowGrid(std::uint32_t stride, std::uint32_t rows) const;
+  // Octets of 256 columns.
+  static std::uint32_t RowOctets(std::uint32_t stride) { return (stride / kQuantBlock + 7) / 8; }
   std::uint32_t OctetGroups(std::uint32_t octets) const {
     return (octets + plan_.octets() - 1) / plan_.octets();
   }

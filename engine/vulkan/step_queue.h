@@ -15,29 +15,10 @@
 #include "base/result.h"
 #include "engine/backend.h"
 #include "engine/vulkan/binding_sets.h"
+#include "engine/vulkan/dispatch.h"
 #include "engine/vulkan/slice_pacer.h"
 
 namespace fallow::engine {
-
-// Stands for the buffer of the step's words until it is known.
-inline constexpr std::uint32_t kStepBlock = UINT32_MAX;
-
-// A range of memory that a dispatch touches, named by its first byte.
-struct MemoryUse {
-  std::uint32_t block = 0;
-  std::uint64_t offset = 0;
-  bool writes = false;
-};
-
-struct Dispatch {
-  VkPipeline pipeline = VK_NULL_HANDLE;
-  BoundBlocks blocks{};
-  std::array<std::byte, kMaxArgumentBytes> arguments{};
-  std::uint32_t argument_bytes = 0;
-  std::array<std::uint32_t, 3> grid{1, 1, 1};
-  double work = 0;  // nominal nanoseconds
-  std::vector<MemoryUse> uses;
-};
 
 class StepQueue {
  public:

@@ -54,7 +54,7 @@ struct Tile {
 
 Tile FindTile(uint index) {
   Tile tile;
-  tile.exists = index < args.segments[2].tile_end;
+  tile.exists = !PastEnd(index, args.segments[2].tile_end);
   tile.segment = args.segments[0];
   uint begin = 0;
   if (index >= args.segments[0].tile_end) {

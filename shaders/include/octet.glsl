@@ -19,6 +19,12 @@ uint OctetIndex() {
   return gl_WorkGroupID.x * (gl_WorkGroupSize.x >> 3) + in_workgroup;
 }
 
+// Whether the octet has nothing to do. A grid has whole workgroups, so an octet that is one always
+// has: known when the pipeline is made, which spares such devices a branch around everything.
+bool PastEnd(uint index, uint count) {
+  return gl_WorkGroupSize.x != 8u && index >= count;
+}
+
 // The subgroup lane of the octet's lane `i`.
 uint OctetPeer(uint i) {
   return gl_WorkGroupSize.x == 8u ? i : (gl_SubgroupInvocationID & ~7u) + i;

@@ -226,6 +226,7 @@ TEST_P(BackendConformance, Rope) {
       ExpectSameBits([&](Workbench& bench) {
         const std::uint32_t columns = heads * head_size;
         const auto x = bench.NewTensor(4, columns, TryingValues(4 * columns, columns));
+        const auto y = bench.NewTensor(4, 2 * head_size, TryingValues(4 * 2 * head_size, 5));
         const auto table = bench.NewTensor(300, head_size, TryingValues(300 * head_size, 9));
         const auto cache = bench.NewKvCache({.page_count = 2, .kv_head_count = 1, .head_size = 32});
         const std::vector<std::uint32_t> zeros(4);
@@ -233,8 +234,11 @@ TEST_P(BackendConformance, Rope) {
         const std::vector<std::uint32_t> pages{0, 1, 0, 1, 0, 1, 0, 1};
         bench.Begin({.tokens = zeros, .positions = positions, .pages = pages, .pages_per_row = 2});
         bench.backend().Rope(*x, *table, head_size);
+        bench.backend().Rope(*y, *table, head_size);  // may be computed with the one before
+        bench.backend().Rope(*x, *table, head_size);
         bench.Finish();
         bench.Take(*x, 4);
+        bench.Take(*y, 4);
       });
     }
 }
