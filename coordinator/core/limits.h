@@ -26,8 +26,8 @@ inline constexpr std::size_t kMaxConcurrentTasks = 4;
 // Before a task that found the disk full or the store busy is tried again.
 inline constexpr std::chrono::milliseconds kTaskRetryDelay{5'000};
 
-// A shard's lines together: a reply stays well below kMaxAgentBodyBytes.
-inline constexpr std::uint64_t kMaxShardLineBytes = 16ull << 20;
+// A shard's lines together: they are read and parsed in one turn of the loop.
+inline constexpr std::uint64_t kMaxShardLineBytes = 4ull << 20;
 // A device whose speed is unknown starts with this many requests: a full batch and the next one.
 inline constexpr std::size_t kFirstShardRequests = 64;
 // Shards near a job's end are not cut smaller: below it a batching device idles.

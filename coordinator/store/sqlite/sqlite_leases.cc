@@ -94,6 +94,7 @@ Result<std::optional<GrantedLease>> SqliteStore::GrantLease(const LeaseOffer& of
   {
     Rows rows = db_->Query(
         "SELECT idx, custom_id, line_offset, line_length, assigned_seed, max_tokens FROM request "
+        "INDEXED BY request_pending "
         "WHERE job_seq = ? AND state = 1 ORDER BY idx LIMIT ?",
         job_seq, offer.max_request_count);
     while (rows.Next()) {
@@ -125,7 +126,8 @@ Result<std::optional<GrantedLease>> SqliteStore::GrantLease(const LeaseOffer& of
   const std::int64_t lease_seq = db_->LastInsertedSeq();
   // These are the job's first pending requests, so the last index bounds them.
   const auto leased = db_->Run(
-      "UPDATE request SET state = 2, lease_seq = ? WHERE job_seq = ? AND state = 1 AND idx <= ?",
+      "UPDATE request INDEXED BY request_pending SET state = 2, lease_seq = ? "
+      "WHERE job_seq = ? AND state = 1 AND idx <= ?",
       lease_seq, job_seq, granted.lease.request_indices.back());
   db_->Run(
       "UPDATE job SET pending_count = pending_count - ?1, leased_count = leased_count + ?1 "
