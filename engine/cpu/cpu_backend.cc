@@ -6,6 +6,7 @@
 #include <fstream>
 #include <limits>
 #include <thread>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "engine/cpu/cpu_storage.h"
@@ -114,6 +115,7 @@ class CpuBackend final : public Backend {
     program_.positions.assign(rows.positions.begin(), rows.positions.end());
     program_.pages.assign(rows.pages.begin(), rows.pages.end());
     program_.pages_per_row = rows.pages_per_row;
+    program_.one_row_each = OneRowEach(rows);
     return {};
   }
 
@@ -244,6 +246,15 @@ class CpuBackend final : public Backend {
   void Append(const Op& op) {
     if (op.out != nullptr) op.out->quantised_rows = 0;
     program_.Append(op);
+  }
+
+  // Rows of one sequence share its first page, and no two sequences do.
+  static bool OneRowEach(const StepRows& rows) {
+    std::unordered_set<std::uint32_t> first_pages;
+    for (std::uint32_t r = 0; r < rows.count(); ++r) {
+      if (!first_pages.insert(rows.pages[std::size_t{r} * rows.pages_per_row]).second) return false;
+    }
+    return true;
   }
 
   void FailStep(std::string message) {

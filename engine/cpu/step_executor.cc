@@ -5,15 +5,15 @@
 namespace fallow::engine {
 namespace {
 
-// Weights that stay in a core's own cache: each thread then streams them for its own rows, and no
-// thread waits for another inside a segment. Larger weights are streamed once, each thread
-// computing some outputs for all rows.
-constexpr std::uint64_t kCachedWeightBytes = 1 << 20;
 // Multiplications below which waking other threads costs more than it gives.
 constexpr std::uint64_t kSmallSegmentProducts = 2'000'000;
+constexpr std::uint32_t kMinRowsPerTask = 4;
 constexpr std::uint32_t kMaxRowsPerTask = 32;
 constexpr std::uint32_t kGroupsPerTask = 4;
 
+// Segments of small weights go by rows: each thread streams the weights for its own rows, and no
+// thread waits for another inside a segment. Large weights are streamed once, each thread computing
+// some outputs for all rows.
 class StepRun {
  public:
   StepRun(const StepProgram& program, const KernelSet& kernels, ThreadPool& pool,
@@ -35,12 +35,14 @@ class StepRun {
  private:
   bool Stopped() const { return stop_.load(std::memory_order_relaxed); }
 
-  // Each task takes some rows through the whole segment.
+  // Each task takes some rows through the whole segment. Two tasks a thread even out what threads
+  // get of the processor.
   void RunByRows(const Segment& segment) {
     const bool small =
-        segment.rows * segment.weight_bytes < kSmallSegmentProducts && segment.weight_bytes > 0;
-    const std::uint32_t parts = small ? 1 : pool_.thread_count();
-    const std::uint32_t step = std::clamp((segment.rows + parts - 1) / parts, 1u, kMaxRowsPerTask);
+        segment.weight_bytes > 0 && segment.rows * segment.weight_bytes < kSmallSegmentProducts;
+    const std::uint32_t parts = small ? 1 : 2 * pool_.thread_count();
+    const std::uint32_t step =
+        std::clamp((segment.rows + parts - 1) / parts, kMinRowsPerTask, kMaxRowsPerTask);
     pool_.Run((segment.rows + step - 1) / step, [&](std::uint32_t task) {
       const Range rows{task * step, std::min(segment.rows, (task + 1) * step)};
       for (std::uint32_t i = segment.first_op; i < segment.end_op && !Stopped(); ++i) {

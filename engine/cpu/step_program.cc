@@ -1,6 +1,13 @@
 #include "engine/cpu/step_program.h"
 
 namespace fallow::engine {
+namespace {
+
+std::uint64_t WeightBytes(const Op& op) {
+  return op.kind == OpKind::kMatMul ? op.weights->value_bytes() : 0;
+}
+
+}  // namespace
 
 void StepProgram::Clear() {
   source_rows.clear();
@@ -12,13 +19,17 @@ bool StepProgram::StartsSegment(const Op& op) const {
   if (segments.empty()) return true;
   const Segment& last = segments.back();
   if (op.rows != last.rows || op.kind == OpKind::kGatherRows) return true;
+  if (last.weight_bytes > 0 && last.weight_bytes + WeightBytes(op) > kCachedWeightBytes)
+    return true;
   for (std::uint32_t i = last.first_op; i < last.end_op; ++i) {
-    // Gathering reads other rows; so does attention, of the cache that a store fills.
+    // Gathering reads other rows; so does attention, of the cache that other rows of its sequence
+    // fill.
     if (ops[i].kind == OpKind::kGatherRows) return true;
     const bool store_meets_attention =
         (ops[i].kind == OpKind::kStoreKv && op.kind == OpKind::kAttention) ||
         (ops[i].kind == OpKind::kAttention && op.kind == OpKind::kStoreKv);
-    if (store_meets_attention && ops[i].cache.base.keys == op.cache.base.keys) return true;
+    if (store_meets_attention && !one_row_each && ops[i].cache.base.keys == op.cache.base.keys)
+      return true;
   }
   return false;
 }
@@ -28,7 +39,7 @@ void StepProgram::Append(const Op& op) {
   if (StartsSegment(op)) segments.push_back({.first_op = place, .end_op = place, .rows = op.rows});
   ops.push_back(op);
   segments.back().end_op = place + 1;
-  if (op.kind == OpKind::kMatMul) segments.back().weight_bytes += op.weights->value_bytes();
+  segments.back().weight_bytes += WeightBytes(op);
 }
 
 }  // namespace fallow::engine

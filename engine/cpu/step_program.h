@@ -2,7 +2,7 @@
 //
 // Invariant: inside a segment row r of every operator depends, of what the segment writes, on row r
 // alone. So a thread may take some rows through a whole segment, and threads need to meet only
-// between segments.
+// between segments. A segment's weights fit a core's own cache, or are those of one product.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,9 @@
 #include "engine/cpu/cpu_storage.h"
 
 namespace fallow::engine {
+
+// Weights that stay in a core's own cache while it takes row after row through them.
+inline constexpr std::uint64_t kCachedWeightBytes = 1 << 20;
 
 enum class OpKind : std::uint8_t {
   kEmbed,
@@ -51,6 +54,7 @@ struct StepProgram {
   std::vector<std::uint32_t> positions;
   std::vector<std::uint32_t> pages;
   std::uint32_t pages_per_row = 0;
+  bool one_row_each = false;  // no two rows belong to one sequence
   std::vector<std::uint32_t> source_rows;
   std::vector<Op> ops;
   std::vector<Segment> segments;

@@ -20,43 +20,33 @@ void ThreadPool::RunErased(std::uint32_t task_count, Call call, void* context) {
     for (std::uint32_t i = 0; i < task_count; ++i) call(context, i);
     return;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    call_ = call;
-    context_ = context;
-    task_count_ = task_count;
-    next_task_.store(0, std::memory_order_relaxed);
-    busy_count_ = static_cast<std::uint32_t>(threads_.size());
-    ++round_;
-  }
-  work_.notify_all();
-  TakeTasks(call, context, task_count);
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return busy_count_ == 0; });
+  call_ = call;
+  context_ = context;
+  task_count_ = task_count;
+  next_task_ = 0;
+  finished_count_ = 0;
+  work_.notify_all();
+  TakeTasks(lock);
+  done_.wait(lock, [this] { return finished_count_ == task_count_; });
 }
 
-void ThreadPool::TakeTasks(Call call, void* context, std::uint32_t task_count) {
-  for (;;) {
-    const std::uint32_t task = next_task_.fetch_add(1, std::memory_order_relaxed);
-    if (task >= task_count) return;
-    call(context, task);
+void ThreadPool::TakeTasks(std::unique_lock<std::mutex>& lock) {
+  while (next_task_ < task_count_) {
+    const std::uint32_t task = next_task_++;
+    lock.unlock();
+    call_(context_, task);
+    lock.lock();
+    if (++finished_count_ == task_count_) done_.notify_one();
   }
 }
 
 void ThreadPool::Loop() {
-  std::uint64_t seen_round = 0;
   std::unique_lock lock(mutex_);
   for (;;) {
-    work_.wait(lock, [&] { return quit_ || round_ != seen_round; });
+    work_.wait(lock, [this] { return quit_ || next_task_ < task_count_; });
     if (quit_) return;
-    seen_round = round_;
-    const Call call = call_;
-    void* const context = context_;
-    const std::uint32_t task_count = task_count_;
-    lock.unlock();
-    TakeTasks(call, context, task_count);
-    lock.lock();
-    if (--busy_count_ == 0) done_.notify_one();
+    TakeTasks(lock);
   }
 }
 
