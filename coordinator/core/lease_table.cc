@@ -38,11 +38,15 @@ Result<std::optional<LeaseGrant>> LeaseTable::Grant(const DeviceId& device,
 
   FALLOW_ASSIGN_OR_RETURN(const auto views, ViewJobs(request));
   const DeviceView asking{known.status.tokens_per_second, request.max_request_count};
+  // One job whose input is damaged must not keep the others from being worked on.
+  std::optional<Error> error;
   for (const ShardPlan& plan :
        PlanShards(asking, views, LiveDeviceCount(), options_.target_shard_time)) {
-    FALLOW_ASSIGN_OR_RETURN(auto grant, GrantFrom(device, plan));
-    if (grant) return grant;
+    auto grant = GrantFrom(device, plan);
+    if (grant && *grant) return grant;
+    if (!grant) error = std::move(grant).error();
   }
+  if (error) return std::unexpected(*std::move(error));
   return std::nullopt;
 }
 

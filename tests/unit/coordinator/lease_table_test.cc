@@ -160,6 +160,22 @@ TEST_F(LeaseTableTest, SharesAmongAccounts) {
   EXPECT_NE(first->job, second->job);
 }
 
+TEST_F(LeaseTableTest, GoesOnWithOtherJobsWhenOneInputIsLost) {
+  const Job damaged = world_.Submit(BatchText(3));
+  const Job healthy = world_.Submit(BatchText(2), CoordinatorWorld::kBob);
+  ASSERT_TRUE(world_.artifacts->Remove(damaged.input_artifact).has_value());
+  const DeviceId device = world_.Enroll(1);
+  const auto grant = world_.Grant(device);
+  ASSERT_TRUE(grant.has_value());
+  EXPECT_EQ(grant->job, healthy.id);
+  world_.Finish(device, *grant);
+  // Alone, it is an error that says so, and its requests are not held.
+  LeaseRequest request;
+  request.max_request_count = 10;
+  EXPECT_FALSE(world_.coordinator->leases().Grant(device, request).has_value());
+  EXPECT_TRUE(world_.coordinator->leases().Live()->empty());
+}
+
 TEST_F(LeaseTableTest, RefusesUnknownDevices) {
   EXPECT_EQ(world_.coordinator->leases().Grant(DeviceId("dev_none"), {}).error().code,
             ErrorCode::kNotFound);
