@@ -87,8 +87,7 @@ void StepBuilder::AttentionInOne(const VulkanTensor& q, const VulkanKvCache& cac
     Writes(*dispatch, 8, out.scales);
     own.words_offset = Words(out.quantised);
     own.scales_offset = Words(out.scales);
-    out.quantised_rows = row_count();
-    quantised_tensors_.push_back(&out);
+    WroteQuantised(out, row_count());
   }
   SetArguments(*dispatch, own);
   dispatch->grid = {OctetGroups(own.heads / HeadsTogether(own)), row_count(), 1};

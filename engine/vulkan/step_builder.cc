@@ -67,8 +67,7 @@ Status StepBuilder::Begin(const StepRows& rows, std::uint32_t page_count) {
 }
 
 void StepBuilder::Clear() {
-  for (VulkanTensor* tensor : quantised_tensors_) tensor->quantised_rows = 0;
-  quantised_tensors_.clear();
+  step_number_++;
   dispatches_.clear();
   step_words_.clear();
   status_ = {};
@@ -137,8 +136,7 @@ void StepBuilder::RmsNorm(const VulkanTensor& x, const VulkanTensor& weight, flo
     Writes(*dispatch, 5, out.scales);
     arguments.quantised_offset = Words(out.quantised);
     arguments.scales_offset = Words(out.scales);
-    out.quantised_rows = rows;
-    quantised_tensors_.push_back(&out);
+    WroteQuantised(out, rows);
   }
   SetArguments(*dispatch, arguments);
   dispatch->grid = {OctetGroups(rows), 1, 1};
@@ -262,8 +260,7 @@ void StepBuilder::Elementwise(std::uint32_t operation, VulkanTensor& x, const Vu
     Writes(*dispatch, 5, x.scales);
     arguments.quantised_offset = Words(x.quantised);
     arguments.scales_offset = Words(x.scales);
-    x.quantised_rows = rows;
-    quantised_tensors_.push_back(&x);
+    WroteQuantised(x, rows);
   }
   SetArguments(*dispatch, arguments);
   dispatch->grid = RowGrid(x.stride(), rows);
@@ -317,8 +314,14 @@ void StepBuilder::Wrote(VulkanTensor& tensor) {
   tensor.quantised_rows = 0;
 }
 
+void StepBuilder::WroteQuantised(VulkanTensor& tensor, std::uint32_t rows) {
+  tensor.quantised_rows = rows;
+  tensor.quantised_step = step_number_;
+}
+
 void StepBuilder::EnsureQuantised(VulkanTensor& tensor, std::uint32_t rows) {
-  if (tensor.quantised_rows >= rows || !EnsureQuantisedMemory(tensor)) return;
+  const bool current = tensor.quantised_step == step_number_ && tensor.quantised_rows >= rows;
+  if (current || !EnsureQuantisedMemory(tensor)) return;
   Elementwise(0, tensor, nullptr, rows);
 }
 

@@ -53,6 +53,7 @@ class StepBuilder {
   void FailStep(ErrorCode code, std::string message);
   void FailStep(const Error& error);
   void Wrote(VulkanTensor& tensor);
+  void WroteQuantised(VulkanTensor& tensor, std::uint32_t rows);
   bool EnsureQuantisedMemory(VulkanTensor& tensor);
   void EnsureQuantised(VulkanTensor& tensor, std::uint32_t rows);
   void Elementwise(std::uint32_t operation, VulkanTensor& x, const VulkanTensor* y,
@@ -82,7 +83,7 @@ class StepBuilder {
   Status status_;
   std::vector<Dispatch> dispatches_;
   std::vector<std::uint32_t> step_words_;
-  std::vector<VulkanTensor*> quantised_tensors_;  // with a current int8 form
+  std::uint64_t step_number_ = 1;
   std::uint32_t row_count_ = 0;
   std::uint32_t pages_per_row_ = 0;
   std::uint32_t max_position_ = 0;

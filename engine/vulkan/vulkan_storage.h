@@ -45,11 +45,12 @@ class VulkanTensor final : public Tensor {
   const MemoryRange& memory() const { return memory_; }
 
   // The int8 form: made when the tensor is first an int8 product's input. From then on the
-  // operators that write the tensor write it too. It is current for the step's first
-  // `quantised_rows` rows.
+  // operators that write the tensor write it too. It is current for the first
+  // `quantised_rows` rows, and only in the step of that number.
   MemoryRange quantised;
   MemoryRange scales;
   std::uint32_t quantised_rows = 0;
+  std::uint64_t quantised_step = 0;
 
  private:
   std::uint32_t rows_;
