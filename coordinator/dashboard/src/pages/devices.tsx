@@ -14,7 +14,7 @@ import { busiestFirst } from '../state/fleet';
 import { useNow } from '../state/hooks';
 import { useStore } from '../state/store';
 import { DEVICE_STATE, shortId } from '../words';
-import { JoinCommand } from './first_steps';
+import { JoinCommands } from './first_steps';
 
 const STATES = Object.entries(DEVICE_STATE).map(([value, { text }]) => ({ value, text }));
 
@@ -35,8 +35,8 @@ export function DevicesPage() {
       {snapshots > 0 && all.length === 0 && (
         <EmptyState title="No devices yet">
           <p>Install the agent on a machine that has idle hours, then type there:</p>
-          <JoinCommand />
-          <p class="muted">The link holds a secret. It stays good for more devices until an operator makes a new one.</p>
+          <JoinCommands />
+          <p class="hint">The link holds a secret. It stays good for more devices until an operator makes a new one.</p>
         </EmptyState>
       )}
       {all.length > 0 && (
@@ -48,7 +48,7 @@ export function DevicesPage() {
           <details class="panel details">
             <summary>Add a device</summary>
             <p>On the machine that shall work, type:</p>
-            <JoinCommand />
+            <JoinCommands />
           </details>
         </>
       )}

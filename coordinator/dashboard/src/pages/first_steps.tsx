@@ -26,7 +26,7 @@ export function FirstSteps() {
         {operator && devices.size === 0 && (
           <li>
             <p>Join a device. On the machine that shall work:</p>
-            <JoinCommand />
+            <JoinCommands />
           </li>
         )}
         <li>
@@ -34,14 +34,25 @@ export function FirstSteps() {
           <Command text={`fallow submit batch.jsonl --model ${modelNames[0] ?? 'NAME'} --wait -o out.jsonl`} />
         </li>
       </ol>
-      <p class="muted">The job appears here at once and goes on before your eyes.</p>
+      <p class="hint">
+        The command line needs to be signed in once: <code>fallow login 'SIGN-IN LINK'</code>. The job appears here at
+        once and goes on before your eyes.
+      </p>
     </EmptyState>
   );
 }
 
-// The command that joins a device, with this coordinator's link.
-export function JoinCommand() {
+// The commands that make a machine a device of this coordinator.
+export function JoinCommands() {
   const { api } = useServices();
   const join = useLoaded(() => api.joinLink(), []);
-  return <Command text={`fallow-agent join '${join.value?.link ?? 'LINK'}'`} />;
+  return (
+    <div class="commands">
+      <Command text={`fallow-agent join '${join.value?.link ?? 'LINK'}'`} />
+      <Command text="fallow-agent run" />
+      <p class="hint">
+        It works while nobody uses the machine. On a machine without an owner: <code>fallow-agent run --dedicated</code>
+      </p>
+    </div>
+  );
 }

@@ -51,8 +51,8 @@ export function SignInPage({ notice }: { notice: string | null }) {
         </label>
         <button type="submit" class="button button-primary" disabled={busy}>{busy ? 'Signing in…' : 'Sign in'}</button>
         <p class="hint">
-          The coordinator prints its first key as a sign-in link when it starts. Operators make more of them on the page
-          “Keys”.
+          On the coordinator's machine, <code>fallow-coordinator links</code> shows a link that signs in by itself.
+          Everybody else gets a key from an operator, who makes it on the page “Keys”.
         </p>
       </form>
     </main>
