@@ -41,17 +41,23 @@ bench_overhead() {
   fallow submit $example/batch.jsonl -o "$stack_folder/warm.jsonl" >/dev/null 2>>"$stack_folder/fallow.log" ||
     stack_fail "the first batch failed" fallow agent coordinator
 
-  local round whole engine best_whole='' best_engine='' started
-  printf '%-8s %18s %18s\n' round 'whole path (s)' 'engine alone (s)'
+  local round whole engine best_whole='' best_engine='' started before used
+  printf '%-8s %18s %18s   %s\n' round 'whole path (s)' 'engine alone (s)' \
+    'processor time of coordinator, agent, worker; of the engine alone (s)'
   for ((round = 1; round <= rounds; round++)); do
+    before=$(stack_processor_times)
     started=$(now_s)
     run_with_stack fallow submit "$requests" -o "$stack_folder/out.jsonl" >/dev/null 2>>"$stack_folder/fallow.log" ||
       stack_fail "the batch failed" fallow agent coordinator
     whole=$(LC_ALL=C awk -v start="$started" -v end="$(now_s)" 'BEGIN { printf "%.3f", end - start }')
-    engine=$("$programs/fallow-bench-engine" "$model" --requests "$requests" --backend "$backend" \
-      2>>"$stack_folder/fallow.log" | tail -n 1 | jq -e ".${backend}_requests_s") ||
-      stack_fail "the engine failed" fallow
-    printf '%-8s %18.3f %18.3f\n' $round "$whole" "$engine"
+    used=$(paste -d' ' <(echo "$before") <(stack_processor_times) |
+      LC_ALL=C awk '{ printf "%s%.1f", separator, $2 - $1; separator = " " }')
+    { TIMEFORMAT='%U %S'; time "$programs/fallow-bench-engine" "$model" --requests "$requests" --backend "$backend" \
+      >"$stack_folder/engine.out" 2>>"$stack_folder/engine.log"; } 2>"$stack_folder/engine.time" ||
+      stack_fail "the engine failed" engine
+    engine=$(tail -n 1 "$stack_folder/engine.out" | jq -e ".${backend}_requests_s")
+    used+="; $(LC_ALL=C awk '{ printf "%.1f", $1 + $2 }' "$stack_folder/engine.time")"
+    printf '%-8s %18.3f %18.3f   %s\n' $round "$whole" "$engine" "$used"
     best_whole=$(smaller "$whole" "$best_whole")
     best_engine=$(smaller "$engine" "$best_engine")
   done

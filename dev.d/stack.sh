@@ -122,5 +122,15 @@ stack_start_agent() {
 # What the device computes with: "vulkan llvmpipe (LLVM 15.0.6, 256 bits)".
 device_text() { fallow devices --json | jq -r '.data[0] | .backend + ", " + .processor'; }
 
+# The processor seconds that coordinator, agent and worker have used so far, one a line.
+stack_processor_times() {
+  local coordinator=${stack_processes[0]} agent=${stack_processes[1]} workers process
+  read -r -a workers <"/proc/$agent/task/$agent/children"
+  for process in "$coordinator" "$agent" "${workers[0]}"; do
+    # The 14th and 15th fields, counted behind the name in parentheses: ticks of 1/100 s.
+    sed 's/.*) //' "/proc/$process/stat" | LC_ALL=C awk '{ printf "%.2f\n", ($12 + $13) / 100 }'
+  done
+}
+
 now_s() { LC_ALL=C printf '%s' "$EPOCHREALTIME"; }
 since() { LC_ALL=C awk -v start="$1" -v end="$(now_s)" 'BEGIN { printf "%.1f s", end - start }'; }
