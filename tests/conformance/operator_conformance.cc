@@ -70,6 +70,21 @@ TEST_P(BackendConformance, MatMulOfManyOutputsAndRows) {
   }
 }
 
+// Three at once are the most workgroups a product asks for.
+TEST_P(BackendConformance, MatMulOfTheMostOutputs) {
+  constexpr std::uint32_t kMost = 1u << 19;
+  ExpectSameBits([&](Workbench& bench) {
+    const auto weights = bench.NewMatrix(WeightType::kQ8_0, kMost, 32, 1);
+    const auto x = bench.NewTensor(1, 32, TryingValues(32, 2));
+    std::vector<std::unique_ptr<Tensor>> results;
+    for (int i = 0; i < 3; ++i) results.push_back(bench.NewTensor(1, kMost));
+    bench.BeginRows(1);
+    for (const auto& y : results) bench.backend().MatMul(*weights, *x, *y, 1);
+    bench.Finish();
+    for (const auto& y : results) bench.Take(*y, 1);
+  });
+}
+
 // Products that share an input may be computed together; a row's bits may not depend on how many
 // rows there are.
 TEST_P(BackendConformance, ProductsThatShareAnInput) {
@@ -345,6 +360,29 @@ TEST_P(BackendConformance, AttentionOfExtremeScores) {
 
 TEST_P(BackendConformance, AttentionOverALongSequence) {
   ExpectSameBits([&](Workbench& b) { Attend(b, {32, 2, 1, {20'000}, 2}); });
+}
+
+// As many chunks as are joined in one loop: the same page, again and again.
+TEST_P(BackendConformance, AttentionOverTheMostPages) {
+  constexpr std::uint32_t kMostPages = 60'000;
+  ExpectSameBits([&](Workbench& bench) {
+    const auto cache = bench.NewKvCache({.page_count = 1, .kv_head_count = 1, .head_size = 32});
+    const auto keys = bench.NewTensor(kPagePositions, 32, TryingValues(kPagePositions * 32, 1));
+    const auto values = bench.NewTensor(kPagePositions, 32, TryingValues(kPagePositions * 32, 2));
+    std::vector<std::uint32_t> zeros(kPagePositions), positions(kPagePositions);
+    std::iota(positions.begin(), positions.end(), 0u);
+    bench.Begin({.tokens = zeros, .positions = positions, .pages = zeros, .pages_per_row = 1});
+    bench.backend().StoreKv(*keys, *values, *cache);
+    bench.Finish();
+    const auto q = bench.NewTensor(1, 32, TryingValues(32, 3));
+    const auto out = bench.NewTensor(1, 32);
+    const std::vector<std::uint32_t> token{0}, last{kMostPages * kPagePositions - 1};
+    const std::vector<std::uint32_t> pages(kMostPages);
+    bench.Begin({.tokens = token, .positions = last, .pages = pages, .pages_per_row = kMostPages});
+    bench.backend().Attention(*q, *cache, {1, 1, 32}, *out);
+    bench.Finish();
+    bench.Take(*out, 1);
+  });
 }
 
 TEST_P(BackendConformance, UploadedValuesComeBack) {
