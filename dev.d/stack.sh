@@ -11,7 +11,7 @@ stack_processes=()
 # stack_open: makes the folder and sees to it that nothing outlives this script.
 stack_open() {
   trap stack_close EXIT
-  trap 'exit 130' INT
+  trap 'say "interrupted: stopping everything and removing its folder"; exit 130' INT
   trap 'exit 143' TERM HUP
   stack_folder=$(mktemp -d "${TMPDIR:-/tmp}/fallow.XXXXXX")
   mkdir -m 700 "$stack_folder"/{config,cache,state,run}
