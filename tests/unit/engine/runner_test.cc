@@ -18,6 +18,7 @@ using ::testing::HasSubstr;
 
 struct RunnerTest : public ::testing::Test {
   void Load(const TinyModel& tiny, const CpuBackendOptions& options = {}) {
+    model.reset();  // before what it lives on
     backend = NewCpuBackend(options);
     auto loaded = Model::Load(tiny.Write(), *backend);
     ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
