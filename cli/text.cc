@@ -160,7 +160,7 @@ std::string CountText(std::uint64_t count) {
 
 std::string DurationText(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) seconds = 0;
-  if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 9.95 && seconds != std::floor(seconds)) return fmt::format("{:.1f} s", seconds);
   constexpr double kLongest_s = 1e15;
   const auto whole = static_cast<std::uint64_t>(std::llround(std::min(seconds, kLongest_s)));
   if (whole < 60) return fmt::format("{} s", whole);

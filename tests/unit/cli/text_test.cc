@@ -61,7 +61,8 @@ TEST(DurationText, KeepsTwoUnits) {
   EXPECT_EQ(DurationText(125), "2 min 05 s");
   EXPECT_EQ(DurationText(11'520), "3 h 12 min");
   EXPECT_EQ(DurationText(352'800), "4 d 2 h");
-  EXPECT_EQ(DurationText(-3), "0.0 s");
+  EXPECT_EQ(DurationText(-3), "0 s");
+  EXPECT_EQ(DurationText(4), "4 s");  // no more digits than are known
 }
 
 TEST(Bar, FillsByHalfColumns) {
