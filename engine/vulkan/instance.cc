@@ -20,6 +20,11 @@ Status OpenLoader() {
               "no Vulkan loader on this machine (libvulkan.so.1): install a Vulkan driver");
 }
 
+std::unexpected<Error> NoDriver() {
+  return Fail(ErrorCode::kUnavailable,
+              "the Vulkan loader found no driver: install one for this machine's GPU");
+}
+
 VulkanDeviceType DeviceType(VkPhysicalDeviceType type) {
   switch (type) {
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
@@ -82,9 +87,7 @@ Result<std::unique_ptr<VulkanInstance>> VulkanInstance::Open(bool validation) {
   const VkResult result = vkCreateInstance(&create, nullptr, &self->handle_);
   if (result == VK_ERROR_LAYER_NOT_PRESENT)
     return Fail(ErrorCode::kUnavailable, fmt::format("{} is not installed", kValidationLayer));
-  if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
-    return Fail(ErrorCode::kUnavailable,
-                "the Vulkan loader found no driver: install one for this machine's GPU");
+  if (result == VK_ERROR_INCOMPATIBLE_DRIVER) return NoDriver();
   FALLOW_RETURN_IF_ERROR(VulkanStatus(result, "creating a Vulkan instance"));
   volkLoadInstanceOnly(self->handle_);
   if (validation)
@@ -103,6 +106,7 @@ Result<std::vector<VkPhysicalDevice>> VulkanInstance::Devices() const {
   std::uint32_t count = 0;
   FALLOW_RETURN_IF_ERROR(
       VulkanStatus(vkEnumeratePhysicalDevices(handle_, &count, nullptr), "listing Vulkan devices"));
+  if (count == 0) return NoDriver();
   std::vector<VkPhysicalDevice> devices(count);
   FALLOW_RETURN_IF_ERROR(VulkanStatus(vkEnumeratePhysicalDevices(handle_, &count, devices.data()),
                                       "listing Vulkan devices"));

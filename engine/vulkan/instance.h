@@ -22,6 +22,7 @@ class VulkanInstance {
   VulkanInstance(const VulkanInstance&) = delete;
   VulkanInstance& operator=(const VulkanInstance&) = delete;
 
+  // At least one; kUnavailable when there is none.
   Result<std::vector<VkPhysicalDevice>> Devices() const;
 
   // Warnings and errors of the validation layer so far.

@@ -130,7 +130,6 @@ struct MatMulArguments {
   std::uint32_t scale_stride = 0;
   std::uint32_t x_offset = 0;
   std::uint32_t scales_offset = 0;
-  std::array<std::uint32_t, 2> unused{};
   std::array<MatMulSegment, kMaxSegments> segments;
 };
 static_assert(sizeof(MatMulArguments) <= kMaxArgumentBytes);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 
 #include "base/check.h"
 #include "engine/vulkan/binding_sets.h"

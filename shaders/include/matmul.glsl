@@ -41,8 +41,6 @@ layout(push_constant) uniform Arguments {
   uint scale_stride;
   uint x_offset;
   uint scales_offset;
-  uint unused0;
-  uint unused1;
   Segment segments[3];
 } args;
 
