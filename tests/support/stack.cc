@@ -50,12 +50,15 @@ void Stack::StartAgent() {
                     .log_path = At("agent.log")});
     ASSERT_EQ(joined.exit_code, 0) << Logs();
   }
-  std::vector<std::string> arguments = {"fallow-agent", "run",       "--dedicated",   "--state-dir",
+  std::vector<std::string> arguments = {"fallow-agent", "run",       "--state-dir",
                                         state,          "--backend", options_.backend};
+  if (options_.dedicated) arguments.push_back("--dedicated");
   arguments.insert(arguments.end(), options_.agent_arguments.begin(),
                    options_.agent_arguments.end());
   agent_ = std::make_unique<Program>(
-      ProgramOptions{.arguments = arguments, .environment = {}, .log_path = At("agent.log")});
+      ProgramOptions{.arguments = arguments,
+                     .environment = options_.agent_environment,
+                     .log_path = At("agent.log")});
 }
 
 void Stack::LogIn() {

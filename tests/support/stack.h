@@ -13,6 +13,8 @@ namespace fallow::testing {
 struct StackOptions {
   std::string backend = "cpu";  // "cpu" or "vulkan"
   std::vector<std::string> agent_arguments;
+  bool dedicated = true;  // the agent's machine has no owner
+  std::vector<std::string> agent_environment;
 };
 
 // Each Start and Run fails the running test when it does not work, with the end of the program's
@@ -31,6 +33,7 @@ class Stack {
 
   Program& coordinator() { return *coordinator_; }
   Program& agent() { return *agent_; }
+  const std::string& join_link() const { return join_link_; }
   const std::string& folder() const { return folder_.path(); }
   std::string Logs() const;  // the last lines of everything, for failure messages
 
