@@ -11,7 +11,7 @@ namespace fallow::api {
 namespace {
 
 constexpr std::string_view kPolicy =
-    "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; object-src 'none'";
+    "default-src 'self'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; object-src 'none'";
 // Vite names assets by their content, so they never change; everything else is asked for anew.
 constexpr std::string_view kForever = "public, max-age=31536000, immutable";
 constexpr std::string_view kAskAgain = "no-cache";
@@ -51,8 +51,7 @@ void ServeDashboard(const ApiOptions& options, const http::RequestHead& head, ht
     return std::ranges::find(options.dashboard, path, &StaticFile::path);
   };
   auto file = reads ? find(head.path) : options.dashboard.end();
-  const bool wants_page = head.path == "/" || head.Header("accept").find("text/html") != std::string_view::npos;
-  if (file == options.dashboard.end() && reads && !is_api && wants_page) {
+  if (file == options.dashboard.end() && reads && !is_api) {
     file = find("/index.html");
     if (file == options.dashboard.end()) {
       responder.Send(FileResponse(head, {"/", kNotBuilt, "text/html; charset=utf-8"}));

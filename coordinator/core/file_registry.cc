@@ -66,6 +66,12 @@ Result<File> FileRegistry::Get(const AccountId& account, const FileId& id) {
   return *std::move(file);
 }
 
+Result<File> FileRegistry::GetAny(const FileId& id) {
+  FALLOW_ASSIGN_OR_RETURN(auto file, store_.FindFile(id));
+  if (!file) return Fail(ErrorCode::kNotFound, fmt::format("no file {}", id.value));
+  return *std::move(file);
+}
+
 Result<Page<File>> FileRegistry::List(const AccountId& account, const PageRequest& page,
                                       std::optional<FilePurpose> purpose) {
   if (page.limit < 1 || page.limit > kMaxPageFiles) {

@@ -25,6 +25,7 @@ class FileRegistry : public FileService {
 
   Result<std::unique_ptr<FileUpload>> StartUpload() override;
   Result<File> Get(const AccountId& account, const FileId& id) override;
+  Result<File> GetAny(const FileId& id) override;
   Result<Page<File>> List(const AccountId& account, const PageRequest& page,
                           std::optional<FilePurpose> purpose) override;
   Status Delete(const AccountId& account, const FileId& id) override;

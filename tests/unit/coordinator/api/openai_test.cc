@@ -61,6 +61,7 @@ TEST(OpenAiApi, KeepsAccountsApart) {
   EXPECT_EQ(world.client->Ask("DELETE", "/v1/files/" + file, ApiWorld::Bearer(world.bob)).status, 404);
   EXPECT_EQ(world.client->Ask("POST", "/v1/batches/" + batch + "/cancel", ApiWorld::Bearer(world.bob)).status, 404);
   EXPECT_EQ(world.client->Ask("GET", "/v1/files", ApiWorld::Bearer(world.bob)).json()["data"], Json::array());
+  EXPECT_EQ(world.client->Ask("GET", "/v1/files/" + file + "/content", ApiWorld::Bearer(world.admin)).body, BatchText(1));
 }
 
 TEST(OpenAiApi, NamesWhatIsWrongWithAnUpload) {
