@@ -30,7 +30,9 @@ stage() { printf '  %-13s %-58s %8s\n' "$@"; }
 
 # demo_run BACKEND REQUESTS BUILD_TIME
 demo_run() {
-  local backend=$1 requests=$2 started answers=$demo_results/answers-$1.jsonl status=0
+  local backend=$1 requests=$2 started status=0
+  local answers
+  answers=$demo_results/$(basename "$requests" .jsonl)-answers-$backend.jsonl
   stack_open
   mkdir -p "$demo_results"
   printf '\nFallow on this machine: a coordinator, an agent and a batch of %d requests.\n\n' "$(wc -l <"$requests")"
@@ -73,7 +75,7 @@ demo_report() {
     if $truth == [] then "" else
       "\n  accuracy      \($good) of \($truth | length) right, \($good * 10000 / ($truth | length) | round / 100) %" end'
   printf '  answers       %s\n  sha256        %s\n' "$answers" "$(sha256sum "$answers" | cut -d' ' -f1)"
-  for other in "$demo_results"/answers-*.jsonl; do
+  for other in "${answers%-*}"-*.jsonl; do
     [ "$other" != "$answers" ] || continue
     if cmp -s "$other" "$answers"; then
       printf '  compared      byte for byte the same as %s\n' "$other"
