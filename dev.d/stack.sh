@@ -119,8 +119,11 @@ stack_start_agent() {
   wait_until $start_patience_s device_is_there || stack_fail "the agent did not become ready" agent coordinator
 }
 
-# What the device computes with: "vulkan llvmpipe (LLVM 15.0.6, 256 bits)".
-device_text() { fallow devices --json | jq -r '.data[0] | .backend + ", " + .processor'; }
+# What the device computes with: "vulkan, llvmpipe (LLVM 15.0.6, 256 bits)".
+device_text() {
+  fallow devices --json | jq -r '.data[0] | if .processor == "" then "picks its backend with its first work" else
+    .backend + ", " + .processor end'
+}
 
 # The processor seconds that coordinator, agent and worker have used so far, one a line.
 stack_processor_times() {
