@@ -46,4 +46,17 @@ bool IsValidUtf8(std::string_view text) {
   return true;
 }
 
+std::string ToValidUtf8(std::string_view text, std::size_t max_bytes) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+  std::string valid;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = SequenceLength(bytes + at, text.size() - at);
+    const std::size_t step = length == 0 ? 1 : length;
+    if (valid.size() + step > max_bytes) break;
+    valid += length == 0 ? std::string_view("?") : text.substr(at, length);
+    at += step;
+  }
+  return valid;
+}
+
 }  // namespace fallow

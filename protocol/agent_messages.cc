@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.h"
 #include "generated/protocol/agent.pb.h"
 #include "protocol/device_wire.h"
 #include "protocol/inference_wire.h"
@@ -303,7 +304,7 @@ Result<HeartbeatReply> DecodeHeartbeatReply(ByteView body) {
 Bytes Encode(const ReleaseRequest& value) {
   wire::ReleaseRequest message;
   message.set_lease_id(value.lease.value);
-  message.set_reason(value.reason);
+  message.set_reason(ToValidUtf8(value.reason, kMaxShortTextBytes));
   FromValue(value.status, *message.mutable_status());
   return wire::Serialize(message);
 }

@@ -1,6 +1,7 @@
 // What agent and coordinator say to each other, over HTTPS (docs/PROTOCOL.md has the endpoints).
 //
-// Encode… makes the protobuf bytes of a body; Decode… parses and checks one: every length, range and enum.
+// Encode… makes the protobuf bytes of a body (words to people are cut to their limit and made UTF-8: they may quote
+// anything); Decode… parses and checks one: every length, range and enum.
 // Pure: bytes in, values out, no I/O. Generated protobuf types stay inside protocol/.
 #pragma once
 

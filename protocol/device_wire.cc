@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "generated/protocol/agent.pb.h"
 #include "protocol/inference_wire.h"
 #include "protocol/limits.h"
@@ -48,7 +49,7 @@ void FromValue(const fallow::DeviceStatus& value, DeviceStatus& wire) {
     if (state == value.state) wire.set_state(wire_state);
   }
   FALLOW_CHECK(wire.has_state());
-  wire.set_reason(value.reason);
+  wire.set_reason(ToValidUtf8(value.reason, kMaxShortTextBytes));
   wire.set_tokens_per_second(value.tokens_per_second);
 }
 

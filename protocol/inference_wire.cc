@@ -143,7 +143,7 @@ void FromValue(const Error& value, Failure& wire) {
     if (code == value.code) wire.set_code(wire_code);
   }
   FALLOW_CHECK(wire.has_code());
-  wire.set_message(value.message);
+  wire.set_message(ToValidUtf8(value.message, kMaxShortTextBytes));
 }
 
 Result<fallow::InferenceRequest> ToValue(InferenceRequest&& wire) {

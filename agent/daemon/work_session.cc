@@ -121,7 +121,6 @@ DeviceStatus WorkSession::status() const {
   } else {
     status.reason = reason_ + "; waiting for work";
   }
-  if (status.reason.size() > kMaxShortTextBytes) status.reason.resize(kMaxShortTextBytes);
   return status;
 }
 

@@ -25,5 +25,13 @@ TEST(Utf8, RefusesWhatIsNot) {
   }
 }
 
+TEST(Utf8, MakesAnythingValidAndCutsBetweenCharacters) {
+  EXPECT_EQ(ToValidUtf8("Grüße", 100), "Grüße");
+  EXPECT_EQ(ToValidUtf8("a\xFF" "b\xC3", 100), "a?b?");
+  EXPECT_EQ(ToValidUtf8("aé", 2), "a");
+  EXPECT_EQ(ToValidUtf8("aé", 3), "aé");
+  EXPECT_EQ(ToValidUtf8("abc", 0), "");
+}
+
 }  // namespace
 }  // namespace fallow

@@ -133,8 +133,22 @@ TEST(AgentMessages, ReportErrorsNameFieldPlaceAndLimit) {
             "report: results[0]: text: 8388609 bytes; at most 8388608");
   EXPECT_EQ(error_after([](ReportRequest& r) { r.results.resize(kMaxResultsPerReport + 1, r.results[0]); }),
             "report: results: more than 1024");
-  EXPECT_EQ(error_after([](ReportRequest& r) { r.status.reason.assign(kMaxShortTextBytes + 1, 'x'); }),
-            "report: status: reason: 4097 bytes; at most 4096");
+}
+
+// A reason may quote a library's or a worker's words; that must never make the call itself refused.
+TEST(AgentMessages, WordsToPeopleAlwaysArrive) {
+  ReleaseRequest release{.lease = LeaseId("l"), .reason = "it said \xFF\xFE", .status = samples::Status()};
+  release.status.reason.assign(kMaxShortTextBytes - 1, 'x');
+  release.status.reason += "é";
+  const auto arrived = DecodeReleaseRequest(Encode(release));
+  ASSERT_TRUE(arrived.has_value()) << arrived.error().message;
+  EXPECT_EQ(arrived->reason, "it said ??");
+  EXPECT_EQ(arrived->status.reason, std::string(kMaxShortTextBytes - 1, 'x'));
+  ReportRequest report{.lease = LeaseId("l"), .results = {samples::Failed(1, "a")}, .status = samples::Status()};
+  report.results[0].error->message.assign(2 * kMaxShortTextBytes, '\x80');
+  const auto reported = DecodeReportRequest(Encode(report));
+  ASSERT_TRUE(reported.has_value()) << reported.error().message;
+  EXPECT_EQ(reported->results[0].error->message, std::string(kMaxShortTextBytes, '?'));
 }
 
 TEST(AgentMessages, EnrolmentChecksKeyTokenAndVersion) {
