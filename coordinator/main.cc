@@ -33,7 +33,9 @@ int Failed(const fallow::Error& error) {
   return 1;
 }
 
-Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+Json TextOrNull(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
 
 Json LinksJson(const fallow::CoordinatorLinks& links) {
   return {{"url", links.url},
@@ -53,14 +55,17 @@ void Greet(const Options& options, const fallow::CoordinatorLinks& links) {
       fmt::print(
           "\nThis is its first start. It made a certificate authority and an operator's key.\n"
           "  sign in    {}\n"
-          "             in a browser (which warns of a certificate it does not know: it is this coordinator's own),\n"
+          "             in a browser (which warns of a certificate it does not know: it is this "
+          "coordinator's own),\n"
           "             or: fallow login '{}'\n"
           "  add a PC   fallow-agent join '{}'\n",
           *links.sign_in_link, *links.sign_in_link, links.join_link);
     }
     fmt::print("\nThe links again: fallow-coordinator links --data-dir {}\n", options.data_folder);
     if (links.url.starts_with("https://127."))
-      fmt::print("Only this machine can reach it; for others start it with --listen 0.0.0.0:8443 --host NAME.\n");
+      fmt::print(
+          "Only this machine can reach it; for others start it with --listen 0.0.0.0:8443 --host "
+          "NAME.\n");
   }
   std::fflush(stdout);
 }
@@ -76,7 +81,8 @@ int Serve(const Options& options) {
   const auto clock = fallow::NewSystemClock();
   const auto random = fallow::NewSystemRandom();
   auto process = fallow::StartCoordinator(
-      *loop, *clock, *random, {.folder = folder, .listen = *listen, .hosts = options.hosts, .version = FALLOW_VERSION});
+      *loop, *clock, *random,
+      {.folder = folder, .listen = *listen, .hosts = options.hosts, .version = FALLOW_VERSION});
   if (!process.has_value()) return Failed(process.error());
 
   bool stopping = false;
@@ -88,7 +94,8 @@ int Serve(const Options& options) {
   const std::string ready = LinksJson((*process)->links()).dump(2) + "\n";
   for (const std::string& path : {folder.address(), options.ready_file}) {
     if (path.empty()) continue;
-    if (const auto status = fallow::WriteFileAtomically(path, ready); !status.has_value()) return Failed(status.error());
+    if (const auto status = fallow::WriteFileAtomically(path, ready); !status.has_value())
+      return Failed(status.error());
   }
   Greet(options, (*process)->links());
   loop->Run();
@@ -108,16 +115,19 @@ int ShowLinks(const Options& options) {
     return 0;
   }
   fmt::print("sign in    {}\nadd a PC   fallow-agent join '{}'\n",
-             links->sign_in_link.empty()
-                 ? "the first operator's key is gone; make another: fallow-coordinator key create --role operator"
-                 : links->sign_in_link,
+             links->sign_in_link.empty() ? "the first operator's key is gone; make another: "
+                                           "fallow-coordinator key create --role operator"
+                                         : links->sign_in_link,
              links->join_link);
-  if (!links->running) fmt::print("(no coordinator runs on {} now; these are the links of its last run)\n", options.data_folder);
+  if (!links->running)
+    fmt::print("(no coordinator runs on {} now; these are the links of its last run)\n",
+               options.data_folder);
   return 0;
 }
 
 int CreateKey(const Options& options) {
-  const auto role = options.key_role == "operator" ? fallow::Role::kOperator : fallow::Role::kSubmitter;
+  const auto role =
+      options.key_role == "operator" ? fallow::Role::kOperator : fallow::Role::kSubmitter;
   const auto key = fallow::CreateKey({options.data_folder}, options.key_name, role);
   if (!key.has_value()) return Failed(key.error());
   if (options.json) {
@@ -137,19 +147,27 @@ int CreateKey(const Options& options) {
 
 int main(int argument_count, char** arguments) {
   Options options;
-  CLI::App app("The Fallow coordinator: takes batches, leases work to devices, keeps results, serves the dashboard.");
+  CLI::App app(
+      "The Fallow coordinator: takes batches, leases work to devices, keeps results, serves the "
+      "dashboard.");
   app.set_version_flag("--version", FALLOW_VERSION);
-  app.add_option("--data-dir", options.data_folder, "Where everything is kept")->capture_default_str();
-  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")->capture_default_str();
+  app.add_option("--data-dir", options.data_folder, "Where everything is kept")
+      ->capture_default_str();
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
+      ->capture_default_str();
   app.add_flag("--json", options.json, "Print JSON");
-  app.add_option("--listen", options.listen, "ADDRESS:PORT; port 0 takes a free one")->capture_default_str();
-  app.add_option("--host", options.hosts, "A name or address it is reached by; may be repeated, links use the first");
-  app.add_option("--ready-file", options.ready_file, "Written with url, links and pid as JSON once it serves");
+  app.add_option("--listen", options.listen, "ADDRESS:PORT; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--host", options.hosts,
+                 "A name or address it is reached by; may be repeated, links use the first");
+  app.add_option("--ready-file", options.ready_file,
+                 "Written with url, links and pid as JSON once it serves");
 
   CLI::App* links = app.add_subcommand("links", "Show the sign-in link and the join link again");
   CLI::App* key = app.add_subcommand("key", "API keys");
   key->require_subcommand(1);
-  CLI::App* create = key->add_subcommand("create", "Make a key, whether or not the coordinator runs");
+  CLI::App* create =
+      key->add_subcommand("create", "Make a key, whether or not the coordinator runs");
   create->add_option("--name", options.key_name, "The person or program it is for")->required();
   create->add_option("--role", options.key_role, "submitter or operator")
       ->check(CLI::IsMember({"submitter", "operator"}))
@@ -162,7 +180,8 @@ int main(int argument_count, char** arguments) {
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;
   }
-  if (const auto status = fallow::SetUpLog("fallow-coordinator", options.log_level); !status.has_value()) {
+  if (const auto status = fallow::SetUpLog("fallow-coordinator", options.log_level);
+      !status.has_value()) {
     Failed(status.error());
     return 2;
   }

@@ -18,9 +18,10 @@ constexpr std::string_view kCookieAttributes = "Path=/; HttpOnly; Secure; SameSi
 std::optional<std::string_view> BearerSecret(const http::RequestHead& head) {
   std::string_view value = head.Header("authorization");
   constexpr std::string_view kScheme = "bearer ";
-  const bool matches = value.size() > kScheme.size() &&
-                       std::ranges::equal(value.substr(0, kScheme.size()), kScheme,
-                                          [](unsigned char a, char b) { return std::tolower(a) == b; });
+  const bool matches =
+      value.size() > kScheme.size() &&
+      std::ranges::equal(value.substr(0, kScheme.size()), kScheme,
+                         [](unsigned char a, char b) { return std::tolower(a) == b; });
   if (!matches) return std::nullopt;
   return value.substr(value.find_first_not_of(' ', kScheme.size()));
 }
@@ -34,36 +35,41 @@ std::optional<std::string> SessionId(const http::RequestHead& head) {
       std::string_view pair = rest.substr(0, semicolon);
       rest = semicolon == std::string_view::npos ? std::string_view() : rest.substr(semicolon + 1);
       while (pair.starts_with(' ')) pair.remove_prefix(1);
-      if (pair.size() > kCookieName.size() && pair.starts_with(kCookieName) && pair[kCookieName.size()] == '=')
+      if (pair.size() > kCookieName.size() && pair.starts_with(kCookieName) &&
+          pair[kCookieName.size()] == '=')
         return std::string(pair.substr(kCookieName.size() + 1));
     }
   }
   return std::nullopt;
 }
 
-// A browser sends the cookie by itself, so a write with it must also show that our own page made it. SameSite alone lets
-// pages of other ports through. Browsers say where a request comes from; where one does not, the request must be of a
-// kind that other origins cannot make without asking first, which we never answer.
+// A browser sends the cookie by itself, so a write with it must also show that our own page made
+// it. SameSite alone lets pages of other ports through. Browsers say where a request comes from;
+// where one does not, the request must be of a kind that other origins cannot make without asking
+// first, which we never answer.
 bool IsForgeable(const http::RequestHead& head) {
   if (head.method == "GET" || head.method == "HEAD") return false;
-  if (const std::string_view site = head.Header("sec-fetch-site"); !site.empty()) return site != "same-origin";
+  if (const std::string_view site = head.Header("sec-fetch-site"); !site.empty())
+    return site != "same-origin";
   if (const std::string_view origin = head.Header("origin"); !origin.empty())
     return origin != fmt::format("https://{}", head.Header("host"));
   return head.method == "POST" && !head.Header("content-type").starts_with("application/json");
 }
 
 http::Response NoKey() {
-  return http::ErrorResponse({.status = 401,
-                              .message = "This call needs an API key: send it as \"Authorization: Bearer sk-fallow-…\".",
-                              .type = "invalid_request_error",
-                              .code = "missing_api_key"});
+  return http::ErrorResponse(
+      {.status = 401,
+       .message = "This call needs an API key: send it as \"Authorization: Bearer sk-fallow-…\".",
+       .type = "invalid_request_error",
+       .code = "missing_api_key"});
 }
 
 http::Response WrongKey() {
-  return http::ErrorResponse({.status = 401,
-                              .message = "The API key is not valid here: it is unknown or has been revoked.",
-                              .type = "invalid_request_error",
-                              .code = "invalid_api_key"});
+  return http::ErrorResponse(
+      {.status = 401,
+       .message = "The API key is not valid here: it is unknown or has been revoked.",
+       .type = "invalid_request_error",
+       .code = "invalid_api_key"});
 }
 
 }  // namespace
@@ -91,7 +97,9 @@ std::expected<ApiKey, http::Response> Access::Check(const http::RequestHead& hea
   return **std::move(key);
 }
 
-bool Access::StillValid(const http::RequestHead& head, By by) { return Check(head, by).has_value(); }
+bool Access::StillValid(const http::RequestHead& head, By by) {
+  return Check(head, by).has_value();
+}
 
 Result<std::optional<std::string>> Access::SignIn(std::string_view secret) {
   FALLOW_ASSIGN_OR_RETURN(const auto key, keys_.Find(secret));
@@ -103,8 +111,9 @@ Result<std::optional<std::string>> Access::SignIn(std::string_view secret) {
         sessions_, {}, [](const auto& entry) { return entry.second.expires_at; }));
   }
   std::string id = random_.Hex(kSessionIdBytes);
-  std::string cookie = fmt::format("{}={}; Max-Age={}; {}", kCookieName, id,
-                                   std::chrono::seconds(kSessionLifetime).count(), kCookieAttributes);
+  std::string cookie =
+      fmt::format("{}={}; Max-Age={}; {}", kCookieName, id,
+                  std::chrono::seconds(kSessionLifetime).count(), kCookieAttributes);
   sessions_[std::move(id)] = {std::string(secret), now + kSessionLifetime};
   return cookie;
 }
@@ -128,7 +137,8 @@ Access::Session* Access::FindSession(const http::RequestHead& head) {
 
 http::RouteHandler WithKey(Access& access, Access::By by, KeyedHandler handler) {
   return [&access, by, handler = std::move(handler)](
-             const http::Call& call, std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
+             const http::Call& call,
+             std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
     auto key = access.Check(call.head, by);
     if (!key.has_value()) {
       responder->Send(std::move(key.error()));
@@ -139,18 +149,19 @@ http::RouteHandler WithKey(Access& access, Access::By by, KeyedHandler handler) 
 }
 
 http::RouteHandler ForOperators(Access& access, KeyedHandler handler) {
-  return WithKey(access, Access::By::kKeyOrSession,
-                 [handler = std::move(handler)](
-                     const http::Call& call, const ApiKey& key,
-                     std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
-                   if (key.role != Role::kOperator) {
-                     responder->Send(http::ErrorResponse({.status = 403,
-                                                          .message = "This call is for operators' keys only.",
-                                                          .code = "operator_only"}));
-                     return nullptr;
-                   }
-                   return handler(call, key, std::move(responder));
-                 });
+  return WithKey(
+      access, Access::By::kKeyOrSession,
+      [handler = std::move(handler)](
+          const http::Call& call, const ApiKey& key,
+          std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
+        if (key.role != Role::kOperator) {
+          responder->Send(http::ErrorResponse({.status = 403,
+                                               .message = "This call is for operators' keys only.",
+                                               .code = "operator_only"}));
+          return nullptr;
+        }
+        return handler(call, key, std::move(responder));
+      });
 }
 
 }  // namespace fallow::api

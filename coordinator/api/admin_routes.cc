@@ -29,11 +29,14 @@ bool ReadNumber(const std::optional<std::string>& text, std::uint64_t& value) {
   return !text->empty() && error == std::errc() && end == text->data() + text->size();
 }
 
-void SendRequests(Context& context, const http::Call& call, const ApiKey& key, http::Responder& responder) {
+void SendRequests(Context& context, const http::Call& call, const ApiKey& key,
+                  http::Responder& responder) {
   std::uint64_t first = 0, count = 20;
-  if (!ReadNumber(call.Query("first"), first)) return RefuseField(responder, "first", "first must be a number.");
+  if (!ReadNumber(call.Query("first"), first))
+    return RefuseField(responder, "first", "first must be a number.");
   if (!ReadNumber(call.Query("count"), count) || count < 1 || count > kMaxListedRequests)
-    return RefuseField(responder, "count", fmt::format("count must be a number from 1 to {}.", kMaxListedRequests));
+    return RefuseField(responder, "count",
+                       fmt::format("count must be a number from 1 to {}.", kMaxListedRequests));
   const auto job = FindJob(context, key, JobId(call.captures[0]));
   if (!job.has_value()) return responder.Send(http::ErrorResponse(job.error()));
   SendResult(responder, context.coordinator.jobs().Requests(job->account, job->id, first, count),
@@ -48,41 +51,52 @@ void AddJobRoutes(http::Router& router, Context& context) {
   const auto keyed = [&](KeyedHandler handler) {
     return WithKey(context.access, Access::By::kKeyOrSession, std::move(handler));
   };
-  router.Add("GET", "/api/jobs",
-             keyed([&context](const http::Call& call, const ApiKey& key, std::shared_ptr<http::Responder> responder) {
-               const auto page = ReadPage(call, 20, kMaxListedJobs, *responder);
-               if (!page.has_value()) return nullptr;
-               JobService& jobs = context.coordinator.jobs();
-               SendResult(*responder,
-                          key.role == Role::kOperator ? jobs.ListAll(*page) : jobs.List(key.account, *page),
-                          [&](const Page<Job>& list) {
-                            return Json{{"data", context.feed.JobsJson(list.items)}, {"has_more", list.has_more}};
-                          });
-               return nullptr;
-             }));
+  router.Add(
+      "GET", "/api/jobs",
+      keyed([&context](const http::Call& call, const ApiKey& key,
+                       std::shared_ptr<http::Responder> responder) {
+        const auto page = ReadPage(call, 20, kMaxListedJobs, *responder);
+        if (!page.has_value()) return nullptr;
+        JobService& jobs = context.coordinator.jobs();
+        SendResult(
+            *responder,
+            key.role == Role::kOperator ? jobs.ListAll(*page) : jobs.List(key.account, *page),
+            [&](const Page<Job>& list) {
+              return Json{{"data", context.feed.JobsJson(list.items)}, {"has_more", list.has_more}};
+            });
+        return nullptr;
+      }));
   router.Add("GET", "/api/jobs/{}",
-             keyed([&context](const http::Call& call, const ApiKey& key, std::shared_ptr<http::Responder> responder) {
+             keyed([&context](const http::Call& call, const ApiKey& key,
+                              std::shared_ptr<http::Responder> responder) {
                SendResult(*responder, FindJob(context, key, JobId(call.captures[0])),
                           [&](const Job& job) { return context.feed.JobJson(job); });
                return nullptr;
              }));
   router.Add("POST", "/api/jobs/{}/cancel",
-             keyed([&context](const http::Call& call, const ApiKey& key, std::shared_ptr<http::Responder> responder) {
+             keyed([&context](const http::Call& call, const ApiKey& key,
+                              std::shared_ptr<http::Responder> responder) {
                const auto job = FindJob(context, key, JobId(call.captures[0]));
-               const auto cancelled = job.has_value() ? context.coordinator.jobs().Cancel(job->account, job->id) : job;
-               SendResult(*responder, cancelled, [&](const Job& now) { return context.feed.JobJson(now); });
+               const auto cancelled =
+                   job.has_value() ? context.coordinator.jobs().Cancel(job->account, job->id) : job;
+               SendResult(*responder, cancelled,
+                          [&](const Job& now) { return context.feed.JobJson(now); });
                return nullptr;
              }));
   router.Add("GET", "/api/jobs/{}/requests",
-             keyed([&context](const http::Call& call, const ApiKey& key, std::shared_ptr<http::Responder> responder) {
+             keyed([&context](const http::Call& call, const ApiKey& key,
+                              std::shared_ptr<http::Responder> responder) {
                SendRequests(context, call, key, *responder);
                return nullptr;
              }));
   router.Add("GET", "/api/events",
-             keyed([&context](const http::Call& call, const ApiKey& key, std::shared_ptr<http::Responder> responder) {
+             keyed([&context](const http::Call& call, const ApiKey& key,
+                              std::shared_ptr<http::Responder> responder) {
                context.feed.Watch(
                    key,
-                   [&context, head = call.head] { return context.access.StillValid(head, Access::By::kKeyOrSession); },
+                   [&context, head = call.head] {
+                     return context.access.StillValid(head, Access::By::kKeyOrSession);
+                   },
                    std::move(responder));
                return nullptr;
              }));
@@ -92,33 +106,39 @@ void AddDeviceRoutes(http::Router& router, Context& context) {
   router.Add("GET", "/api/devices",
              ForOperators(context.access, [&context](const http::Call&, const ApiKey&,
                                                      std::shared_ptr<http::Responder> responder) {
-               SendResult(*responder, context.feed.DevicesJson(), [](const Json& list) { return Json{{"data", list}}; });
+               SendResult(*responder, context.feed.DevicesJson(), [](const Json& list) {
+                 return Json{{"data", list}};
+               });
                return nullptr;
              }));
   router.Add("DELETE", "/api/devices/{}",
              ForOperators(context.access, [&context](const http::Call& call, const ApiKey&,
                                                      std::shared_ptr<http::Responder> responder) {
-               const Status status = context.coordinator.devices().Remove(DeviceId(call.captures[0]));
+               const Status status =
+                   context.coordinator.devices().Remove(DeviceId(call.captures[0]));
                responder->Send(status.has_value() ? http::Response{.status = 204}
                                                   : http::ErrorResponse(status.error()));
                return nullptr;
              }));
   const auto send_link = [&context](const Result<std::string>& token, http::Responder& responder) {
-    SendResult(responder, token,
-               [&](const std::string& text) { return Json{{"link", JoinLink(context.options, text)}}; });
+    SendResult(responder, token, [&](const std::string& text) {
+      return Json{{"link", JoinLink(context.options, text)}};
+    });
   };
   router.Add("GET", "/api/join",
-             ForOperators(context.access, [&context, send_link](const http::Call&, const ApiKey&,
-                                                                std::shared_ptr<http::Responder> responder) {
-               send_link(context.coordinator.devices().JoinToken(), *responder);
-               return nullptr;
-             }));
+             ForOperators(context.access,
+                          [&context, send_link](const http::Call&, const ApiKey&,
+                                                std::shared_ptr<http::Responder> responder) {
+                            send_link(context.coordinator.devices().JoinToken(), *responder);
+                            return nullptr;
+                          }));
   router.Add("POST", "/api/join/rotate",
-             ForOperators(context.access, [&context, send_link](const http::Call&, const ApiKey&,
-                                                                std::shared_ptr<http::Responder> responder) {
-               send_link(context.coordinator.devices().RotateJoinToken(), *responder);
-               return nullptr;
-             }));
+             ForOperators(context.access,
+                          [&context, send_link](const http::Call&, const ApiKey&,
+                                                std::shared_ptr<http::Responder> responder) {
+                            send_link(context.coordinator.devices().RotateJoinToken(), *responder);
+                            return nullptr;
+                          }));
 }
 
 // A model file on its way in: straight to an artifact, then to the model service to be checked.
@@ -126,7 +146,10 @@ class ModelSink final : public http::BodySink {
  public:
   ModelSink(ModelService& models, ModelId id, std::unique_ptr<ArtifactWriter> writer,
             std::shared_ptr<http::Responder> responder)
-      : models_(models), id_(std::move(id)), writer_(std::move(writer)), responder_(std::move(responder)) {}
+      : models_(models),
+        id_(std::move(id)),
+        writer_(std::move(writer)),
+        responder_(std::move(responder)) {}
 
   void OnData(ByteView bytes) override {
     if (writer_ == nullptr) return;
@@ -154,16 +177,19 @@ class ModelSink final : public http::BodySink {
 };
 
 bool IsModelName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxModelNameBytes && std::ranges::all_of(name, [](unsigned char c) {
-    return std::isalnum(c) || std::string_view("._:/-@+").find(static_cast<char>(c)) != std::string_view::npos;
-  });
+  return !name.empty() && name.size() <= kMaxModelNameBytes &&
+         std::ranges::all_of(name, [](unsigned char c) {
+           return std::isalnum(c) ||
+                  std::string_view("._:/-@+").find(static_cast<char>(c)) != std::string_view::npos;
+         });
 }
 
 std::unique_ptr<http::BodySink> StartModelUpload(Context& context, const std::string& name,
                                                  std::shared_ptr<http::Responder> responder) {
   if (!IsModelName(name)) {
     RefuseField(*responder, "name",
-                fmt::format("A model's name has at most {} letters, digits and . _ : / - @ +.", kMaxModelNameBytes));
+                fmt::format("A model's name has at most {} letters, digits and . _ : / - @ +.",
+                            kMaxModelNameBytes));
     return nullptr;
   }
   auto writer = context.coordinator.artifacts().Create();
@@ -171,19 +197,22 @@ std::unique_ptr<http::BodySink> StartModelUpload(Context& context, const std::st
     responder->Send(http::ErrorResponse(writer.error()));
     return nullptr;
   }
-  return std::make_unique<ModelSink>(context.coordinator.models(), ModelId(name), *std::move(writer),
-                                     std::move(responder));
+  return std::make_unique<ModelSink>(context.coordinator.models(), ModelId(name),
+                                     *std::move(writer), std::move(responder));
 }
 
 void AddModelAdminRoutes(http::Router& router, Context& context) {
   router.Add("GET", "/api/models",
              WithKey(context.access, Access::By::kKeyOrSession,
-                     [&context](const http::Call&, const ApiKey&, std::shared_ptr<http::Responder> responder) {
-                       SendResult(*responder, context.coordinator.models().List(), [](const std::vector<Model>& models) {
-                         Json data = Json::array();
-                         for (const Model& model : models) data.push_back(ModelCardJson(model));
-                         return Json{{"data", std::move(data)}};
-                       });
+                     [&context](const http::Call&, const ApiKey&,
+                                std::shared_ptr<http::Responder> responder) {
+                       SendResult(*responder, context.coordinator.models().List(),
+                                  [](const std::vector<Model>& models) {
+                                    Json data = Json::array();
+                                    for (const Model& model : models)
+                                      data.push_back(ModelCardJson(model));
+                                    return Json{{"data", std::move(data)}};
+                                  });
                        return nullptr;
                      }));
   router.Add("PUT", "/api/models/{}",
@@ -209,14 +238,16 @@ void CreateKey(Context& context, const Json& body, http::Responder& responder) {
   };
   const auto name = text("name"), role = text("role"), account = text("account");
   if (!name.has_value() || name->empty() || name->size() > kMaxKeyNameBytes)
-    return RefuseField(responder, "name", fmt::format("name must be a text of 1 to {} bytes.", kMaxKeyNameBytes));
+    return RefuseField(responder, "name",
+                       fmt::format("name must be a text of 1 to {} bytes.", kMaxKeyNameBytes));
   if (role != "operator" && role != "submitter")
     return RefuseField(responder, "role", "role must be \"operator\" or \"submitter\".");
   if (account.has_value() && !account->starts_with("acct_"))
     return RefuseField(responder, "account", "account must be an id that begins with \"acct_\".");
   const AccountId owner(account.value_or("acct_" + context.random.Hex(kAccountIdBytes)));
   SendResult(responder,
-             context.coordinator.keys().Create(owner, role == "operator" ? Role::kOperator : Role::kSubmitter, *name),
+             context.coordinator.keys().Create(
+                 owner, role == "operator" ? Role::kOperator : Role::kSubmitter, *name),
              [](const KeyService::NewKey& made) {
                Json json = KeyJson(made.key);
                json["secret"] = made.secret;
@@ -228,18 +259,20 @@ void AddKeyRoutes(http::Router& router, Context& context) {
   router.Add("GET", "/api/keys",
              ForOperators(context.access, [&context](const http::Call&, const ApiKey&,
                                                      std::shared_ptr<http::Responder> responder) {
-               SendResult(*responder, context.coordinator.keys().List(), [](const std::vector<ApiKey>& keys) {
-                 Json data = Json::array();
-                 for (const ApiKey& key : keys) data.push_back(KeyJson(key));
-                 return Json{{"data", std::move(data)}};
-               });
+               SendResult(*responder, context.coordinator.keys().List(),
+                          [](const std::vector<ApiKey>& keys) {
+                            Json data = Json::array();
+                            for (const ApiKey& key : keys) data.push_back(KeyJson(key));
+                            return Json{{"data", std::move(data)}};
+                          });
                return nullptr;
              }));
   router.Add("POST", "/api/keys",
              ForOperators(context.access, [&context](const http::Call&, const ApiKey&,
                                                      std::shared_ptr<http::Responder> responder) {
-               return CollectJson(responder,
-                                  [&context, responder](const Json& body) { CreateKey(context, body, *responder); });
+               return CollectJson(responder, [&context, responder](const Json& body) {
+                 CreateKey(context, body, *responder);
+               });
              }));
   router.Add("DELETE", "/api/keys/{}",
              ForOperators(context.access, [&context](const http::Call& call, const ApiKey&,

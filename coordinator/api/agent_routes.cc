@@ -28,7 +28,9 @@ http::Response ProtobufResponse(const Bytes& body) {
 }
 
 // "10.0.0.7:50412" without its port.
-std::string PeerAddress(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
+std::string PeerAddress(const std::string& peer) {
+  return peer.substr(0, peer.rfind(':'));
+}
 
 void Enroll(DeviceService& devices, std::string_view body, http::Responder& responder) {
   const auto request = DecodeEnrollRequest(AsBytes(body));
@@ -40,8 +42,9 @@ void Enroll(DeviceService& devices, std::string_view body, http::Responder& resp
     const bool old = request->protocol_version < kAgentProtocolVersion;
     responder.Send(http::ErrorResponse(
         {.status = old ? 410 : 400,
-         .message = fmt::format("The agent speaks protocol version {} and this coordinator {}; update the {}.",
-                                request->protocol_version, kAgentProtocolVersion, old ? "agent" : "coordinator"),
+         .message = fmt::format(
+             "The agent speaks protocol version {} and this coordinator {}; update the {}.",
+             request->protocol_version, kAgentProtocolVersion, old ? "agent" : "coordinator"),
          .code = "protocol_version"}));
     return;
   }
@@ -50,29 +53,33 @@ void Enroll(DeviceService& devices, std::string_view body, http::Responder& resp
     responder.Send(http::ErrorResponse(device.error()));
     return;
   }
-  LOG_INFO("agent api: enrolled device={} hostname=\"{}\"", device->id.value, device->profile.hostname);
+  LOG_INFO("agent api: enrolled device={} hostname=\"{}\"", device->id.value,
+           device->profile.hostname);
   responder.Send(ProtobufResponse(Encode(EnrollReply{.device = device->id})));
 }
 
-using SignedHandler = std::function<void(const DeviceId&, ByteView body, std::shared_ptr<http::Responder>)>;
+using SignedHandler =
+    std::function<void(const DeviceId&, ByteView body, std::shared_ptr<http::Responder>)>;
 
 // A route whose body is checked against its signature before `handler` sees it.
 http::RouteHandler Signed(Context& context, SignedHandler handler) {
   return [&context, handler = std::move(handler)](
-             const http::Call& call, std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
+             const http::Call& call,
+             std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
     auto signed_call = SignedCall::Read(call.head, context.coordinator.devices(), context.clock);
     if (!signed_call.has_value()) {
       responder->Send(std::move(signed_call.error()));
       return nullptr;
     }
-    return http::CollectBody(kMaxAgentBodyBytes, responder,
-                             [handler, signed_call = *std::move(signed_call), responder](const std::string& body) {
-                               if (auto refusal = signed_call.Verify(body)) {
-                                 responder->Send(*std::move(refusal));
-                               } else {
-                                 handler(signed_call.device, AsBytes(body), responder);
-                               }
-                             });
+    return http::CollectBody(
+        kMaxAgentBodyBytes, responder,
+        [handler, signed_call = *std::move(signed_call), responder](const std::string& body) {
+          if (auto refusal = signed_call.Verify(body)) {
+            responder->Send(*std::move(refusal));
+          } else {
+            handler(signed_call.device, AsBytes(body), responder);
+          }
+        });
   };
 }
 
@@ -99,8 +106,9 @@ http::RouteHandler SignedCallTo(Context& context, Decode decode, Serve serve) {
 void SendModelArtifact(Context& context, const http::RequestHead& head, const std::string& name,
                        std::shared_ptr<http::Responder> responder) {
   const auto not_found = [&] {
-    responder->Send(http::ErrorResponse(
-        {.status = 404, .message = fmt::format("There is no model file {}.", name), .code = "not_found"}));
+    responder->Send(http::ErrorResponse({.status = 404,
+                                         .message = fmt::format("There is no model file {}.", name),
+                                         .code = "not_found"}));
   };
   const auto digest = Digest::FromHex(name);
   if (!digest.has_value()) return not_found();
@@ -125,28 +133,30 @@ void AddAgentRoutes(http::Router& router, Context& context, LeasePolls& polls) {
   DeviceService& devices = context.coordinator.devices();
   LeaseService& leases = context.coordinator.leases();
 
-  router.Add("POST", "/agent/v1/enroll",
-             [&context, &devices, limit = std::make_shared<RateLimit>(kEnrollBurst, kEnrollPace)](
-                 const http::Call& call, std::shared_ptr<http::Responder> responder)
-                 -> std::unique_ptr<http::BodySink> {
-               if (!limit->Allow(PeerAddress(call.head.peer), context.clock.Steady())) {
-                 http::Response refusal = http::ErrorResponse(
-                     {.status = 429,
-                      .message = "Too many enrolments from this address; try again in a few seconds.",
-                      .code = "rate_limited"});
-                 refusal.headers.emplace_back(
-                     "retry-after", std::to_string(std::chrono::ceil<std::chrono::seconds>(kEnrollPace).count()));
-                 responder->Send(std::move(refusal));
-                 return nullptr;
-               }
-               return http::CollectBody(kMaxEnrollBodyBytes, responder,
-                                        [&devices, responder](const std::string& body) {
-                                          Enroll(devices, body, *responder);
-                                        });
-             });
+  router.Add(
+      "POST", "/agent/v1/enroll",
+      [&context, &devices, limit = std::make_shared<RateLimit>(kEnrollBurst, kEnrollPace)](
+          const http::Call& call,
+          std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
+        if (!limit->Allow(PeerAddress(call.head.peer), context.clock.Steady())) {
+          http::Response refusal = http::ErrorResponse(
+              {.status = 429,
+               .message = "Too many enrolments from this address; try again in a few seconds.",
+               .code = "rate_limited"});
+          refusal.headers.emplace_back(
+              "retry-after",
+              std::to_string(std::chrono::ceil<std::chrono::seconds>(kEnrollPace).count()));
+          responder->Send(std::move(refusal));
+          return nullptr;
+        }
+        return http::CollectBody(
+            kMaxEnrollBodyBytes, responder,
+            [&devices, responder](const std::string& body) { Enroll(devices, body, *responder); });
+      });
 
   router.Add("POST", "/agent/v1/lease",
-             Signed(context, [&polls](const DeviceId& device, ByteView body, std::shared_ptr<http::Responder> responder) {
+             Signed(context, [&polls](const DeviceId& device, ByteView body,
+                                      std::shared_ptr<http::Responder> responder) {
                auto request = DecodeLeaseRequest(body);
                if (!request.has_value()) {
                  responder->Send(http::ErrorResponse(request.error()));
@@ -155,38 +165,44 @@ void AddAgentRoutes(http::Router& router, Context& context, LeasePolls& polls) {
                }
              }));
 
-  router.Add("POST", "/agent/v1/report",
-             SignedCallTo(context, DecodeReportRequest,
-                          [&leases](const DeviceId& device, const ReportRequest& report) -> Result<Bytes> {
-                            FALLOW_ASSIGN_OR_RETURN(const auto reply, leases.Report(device, report));
-                            return Encode(reply);
-                          }));
-  router.Add("POST", "/agent/v1/heartbeat",
-             SignedCallTo(context, DecodeHeartbeatRequest,
-                          [&leases](const DeviceId& device, const HeartbeatRequest& heartbeat) -> Result<Bytes> {
-                            FALLOW_ASSIGN_OR_RETURN(const auto reply, leases.Heartbeat(device, heartbeat));
-                            return Encode(reply);
-                          }));
+  router.Add(
+      "POST", "/agent/v1/report",
+      SignedCallTo(context, DecodeReportRequest,
+                   [&leases](const DeviceId& device, const ReportRequest& report) -> Result<Bytes> {
+                     FALLOW_ASSIGN_OR_RETURN(const auto reply, leases.Report(device, report));
+                     return Encode(reply);
+                   }));
+  router.Add(
+      "POST", "/agent/v1/heartbeat",
+      SignedCallTo(
+          context, DecodeHeartbeatRequest,
+          [&leases](const DeviceId& device, const HeartbeatRequest& heartbeat) -> Result<Bytes> {
+            FALLOW_ASSIGN_OR_RETURN(const auto reply, leases.Heartbeat(device, heartbeat));
+            return Encode(reply);
+          }));
   router.Add("POST", "/agent/v1/release",
-             SignedCallTo(context, DecodeReleaseRequest,
-                          [&leases](const DeviceId& device, const ReleaseRequest& release) -> Result<Bytes> {
-                            FALLOW_RETURN_IF_ERROR(leases.Release(device, release));
-                            return Bytes{};
-                          }));
+             SignedCallTo(
+                 context, DecodeReleaseRequest,
+                 [&leases](const DeviceId& device, const ReleaseRequest& release) -> Result<Bytes> {
+                   FALLOW_RETURN_IF_ERROR(leases.Release(device, release));
+                   return Bytes{};
+                 }));
 
-  router.Add("GET", "/agent/v1/artifacts/{}",
-             [&context](const http::Call& call, std::shared_ptr<http::Responder> responder)
-                 -> std::unique_ptr<http::BodySink> {
-               const auto signed_call = SignedCall::Read(call.head, context.coordinator.devices(), context.clock);
-               if (!signed_call.has_value()) {
-                 responder->Send(signed_call.error());
-               } else if (auto refusal = signed_call->Verify("")) {
-                 responder->Send(*std::move(refusal));
-               } else {
-                 SendModelArtifact(context, call.head, call.captures[0], std::move(responder));
-               }
-               return nullptr;
-             });
+  router.Add(
+      "GET", "/agent/v1/artifacts/{}",
+      [&context](const http::Call& call,
+                 std::shared_ptr<http::Responder> responder) -> std::unique_ptr<http::BodySink> {
+        const auto signed_call =
+            SignedCall::Read(call.head, context.coordinator.devices(), context.clock);
+        if (!signed_call.has_value()) {
+          responder->Send(signed_call.error());
+        } else if (auto refusal = signed_call->Verify("")) {
+          responder->Send(*std::move(refusal));
+        } else {
+          SendModelArtifact(context, call.head, call.captures[0], std::move(responder));
+        }
+        return nullptr;
+      });
 }
 
 }  // namespace fallow::api

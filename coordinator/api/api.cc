@@ -16,7 +16,8 @@ constexpr std::size_t kRequestIdBytes = 8;
 // Puts the request's id on its reply and into the log.
 class TaggingResponder final : public http::Responder {
  public:
-  TaggingResponder(std::shared_ptr<http::Responder> inner, const http::RequestHead& head, std::string id)
+  TaggingResponder(std::shared_ptr<http::Responder> inner, const http::RequestHead& head,
+                   std::string id)
       : inner_(std::move(inner)), id_(std::move(id)), method_(head.method), path_(head.path) {}
 
   void Send(http::Response response) override {
@@ -38,7 +39,8 @@ class TaggingResponder final : public http::Responder {
  private:
   void Tag(int status, std::vector<std::pair<std::string, std::string>>& headers) const {
     headers.emplace_back("x-request-id", id_);
-    LOG_DEBUG("api: answered method={} path={} status={} request_id={}", method_, path_, status, id_);
+    LOG_DEBUG("api: answered method={} path={} status={} request_id={}", method_, path_, status,
+              id_);
   }
 
   const std::shared_ptr<http::Responder> inner_;
@@ -47,7 +49,8 @@ class TaggingResponder final : public http::Responder {
 
 class LocalApi final : public Api {
  public:
-  LocalApi(Loop& loop, const Clock& clock, Random& random, Coordinator& coordinator, ApiOptions options)
+  LocalApi(Loop& loop, const Clock& clock, Random& random, Coordinator& coordinator,
+           ApiOptions options)
       : random_(random),
         options_(std::move(options)),
         access_(clock, random, coordinator.keys()),
@@ -65,8 +68,9 @@ class LocalApi final : public Api {
 
   std::unique_ptr<http::BodySink> Handle(const http::RequestHead& head,
                                          std::shared_ptr<http::Responder> responder) override {
-    return router_.Handle(head, std::make_shared<TaggingResponder>(std::move(responder), head,
-                                                                   "req_" + random_.Hex(kRequestIdBytes)));
+    return router_.Handle(
+        head, std::make_shared<TaggingResponder>(std::move(responder), head,
+                                                 "req_" + random_.Hex(kRequestIdBytes)));
   }
 
   void Stop() override {
@@ -86,8 +90,8 @@ class LocalApi final : public Api {
 
 }  // namespace
 
-std::unique_ptr<Api> NewApi(Loop& loop, const Clock& clock, Random& random, Coordinator& coordinator,
-                            ApiOptions options) {
+std::unique_ptr<Api> NewApi(Loop& loop, const Clock& clock, Random& random,
+                            Coordinator& coordinator, ApiOptions options) {
   return std::make_unique<LocalApi>(loop, clock, random, coordinator, std::move(options));
 }
 

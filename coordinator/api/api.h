@@ -40,8 +40,8 @@ class Api {
 };
 
 // Everything passed in must outlive it, and it must outlive the connections it serves.
-std::unique_ptr<Api> NewApi(Loop& loop, const Clock& clock, Random& random, Coordinator& coordinator,
-                            ApiOptions options);
+std::unique_ptr<Api> NewApi(Loop& loop, const Clock& clock, Random& random,
+                            Coordinator& coordinator, ApiOptions options);
 
 std::string SignInLink(const ApiOptions& options, std::string_view key_secret);
 std::string JoinLink(const ApiOptions& options, std::string_view join_token);

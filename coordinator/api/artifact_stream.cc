@@ -15,12 +15,17 @@ constexpr std::size_t kPieceBytes = 128 << 10;
 // Others get the loop after this much.
 constexpr std::size_t kBytesPerTurn = 1 << 20;
 
-// Kept alive by the responder's on_writable and by posted turns; the end of the reply lets go of both.
+// Kept alive by the responder's on_writable and by posted turns; the end of the reply lets go of
+// both.
 class Pump : public std::enable_shared_from_this<Pump> {
  public:
   Pump(Loop& loop, std::unique_ptr<ArtifactReader> reader, std::uint64_t begin, std::uint64_t end,
        std::shared_ptr<http::Responder> responder)
-      : loop_(loop), reader_(std::move(reader)), at_(begin), end_(end), responder_(std::move(responder)) {}
+      : loop_(loop),
+        reader_(std::move(reader)),
+        at_(begin),
+        end_(end),
+        responder_(std::move(responder)) {}
 
   void Start() {
     responder_->OnWritable([self = shared_from_this()] { self->Turn(); });
@@ -70,8 +75,9 @@ class Pump : public std::enable_shared_from_this<Pump> {
   bool posted_ = false;
 };
 
-void Stream(Loop& loop, std::unique_ptr<ArtifactReader> reader, std::uint64_t begin, std::uint64_t end, int status,
-            HeaderList headers, std::shared_ptr<http::Responder> responder) {
+void Stream(Loop& loop, std::unique_ptr<ArtifactReader> reader, std::uint64_t begin,
+            std::uint64_t end, int status, HeaderList headers,
+            std::shared_ptr<http::Responder> responder) {
   responder->Start(status, std::move(headers), end - begin);
   std::make_shared<Pump>(loop, std::move(reader), begin, end, std::move(responder))->Start();
 }
@@ -94,10 +100,13 @@ RangeKind ParseRange(std::string_view header, std::uint64_t size, ByteRange& ran
   if (!header.starts_with(kUnit)) return RangeKind::kWhole;
   header.remove_prefix(kUnit.size());
   const std::size_t dash = header.find('-');
-  if (dash == std::string_view::npos || header.find(',') != std::string_view::npos) return RangeKind::kWhole;
-  const auto first = ParseNumber(header.substr(0, dash)), last = ParseNumber(header.substr(dash + 1));
+  if (dash == std::string_view::npos || header.find(',') != std::string_view::npos)
+    return RangeKind::kWhole;
+  const auto first = ParseNumber(header.substr(0, dash)),
+             last = ParseNumber(header.substr(dash + 1));
   const bool has_first = dash > 0, has_last = dash + 1 < header.size();
-  if ((has_first && !first) || (has_last && !last) || (!has_first && !has_last)) return RangeKind::kWhole;
+  if ((has_first && !first) || (has_last && !last) || (!has_first && !has_last))
+    return RangeKind::kWhole;
   if (!has_first) {  // the last `*last` bytes
     if (*last == 0 || size == 0) return RangeKind::kUnsatisfiable;
     range = {size - std::min(*last, size), size};
@@ -130,12 +139,15 @@ void StreamArtifactRange(Loop& loop, std::unique_ptr<ArtifactReader> reader, con
   if (if_range.empty() || if_range == etag) kind = ParseRange(head.Header("range"), size, range);
   if (kind == RangeKind::kUnsatisfiable) {
     http::Response response = http::ErrorResponse(
-        {.status = 416, .message = fmt::format("The artifact has {} bytes; the range begins beyond.", size)});
+        {.status = 416,
+         .message = fmt::format("The artifact has {} bytes; the range begins beyond.", size)});
     response.headers.emplace_back("content-range", fmt::format("bytes */{}", size));
     responder->Send(std::move(response));
   } else if (kind == RangeKind::kPart) {
-    headers.emplace_back("content-range", fmt::format("bytes {}-{}/{}", range.begin, range.end - 1, size));
-    Stream(loop, std::move(reader), range.begin, range.end, 206, std::move(headers), std::move(responder));
+    headers.emplace_back("content-range",
+                         fmt::format("bytes {}-{}/{}", range.begin, range.end - 1, size));
+    Stream(loop, std::move(reader), range.begin, range.end, 206, std::move(headers),
+           std::move(responder));
   } else {
     Stream(loop, std::move(reader), 0, size, 200, std::move(headers), std::move(responder));
   }

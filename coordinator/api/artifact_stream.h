@@ -18,7 +18,8 @@ using HeaderList = std::vector<std::pair<std::string, std::string>>;
 void StreamArtifact(Loop& loop, std::unique_ptr<ArtifactReader> reader, HeaderList headers,
                     std::shared_ptr<http::Responder> responder);
 
-// As above, and what `Range` and `If-Range` ask: 206 with one range, or 416 (RFC 9110, 14). The ETag is the digest.
+// As above, and what `Range` and `If-Range` ask: 206 with one range, or 416 (RFC 9110, 14). The
+// ETag is the digest.
 void StreamArtifactRange(Loop& loop, std::unique_ptr<ArtifactReader> reader, const Digest& digest,
                          const http::RequestHead& head, HeaderList headers,
                          std::shared_ptr<http::Responder> responder);

@@ -37,14 +37,16 @@ void AddStaticRoutes(http::Router& router, Context& context);
 inline constexpr std::size_t kMaxJsonBodyBytes = 1 << 20;
 using JsonHandler = std::function<void(const Json& body)>;
 // Collects a body and parses it as a JSON object; answers 400 or 413 by itself.
-std::unique_ptr<http::BodySink> CollectJson(std::shared_ptr<http::Responder> responder, JsonHandler handler);
+std::unique_ptr<http::BodySink> CollectJson(std::shared_ptr<http::Responder> responder,
+                                            JsonHandler handler);
 
 // Answers 400 about a field of the body or query.
-void RefuseField(http::Responder& responder, std::string_view field, std::string message, std::string code = "");
+void RefuseField(http::Responder& responder, std::string_view field, std::string message,
+                 std::string code = "");
 
 // `limit` and `after` of a list call; answers 400 and gives none if they are malformed.
-std::optional<PageRequest> ReadPage(const http::Call& call, std::size_t default_limit, std::size_t max_limit,
-                                    http::Responder& responder);
+std::optional<PageRequest> ReadPage(const http::Call& call, std::size_t default_limit,
+                                    std::size_t max_limit, http::Responder& responder);
 
 // Sends a result as JSON, or its error.
 template <class T, class View>
@@ -63,7 +65,10 @@ Json ListJson(const Page<T>& page, View&& view) {
   for (const T& item : page.items) data.push_back(view(item));
   const Json first = data.empty() ? Json(nullptr) : data.front()["id"];
   const Json last = data.empty() ? Json(nullptr) : data.back()["id"];
-  return {{"object", "list"}, {"data", std::move(data)}, {"first_id", first}, {"last_id", last},
+  return {{"object", "list"},
+          {"data", std::move(data)},
+          {"first_id", first},
+          {"last_id", last},
           {"has_more", page.has_more}};
 }
 

@@ -26,7 +26,8 @@ LeasePolls::LeasePolls(Loop& loop, LeaseService& leases, EventBus& events)
   });
 }
 
-void LeasePolls::Ask(const DeviceId& device, LeaseRequest request, std::shared_ptr<http::Responder> responder) {
+void LeasePolls::Ask(const DeviceId& device, LeaseRequest request,
+                     std::shared_ptr<http::Responder> responder) {
   auto poll = std::make_unique<Poll>();
   poll->device = device;
   poll->request = std::move(request);

@@ -1,5 +1,5 @@
-// Agents that wait for work. Work that appears is offered to them in the order they came, a few at a time, so that a
-// thousand waiting devices cost the loop no more than the leases they get.
+// Agents that wait for work. Work that appears is offered to them in the order they came, a few at
+// a time, so that a thousand waiting devices cost the loop no more than the leases they get.
 //
 // Invariant: nobody is offered work whose client has gone. Threading: the coordinator's loop.
 #pragma once
@@ -19,7 +19,8 @@ class LeasePolls {
   LeasePolls(Loop& loop, LeaseService& leases, EventBus& events);
 
   // Answers at once if there is work, else when there is, or with none after the request's wait.
-  void Ask(const DeviceId& device, LeaseRequest request, std::shared_ptr<http::Responder> responder);
+  void Ask(const DeviceId& device, LeaseRequest request,
+           std::shared_ptr<http::Responder> responder);
   // Everybody who waits is told that there is no work.
   void Stop();
   std::size_t waiting_count() const { return waiting_.size(); }

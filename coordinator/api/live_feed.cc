@@ -28,10 +28,13 @@ std::string EventText(std::string_view event, const Json& data) {
 // What is left at the present rate, if the requests left are like those done.
 Json SecondsLeft(const Job& job, double tokens_per_second) {
   const std::uint64_t settled = job.counts.completed + job.counts.failed;
-  if (job.state != JobState::kInProgress || tokens_per_second <= 0 || settled == 0 || settled >= job.counts.total)
+  if (job.state != JobState::kInProgress || tokens_per_second <= 0 || settled == 0 ||
+      settled >= job.counts.total)
     return nullptr;
-  const double tokens_per_request = static_cast<double>(job.usage.completion_tokens) / static_cast<double>(settled);
-  const double left = static_cast<double>(job.counts.total - settled) * tokens_per_request / tokens_per_second;
+  const double tokens_per_request =
+      static_cast<double>(job.usage.completion_tokens) / static_cast<double>(settled);
+  const double left =
+      static_cast<double>(job.counts.total - settled) * tokens_per_request / tokens_per_second;
   return static_cast<std::uint64_t>(std::ceil(std::min(left, 1e9)));
 }
 
@@ -45,10 +48,14 @@ void JobRate::Sample(SteadyTime now, std::uint64_t generated_tokens) {
 double JobRate::TokensPerSecond(SteadyTime now) const {
   // The newest moment at or before the window's beginning says what the count was then.
   auto first = moments_.begin();
-  while (first != moments_.end() && std::next(first) != moments_.end() && std::next(first)->at <= now - kWindow) ++first;
-  if (first == moments_.end() || moments_.back().generated_tokens < first->generated_tokens) return 0;
+  while (first != moments_.end() && std::next(first) != moments_.end() &&
+         std::next(first)->at <= now - kWindow)
+    ++first;
+  if (first == moments_.end() || moments_.back().generated_tokens < first->generated_tokens)
+    return 0;
   const std::uint64_t tokens = moments_.back().generated_tokens - first->generated_tokens;
-  const auto span = std::clamp<std::chrono::microseconds>(now - first->at, std::chrono::seconds(1), kWindow);
+  const auto span =
+      std::clamp<std::chrono::microseconds>(now - first->at, std::chrono::seconds(1), kWindow);
   return static_cast<double>(tokens) / std::chrono::duration<double>(span).count();
 }
 
@@ -57,7 +64,9 @@ LiveFeed::LiveFeed(Loop& loop, const Clock& clock, Coordinator& coordinator)
   subscription_ = coordinator.events().Subscribe([this](const Event& event) { OnEvent(event); });
 }
 
-Json LiveFeed::JobJson(const Job& job) { return JobJson(job, WorkingDevices()); }
+Json LiveFeed::JobJson(const Job& job) {
+  return JobJson(job, WorkingDevices());
+}
 
 Json LiveFeed::JobsJson(const std::vector<Job>& jobs) {
   const LeasesByJob working = WorkingDevices();
@@ -92,14 +101,18 @@ Result<Json> LiveFeed::DevicesJson() {
   std::map<DeviceId, std::vector<Lease>> leases;
   for (const Lease& lease : live) leases[lease.device].push_back(lease);
   Json list = Json::array();
-  for (const Device& device : devices) list.push_back(DeviceJson(device, leases[device.id], clock_.Wall()));
+  for (const Device& device : devices)
+    list.push_back(DeviceJson(device, leases[device.id], clock_.Wall()));
   return list;
 }
 
 void LiveFeed::OnEvent(const Event& event) {
-  if (const auto* job = std::get_if<JobChanged>(&event)) changed_jobs_[job->job] = job->account;
-  else if (const auto* device = std::get_if<DeviceChanged>(&event)) changed_devices_.insert(device->device);
-  else return;
+  if (const auto* job = std::get_if<JobChanged>(&event))
+    changed_jobs_[job->job] = job->account;
+  else if (const auto* device = std::get_if<DeviceChanged>(&event))
+    changed_devices_.insert(device->device);
+  else
+    return;
   if (flush_ == nullptr) flush_ = loop_.After(kFlushDelay, [this] { Flush(); });
 }
 
@@ -118,7 +131,8 @@ void LiveFeed::Flush() {
 void LiveFeed::PublishJob(const JobId& id, const AccountId& account, const LeasesByJob& working) {
   const auto job = coordinator_.jobs().Get(account, id);
   if (!job.has_value()) {
-    LOG_WARN("events: a changed job cannot be read job={} error=\"{}\"", id.value, job.error().message);
+    LOG_WARN("events: a changed job cannot be read job={} error=\"{}\"", id.value,
+             job.error().message);
     return;
   }
   moving_jobs_.erase(id);
@@ -130,11 +144,14 @@ void LiveFeed::PublishJob(const JobId& id, const AccountId& account, const Lease
     if (rate.TokensPerSecond(clock_.Steady()) > 0) moving_jobs_[id] = account;
   }
   if (watchers_.empty()) return;
-  Publish("job", JobJson(*job, working), [&](const Watcher& watcher) { return MaySee(watcher.key, account); });
+  Publish("job", JobJson(*job, working),
+          [&](const Watcher& watcher) { return MaySee(watcher.key, account); });
 }
 
 void LiveFeed::PublishDevice(const DeviceId& id, const std::vector<Lease>& leases) {
-  const auto for_operators = [](const Watcher& watcher) { return watcher.key.role == Role::kOperator; };
+  const auto for_operators = [](const Watcher& watcher) {
+    return watcher.key.role == Role::kOperator;
+  };
   const auto device = coordinator_.devices().Find(id);
   if (!device.has_value()) return;
   if (!device->has_value()) {
@@ -142,7 +159,8 @@ void LiveFeed::PublishDevice(const DeviceId& id, const std::vector<Lease>& lease
     return;
   }
   std::vector<Lease> its;
-  std::ranges::copy_if(leases, std::back_inserter(its), [&](const Lease& lease) { return lease.device == id; });
+  std::ranges::copy_if(leases, std::back_inserter(its),
+                       [&](const Lease& lease) { return lease.device == id; });
   Publish("device", DeviceJson(**device, its, clock_.Wall()), for_operators);
 }
 
@@ -161,24 +179,30 @@ void LiveFeed::Publish(std::string_view event, const Json& data,
 void LiveFeed::SendSnapshot(Watcher& watcher) {
   const bool is_operator = watcher.key.role == Role::kOperator;
   const PageRequest newest{.limit = kSnapshotJobs};
-  const auto jobs = is_operator ? coordinator_.jobs().ListAll(newest) : coordinator_.jobs().List(watcher.key.account, newest);
+  const auto jobs = is_operator ? coordinator_.jobs().ListAll(newest)
+                                : coordinator_.jobs().List(watcher.key.account, newest);
   Json snapshot = {{"jobs", jobs.has_value() ? JobsJson(jobs->items) : Json::array()}};
   if (is_operator) snapshot["devices"] = DevicesJson().value_or(Json::array());
   watcher.behind = false;
   watcher.responder->Write(AsBytes(EventText("snapshot", snapshot)));
 }
 
-void LiveFeed::Watch(const ApiKey& key, std::function<bool()> still_valid, std::shared_ptr<http::Responder> responder) {
+void LiveFeed::Watch(const ApiKey& key, std::function<bool()> still_valid,
+                     std::shared_ptr<http::Responder> responder) {
   if (watchers_.size() >= kMaxWatchers) {
     responder->Send(http::ErrorResponse(
-        {.status = 503, .message = fmt::format("{} event streams are open; no more are served.", kMaxWatchers)}));
+        {.status = 503,
+         .message = fmt::format("{} event streams are open; no more are served.", kMaxWatchers)}));
     return;
   }
   responder->Start(200,
-                   {{"content-type", "text/event-stream"}, {"cache-control", "no-cache"}, {"x-accel-buffering", "no"}},
+                   {{"content-type", "text/event-stream"},
+                    {"cache-control", "no-cache"},
+                    {"x-accel-buffering", "no"}},
                    std::nullopt);
   if (responder->gone()) return;
-  auto owned = std::make_unique<Watcher>(Watcher{key, std::move(still_valid), std::move(responder)});
+  auto owned =
+      std::make_unique<Watcher>(Watcher{key, std::move(still_valid), std::move(responder)});
   Watcher* watcher = owned.get();
   const std::weak_ptr<bool> alive = alive_;
   watcher->responder->OnGone([this, watcher, alive] {
@@ -212,7 +236,8 @@ void LiveFeed::Tick() {
     const bool is_offline = clock_.Wall() - device.last_seen_at > kDeviceSilence;
     offline[device.id] = is_offline;
     const auto shown = shown_offline_.find(device.id);
-    if (shown != shown_offline_.end() && shown->second != is_offline) OnEvent(DeviceChanged{device.id});
+    if (shown != shown_offline_.end() && shown->second != is_offline)
+      OnEvent(DeviceChanged{device.id});
   }
   shown_offline_ = std::move(offline);
 }

@@ -1,7 +1,8 @@
 // The LiveFeed knows how jobs are getting on and tells whoever watches, by server-sent events.
 //
-// Changes of one thing are gathered, so a watcher hears of it at most four times a second; a watcher that cannot keep
-// up gets a snapshot when it has caught up. Threading: the coordinator's loop.
+// Changes of one thing are gathered, so a watcher hears of it at most four times a second; a
+// watcher that cannot keep up gets a snapshot when it has caught up. Threading: the coordinator's
+// loop.
 #pragma once
 
 #include <deque>
@@ -30,7 +31,8 @@ class JobRate {
     SteadyTime at;
     std::uint64_t generated_tokens = 0;
   };
-  std::deque<Moment> moments_;  // the first may be older than the window: the count with which it began
+  std::deque<Moment>
+      moments_;  // the first may be older than the window: the count with which it began
 };
 
 class LiveFeed {
@@ -43,7 +45,8 @@ class LiveFeed {
   Result<Json> DevicesJson();
 
   // Answers with an event stream; `still_valid` is asked now and then whether the watcher may stay.
-  void Watch(const ApiKey& key, std::function<bool()> still_valid, std::shared_ptr<http::Responder> responder);
+  void Watch(const ApiKey& key, std::function<bool()> still_valid,
+             std::shared_ptr<http::Responder> responder);
   // Ends all streams.
   void Stop();
 
@@ -64,7 +67,8 @@ class LiveFeed {
   LeasesByJob WorkingDevices() const;
   void PublishJob(const JobId& id, const AccountId& account, const LeasesByJob& working);
   void PublishDevice(const DeviceId& id, const std::vector<Lease>& leases);
-  void Publish(std::string_view event, const Json& data, const std::function<bool(const Watcher&)>& for_whom);
+  void Publish(std::string_view event, const Json& data,
+               const std::function<bool(const Watcher&)>& for_whom);
   void SendSnapshot(Watcher& watcher);
   void Drop(const Watcher* watcher);
 
@@ -72,14 +76,16 @@ class LiveFeed {
   const Clock& clock_;
   Coordinator& coordinator_;
   std::list<std::unique_ptr<Watcher>> watchers_;
-  std::map<JobId, JobRate> rates_;              // of jobs that are not final
+  std::map<JobId, JobRate> rates_;  // of jobs that are not final
   std::map<JobId, AccountId> changed_jobs_;
   std::set<DeviceId> changed_devices_;
-  std::map<JobId, AccountId> moving_jobs_;      // shown with a rate, which fades although nothing happens
+  std::map<JobId, AccountId>
+      moving_jobs_;  // shown with a rate, which fades although nothing happens
   std::map<DeviceId, bool> shown_offline_;
   std::unique_ptr<Timer> flush_, tick_, keep_alive_;
   std::unique_ptr<Subscription> subscription_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // outlives us in callbacks of replies
+  std::shared_ptr<bool> alive_ =
+      std::make_shared<bool>(true);  // outlives us in callbacks of replies
 };
 
 }  // namespace fallow::api

@@ -1,4 +1,5 @@
-// A RateLimit lets each name through a few times at once and then at a steady pace (a token bucket).
+// A RateLimit lets each name through a few times at once and then at a steady pace (a token
+// bucket).
 //
 // Invariant: holds at most kMaxNames names; beyond that the one longest at rest is forgotten.
 #pragma once
@@ -14,13 +15,15 @@ namespace fallow::api {
 
 class RateLimit {
  public:
-  RateLimit(double burst, std::chrono::milliseconds per_token) : burst_(burst), per_token_(per_token) {}
+  RateLimit(double burst, std::chrono::milliseconds per_token)
+      : burst_(burst), per_token_(per_token) {}
 
   bool Allow(const std::string& name, SteadyTime now) {
     auto [found, is_new] = buckets_.try_emplace(name, Bucket{burst_, now});
     Bucket& bucket = found->second;
-    bucket.tokens = std::min(burst_, bucket.tokens + std::chrono::duration<double>(now - bucket.at) /
-                                                         std::chrono::duration<double>(per_token_));
+    bucket.tokens =
+        std::min(burst_, bucket.tokens + std::chrono::duration<double>(now - bucket.at) /
+                                             std::chrono::duration<double>(per_token_));
     bucket.at = now;
     const bool allowed = bucket.tokens >= 1;
     if (allowed) bucket.tokens -= 1;
@@ -37,7 +40,8 @@ class RateLimit {
   void ForgetOldest(const std::string& but) {
     auto oldest = buckets_.end();
     for (auto it = buckets_.begin(); it != buckets_.end(); ++it)
-      if (it->first != but && (oldest == buckets_.end() || it->second.at < oldest->second.at)) oldest = it;
+      if (it->first != but && (oldest == buckets_.end() || it->second.at < oldest->second.at))
+        oldest = it;
     if (oldest != buckets_.end()) buckets_.erase(oldest);
   }
 

@@ -1,4 +1,5 @@
-// The signature of an agent's call (docs/PROTOCOL.md): which device it names, and whether its key signed this call now.
+// The signature of an agent's call (docs/PROTOCOL.md): which device it names, and whether its key
+// signed this call now.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ struct SignedCall {
   std::string method;
   std::string path_and_query;
 
-  static std::expected<SignedCall, http::Response> Read(const http::RequestHead& head, DeviceService& devices,
-                                                        const Clock& clock);
+  static std::expected<SignedCall, http::Response> Read(const http::RequestHead& head,
+                                                        DeviceService& devices, const Clock& clock);
   // The reply that refuses the call if the signature is not the device's for this body.
   std::optional<http::Response> Verify(std::string_view body) const;
 };

@@ -10,7 +10,9 @@ Json ParseOrNull(const std::string& text) {
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   return json.is_discarded() ? Json(nullptr) : json;
 }
-Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+Json TextOrNull(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
 
 Json ErrorsJson(const Job& job) {
   if (job.errors.empty()) return nullptr;
@@ -25,17 +27,23 @@ Json ErrorsJson(const Job& job) {
 
 std::string_view RequestStateName(RequestState state) {
   switch (state) {
-    case RequestState::kPending: return "pending";
-    case RequestState::kLeased: return "leased";
-    case RequestState::kDone: return "done";
-    case RequestState::kFailed: return "failed";
+    case RequestState::kPending:
+      return "pending";
+    case RequestState::kLeased:
+      return "leased";
+    case RequestState::kDone:
+      return "done";
+    case RequestState::kFailed:
+      return "failed";
   }
   return "pending";
 }
 
 }  // namespace
 
-std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 http::Response JsonResponse(int status, const Json& json) {
   return {.status = status, .headers = {{"content-type", "application/json"}}, .body = Dump(json)};
@@ -45,15 +53,14 @@ std::string_view PurposeName(FilePurpose purpose) {
   return purpose == FilePurpose::kBatch ? "batch" : "batch_output";
 }
 
-std::string_view RoleName(Role role) { return role == Role::kOperator ? "operator" : "submitter"; }
+std::string_view RoleName(Role role) {
+  return role == Role::kOperator ? "operator" : "submitter";
+}
 
 Json FileJson(const File& file) {
-  Json json = {{"id", file.id.value},
-               {"object", "file"},
-               {"bytes", file.size_bytes},
-               {"created_at", UnixSeconds(file.created_at)},
-               {"filename", file.filename},
-               {"purpose", PurposeName(file.purpose)},
+  Json json = {{"id", file.id.value},       {"object", "file"},
+               {"bytes", file.size_bytes},  {"created_at", UnixSeconds(file.created_at)},
+               {"filename", file.filename}, {"purpose", PurposeName(file.purpose)},
                {"status", "processed"}};
   if (file.expires_at.has_value()) json["expires_at"] = UnixSeconds(*file.expires_at);
   return json;
@@ -80,7 +87,9 @@ Json BatchJson(const Job& job) {
           {"cancelling_at", SecondsOrNull(job.cancelling_at)},
           {"cancelled_at", SecondsOrNull(job.cancelled_at)},
           {"request_counts",
-           {{"total", job.counts.total}, {"completed", job.counts.completed}, {"failed", job.counts.failed}}},
+           {{"total", job.counts.total},
+            {"completed", job.counts.completed},
+            {"failed", job.counts.failed}}},
           {"usage",
            {{"input_tokens", job.usage.prompt_tokens},
             {"input_tokens_details", {{"cached_tokens", 0}}},

@@ -25,7 +25,8 @@ constexpr std::chrono::hours kCertificateCheckPeriod{24};
 
 class LocalCoordinatorProcess final : public CoordinatorProcess {
  public:
-  LocalCoordinatorProcess(Loop& loop, const Clock& clock, Random& random, CoordinatorProcessOptions options)
+  LocalCoordinatorProcess(Loop& loop, const Clock& clock, Random& random,
+                          CoordinatorProcessOptions options)
       : loop_(loop), clock_(clock), random_(random), options_(std::move(options)) {}
 
   ~LocalCoordinatorProcess() override {
@@ -36,23 +37,29 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
   Status Start() {
     const DataFolder& folder = options_.folder;
     FALLOW_RETURN_IF_ERROR(MakePrivateDirectory(folder.path));
-    // The store first: it is held by one coordinator at a time, so nothing below happens twice at once.
+    // The store first: it is held by one coordinator at a time, so nothing below happens twice at
+    // once.
     FALLOW_RETURN_IF_ERROR(OpenStore());
     FALLOW_ASSIGN_OR_RETURN(artifacts_, OpenDirectoryStore(folder.artifacts(), {}));
-    FALLOW_ASSIGN_OR_RETURN(coordinator_, NewCoordinator(loop_, clock_, random_, *store_, *artifacts_, {}));
-    FALLOW_ASSIGN_OR_RETURN(const OperatorKey key, PrepareOperatorKey(folder, coordinator_->keys(), random_));
+    FALLOW_ASSIGN_OR_RETURN(coordinator_,
+                            NewCoordinator(loop_, clock_, random_, *store_, *artifacts_, {}));
+    FALLOW_ASSIGN_OR_RETURN(const OperatorKey key,
+                            PrepareOperatorKey(folder, coordinator_->keys(), random_));
 
     hosts_ = CertificateHosts(options_.listen, options_.hosts, HostName());
-    FALLOW_ASSIGN_OR_RETURN(const Certificates certificates, PrepareCertificates(folder, hosts_, clock_.Wall()));
+    FALLOW_ASSIGN_OR_RETURN(const Certificates certificates,
+                            PrepareCertificates(folder, hosts_, clock_.Wall()));
     FALLOW_ASSIGN_OR_RETURN(const Digest pin, CertificatePin(certificates.authority));
-    // Connections are accepted from here on but served no sooner than the loop runs, when the API is there.
+    // Connections are accepted from here on but served no sooner than the loop runs, when the API
+    // is there.
     FALLOW_RETURN_IF_ERROR(Listen(certificates.server, options_.listen.port));
 
-    const api::ApiOptions api_options{.version = options_.version,
-                                      .url = PublicUrl(options_.listen, options_.hosts, HostName(), listener_->port()),
-                                      .authority_pem = certificates.authority,
-                                      .pin = pin.Hex(),
-                                      .dashboard = DashboardFiles()};
+    const api::ApiOptions api_options{
+        .version = options_.version,
+        .url = PublicUrl(options_.listen, options_.hosts, HostName(), listener_->port()),
+        .authority_pem = certificates.authority,
+        .pin = pin.Hex(),
+        .dashboard = DashboardFiles()};
     api_ = api::NewApi(loop_, clock_, random_, *coordinator_, api_options);
     FALLOW_ASSIGN_OR_RETURN(const std::string token, coordinator_->devices().JoinToken());
     links_ = {.url = api_options.url,
@@ -79,9 +86,10 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
   Status OpenStore() {
     auto store = OpenSqliteStore(options_.folder.store(), {});
     if (!store.has_value() && store.error().code == ErrorCode::kUnavailable)
-      return Fail(ErrorCode::kFailedPrecondition,
-                  fmt::format("another coordinator runs on {}; stop it, or choose another --data-dir",
-                              options_.folder.path));
+      return Fail(
+          ErrorCode::kFailedPrecondition,
+          fmt::format("another coordinator runs on {}; stop it, or choose another --data-dir",
+                      options_.folder.path));
     if (!store.has_value()) return std::unexpected(store.error());
     store_ = *std::move(store);
     return {};
@@ -90,8 +98,9 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
   Status Listen(const CertificateAndKey& server, std::uint16_t port) {
     server_certificate_ = server.certificate;
     FALLOW_ASSIGN_OR_RETURN(
-        listener_, ListenTls(loop_, {.address = options_.listen.address, .port = port, .server = server},
-                             [this](std::unique_ptr<ByteStream> stream) { Serve(std::move(stream)); }));
+        listener_,
+        ListenTls(loop_, {.address = options_.listen.address, .port = port, .server = server},
+                  [this](std::unique_ptr<ByteStream> stream) { Serve(std::move(stream)); }));
     return {};
   }
 
@@ -109,7 +118,8 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
   void RenewCertificate() {
     const auto certificates = PrepareCertificates(options_.folder, hosts_, clock_.Wall());
     if (!certificates.has_value()) {
-      LOG_ERROR("coordinator: the server certificate was not renewed error=\"{}\"", certificates.error().message);
+      LOG_ERROR("coordinator: the server certificate was not renewed error=\"{}\"",
+                certificates.error().message);
       return;
     }
     if (certificates->server.certificate == server_certificate_) return;
@@ -118,8 +128,9 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
     if (status.has_value()) {
       LOG_INFO("coordinator: renewed the server certificate");
     } else {
-      LOG_ERROR("coordinator: cannot listen again with the new certificate; restart it error=\"{}\"",
-                status.error().message);
+      LOG_ERROR(
+          "coordinator: cannot listen again with the new certificate; restart it error=\"{}\"",
+          status.error().message);
     }
   }
 
@@ -143,8 +154,8 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
 
 }  // namespace
 
-Result<std::unique_ptr<CoordinatorProcess>> StartCoordinator(Loop& loop, const Clock& clock, Random& random,
-                                                             const CoordinatorProcessOptions& options) {
+Result<std::unique_ptr<CoordinatorProcess>> StartCoordinator(
+    Loop& loop, const Clock& clock, Random& random, const CoordinatorProcessOptions& options) {
   auto process = std::make_unique<LocalCoordinatorProcess>(loop, clock, random, options);
   FALLOW_RETURN_IF_ERROR(process->Start());
   return process;

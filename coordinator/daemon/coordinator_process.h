@@ -28,7 +28,8 @@ struct CoordinatorProcessOptions {
 struct CoordinatorLinks {
   std::string url;
   std::uint16_t port = 0;
-  std::optional<std::string> sign_in_link;  // none if the first operator's key was revoked or its file removed
+  std::optional<std::string>
+      sign_in_link;  // none if the first operator's key was revoked or its file removed
   std::string join_link;
   std::string ca_file;
   bool first_start = false;
@@ -43,7 +44,7 @@ class CoordinatorProcess {
 };
 
 // kFailedPrecondition if another coordinator has the folder.
-Result<std::unique_ptr<CoordinatorProcess>> StartCoordinator(Loop& loop, const Clock& clock, Random& random,
-                                                             const CoordinatorProcessOptions& options);
+Result<std::unique_ptr<CoordinatorProcess>> StartCoordinator(
+    Loop& loop, const Clock& clock, Random& random, const CoordinatorProcessOptions& options);
 
 }  // namespace fallow

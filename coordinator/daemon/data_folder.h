@@ -1,5 +1,6 @@
-// The coordinator's data folder: where its store, artifacts, certificates and links lie, and what a first start puts
-// there. Whoever can read it (0700) can do all that an operator can, so the first operator's key may lie there too.
+// The coordinator's data folder: where its store, artifacts, certificates and links lie, and what a
+// first start puts there. Whoever can read it (0700) can do all that an operator can, so the first
+// operator's key may lie there too.
 #pragma once
 
 #include <optional>
@@ -25,19 +26,22 @@ struct DataFolder {
   std::string server_key() const { return path + "/server-key.pem"; }
   std::string server_hosts() const { return path + "/server-hosts"; }
   std::string operator_key() const { return path + "/operator.key"; }
-  std::string address() const { return path + "/address.json"; }  // of the coordinator that runs on it, or ran last
+  std::string address() const {
+    return path + "/address.json";
+  }  // of the coordinator that runs on it, or ran last
 };
 
 struct Certificates {
-  std::string authority;     // PEM, without its key
+  std::string authority;  // PEM, without its key
   CertificateAndKey server;
 };
-// The authority, made at the first start, and a server certificate for `hosts`: made anew when the hosts are others or
-// its end is near.
-Result<Certificates> PrepareCertificates(const DataFolder& folder, const std::vector<std::string>& hosts, WallTime now);
+// The authority, made at the first start, and a server certificate for `hosts`: made anew when the
+// hosts are others or its end is near.
+Result<Certificates> PrepareCertificates(const DataFolder& folder,
+                                         const std::vector<std::string>& hosts, WallTime now);
 
-// Makes an operator's key if there is none that lives, and keeps its secret in the folder. The secret, if it was made
-// now or lies there and lives.
+// Makes an operator's key if there is none that lives, and keeps its secret in the folder. The
+// secret, if it was made now or lies there and lives.
 struct OperatorKey {
   std::optional<std::string> secret;
   bool is_new = false;

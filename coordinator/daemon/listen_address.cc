@@ -9,8 +9,11 @@ namespace fallow {
 namespace {
 
 std::unexpected<Error> Bad(std::string_view text) {
-  return Fail(ErrorCode::kInvalidArgument,
-              fmt::format("--listen {}: give ADDRESS:PORT, as in 127.0.0.1:8443, 0.0.0.0:8443 or [::1]:8443", text));
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format(
+          "--listen {}: give ADDRESS:PORT, as in 127.0.0.1:8443, 0.0.0.0:8443 or [::1]:8443",
+          text));
 }
 
 }  // namespace
@@ -31,11 +34,13 @@ Result<ListenAddress> ListenAddress::Parse(std::string_view text) {
     return std::isxdigit(c) || c == '.' || c == ':' || c == '%';
   });
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), listen.port);
-  if (!numeric || port.empty() || error != std::errc() || end != port.data() + port.size()) return Bad(text);
+  if (!numeric || port.empty() || error != std::errc() || end != port.data() + port.size())
+    return Bad(text);
   return listen;
 }
 
-std::vector<std::string> CertificateHosts(const ListenAddress& listen, const std::vector<std::string>& given,
+std::vector<std::string> CertificateHosts(const ListenAddress& listen,
+                                          const std::vector<std::string>& given,
                                           const std::string& host_name) {
   std::vector<std::string> hosts = given;
   const auto add = [&](const std::string& host) {
@@ -49,8 +54,8 @@ std::vector<std::string> CertificateHosts(const ListenAddress& listen, const std
   return hosts;
 }
 
-std::string PublicUrl(const ListenAddress& listen, const std::vector<std::string>& given, const std::string& host_name,
-                      std::uint16_t port) {
+std::string PublicUrl(const ListenAddress& listen, const std::vector<std::string>& given,
+                      const std::string& host_name, std::uint16_t port) {
   std::string host = listen.address;
   if (listen.is_everywhere()) host = host_name.empty() ? "localhost" : host_name;
   if (!given.empty()) host = given.front();

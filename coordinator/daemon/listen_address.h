@@ -21,10 +21,11 @@ struct ListenAddress {
 };
 
 // The names that go into the certificate: those given first, then this machine's.
-std::vector<std::string> CertificateHosts(const ListenAddress& listen, const std::vector<std::string>& given,
+std::vector<std::string> CertificateHosts(const ListenAddress& listen,
+                                          const std::vector<std::string>& given,
                                           const std::string& host_name);
 // "https://HOST:PORT" for links: the first name given, else one that works.
-std::string PublicUrl(const ListenAddress& listen, const std::vector<std::string>& given, const std::string& host_name,
-                      std::uint16_t port);
+std::string PublicUrl(const ListenAddress& listen, const std::vector<std::string>& given,
+                      const std::string& host_name, std::uint16_t port);
 
 }  // namespace fallow

@@ -1,5 +1,6 @@
-// What an operator does at the coordinator's machine: show the links again, make a key. A running coordinator is asked
-// over its API with the first operator's key; without one, the store is opened directly.
+// What an operator does at the coordinator's machine: show the links again, make a key. A running
+// coordinator is asked over its API with the first operator's key; without one, the store is opened
+// directly.
 //
 // Blocking; for short-lived programs.
 #pragma once

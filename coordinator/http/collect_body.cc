@@ -10,7 +10,8 @@ namespace {
 
 class CollectingSink final : public BodySink {
  public:
-  CollectingSink(std::size_t max_bytes, std::shared_ptr<Responder> responder, std::function<void(std::string)> fn)
+  CollectingSink(std::size_t max_bytes, std::shared_ptr<Responder> responder,
+                 std::function<void(std::string)> fn)
       : max_bytes_(max_bytes), responder_(std::move(responder)), fn_(std::move(fn)) {}
 
   void OnData(ByteView bytes) override {
@@ -18,8 +19,9 @@ class CollectingSink final : public BodySink {
     if (body_.size() + bytes.size() > max_bytes_) {
       body_.clear();
       std::exchange(responder_, nullptr)
-          ->Send(ErrorResponse(
-              {.status = 413, .message = fmt::format("The body of this call is limited to {} bytes.", max_bytes_)}));
+          ->Send(ErrorResponse({.status = 413,
+                                .message = fmt::format(
+                                    "The body of this call is limited to {} bytes.", max_bytes_)}));
       return;
     }
     body_.append(AsText(bytes));

@@ -1,7 +1,7 @@
 // One HTTP/1.1 connection: parse a request, let the handler answer, go on with the next.
 //
-// Requests of a connection are served one after another: the next is parsed when the body of the one before has been
-// read and its reply is complete, so pipelined replies cannot mix.
+// Requests of a connection are served one after another: the next is parsed when the body of the
+// one before has been read and its reply is complete, so pipelined replies cannot mix.
 
 #include <fmt/format.h>
 
@@ -20,7 +20,8 @@ namespace {
 
 // What may wait in memory behind a request that is still being answered.
 constexpr std::size_t kMaxPipelinedBytes = 64 << 10;
-// A body that nobody wants is read to its end so that the client sees the reply; beyond this the connection is cut.
+// A body that nobody wants is read to its end so that the client sees the reply; beyond this the
+// connection is cut.
 constexpr std::uint64_t kMaxDroppedBodyBytes = 64 << 20;
 // A streaming writer that ignores slow() is cut off here.
 constexpr std::size_t kMaxPendingStreamedBytes = 16 << 20;
@@ -30,42 +31,71 @@ constexpr int kTicksPerTimeout = 10;
 
 std::string_view ReasonPhrase(int status) {
   switch (status) {
-    case 100: return "Continue";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 410: return "Gone";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 507: return "Insufficient Storage";
-    default: return "Status";
+    case 100:
+      return "Continue";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 204:
+      return "No Content";
+    case 206:
+      return "Partial Content";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 410:
+      return "Gone";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 416:
+      return "Range Not Satisfiable";
+    case 417:
+      return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    case 507:
+      return "Insufficient Storage";
+    default:
+      return "Status";
   }
 }
 
-bool StatusHasBody(int status) { return status >= 200 && status != 204 && status != 304; }
+bool StatusHasBody(int status) {
+  return status >= 200 && status != 204 && status != 304;
+}
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 // A value that would end its line is cut there: what users name a file must not become a header.
 void AppendHeader(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(": ").append(value.substr(0, value.find_first_of(std::string_view("\r\n\0", 3))));
+  out.append(name).append(": ").append(
+      value.substr(0, value.find_first_of(std::string_view("\r\n\0", 3))));
   out.append("\r\n");
 }
 
@@ -76,7 +106,8 @@ Bytes ToBytes(std::string_view text) {
 
 class ConnectionImpl;
 
-// The responder of one request. Held by handlers; the connection only points at it while it is unfinished.
+// The responder of one request. Held by handlers; the connection only points at it while it is
+// unfinished.
 class Exchange final : public Responder, public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(ConnectionImpl* connection, bool head_only, bool chunked_allowed)
@@ -127,15 +158,16 @@ class Exchange final : public Responder, public std::enable_shared_from_this<Exc
 
 class ConnectionImpl final : public Connection {
  public:
-  ConnectionImpl(Loop& loop, std::unique_ptr<ByteStream> stream, Handler handler, const ServerLimits& limits,
-                 std::function<void()> on_closed)
+  ConnectionImpl(Loop& loop, std::unique_ptr<ByteStream> stream, Handler handler,
+                 const ServerLimits& limits, std::function<void()> on_closed)
       : loop_(loop),
         stream_(std::move(stream)),
         handler_(std::move(handler)),
         limits_(limits),
         on_closed_(std::move(on_closed)),
-        tick_time_(std::max(std::chrono::milliseconds(1),
-                            std::min(limits.head_timeout, limits.idle_timeout) / kTicksPerTimeout)) {
+        tick_time_(
+            std::max(std::chrono::milliseconds(1),
+                     std::min(limits.head_timeout, limits.idle_timeout) / kTicksPerTimeout)) {
     tick_ = loop_.Every(tick_time_, [this] { Tick(); });
     stream_->SetHandler({.on_data = [this](ByteView bytes) { OnData(bytes); },
                          .on_end = [this](Status status) { OnEnd(status); },
@@ -149,7 +181,8 @@ class ConnectionImpl final : public Connection {
     if (auto on_gone = LoseExchange()) on_gone();
   }
 
-  // --- For the exchange ---------------------------------------------------------------------------------------------
+  // --- For the exchange
+  // ---------------------------------------------------------------------------------------------
   ByteStream& stream() { return *stream_; }
   void WriteText(std::string text) { WriteBytes(ToBytes(text)); }
   void WriteBytes(Bytes bytes) {
@@ -157,17 +190,19 @@ class ConnectionImpl final : public Connection {
     stream_->Write(std::move(bytes));
   }
   bool ClosesAfterReply() const { return !keep_alive_; }
-  // Called as a reply's head is made: an unread body that will not be worth reading ends the connection.
+  // Called as a reply's head is made: an unread body that will not be worth reading ends the
+  // connection.
   void DecideKeepAlive() {
     if (stage_ != Stage::kBody) return;
     const auto length = parser_->content_length();
-    body_is_cut_ = awaiting_continue_ || (length.has_value() && *length - body_bytes_ > kMaxDroppedBodyBytes);
+    body_is_cut_ =
+        awaiting_continue_ || (length.has_value() && *length - body_bytes_ > kMaxDroppedBodyBytes);
     if (body_is_cut_) keep_alive_ = false;
   }
   void EndAfterReply() { keep_alive_ = false; }
   void CutForOverflow() {
-    LOG_WARN("http: cut a reply that its client does not read peer={} pending_bytes={}", stream_->peer(),
-             stream_->pending_write_bytes());
+    LOG_WARN("http: cut a reply that its client does not read peer={} pending_bytes={}",
+             stream_->peer(), stream_->pending_write_bytes());
     Close();
   }
   // `intact`: the reply ended as its head promised.
@@ -195,10 +230,10 @@ class ConnectionImpl final : public Connection {
 
  private:
   enum class Stage {
-    kHead,     // waiting for or reading a request's head
-    kBody,     // reading a body
-    kReply,    // the body has been read, the reply is not complete
-    kLinger,   // all is said; waiting for the client to close
+    kHead,    // waiting for or reading a request's head
+    kBody,    // reading a body
+    kReply,   // the body has been read, the reply is not complete
+    kLinger,  // all is said; waiting for the client to close
   };
 
   void OnData(ByteView bytes) {
@@ -234,7 +269,8 @@ class ConnectionImpl final : public Connection {
     while (!closed_ && (stage_ == Stage::kHead || stage_ == Stage::kBody)) {
       if (stage_ == Stage::kHead && !SkipEmptyLines()) break;
       if (parser_ == nullptr) parser_ = std::make_unique<RequestParser>(limits_.head_bytes);
-      const RequestParser::Step step = parser_->Next(std::string_view(input_).substr(input_offset_));
+      const RequestParser::Step step =
+          parser_->Next(std::string_view(input_).substr(input_offset_));
       const bool goes_on = Take(step);
       if (!goes_on) break;
     }
@@ -253,10 +289,12 @@ class ConnectionImpl final : public Connection {
     }
   }
 
-  // Before a request line, empty lines are skipped (RFC 9112, 2.2). False: there is nothing to parse yet.
+  // Before a request line, empty lines are skipped (RFC 9112, 2.2). False: there is nothing to
+  // parse yet.
   bool SkipEmptyLines() {
     if (parser_ != nullptr) return input_offset_ < input_.size();
-    while (input_offset_ + 1 < input_.size() && input_[input_offset_] == '\r' && input_[input_offset_ + 1] == '\n')
+    while (input_offset_ + 1 < input_.size() && input_[input_offset_] == '\r' &&
+           input_[input_offset_ + 1] == '\n')
       input_offset_ += 2;
     const std::size_t rest = input_.size() - input_offset_;
     return rest > 1 || (rest == 1 && input_[input_offset_] != '\r');
@@ -267,11 +305,20 @@ class ConnectionImpl final : public Connection {
     // `step.body` points into input_, which is not changed before the piece has been taken.
     input_offset_ += step.consumed;
     switch (step.kind) {
-      case RequestParser::Kind::kNeedMore: return false;
-      case RequestParser::Kind::kHead: TakeHead(); return true;
-      case RequestParser::Kind::kBody: TakeBody(step.body); return true;
-      case RequestParser::Kind::kEnd: TakeEnd(); return true;
-      case RequestParser::Kind::kBad: RefuseAndClose(step.status, step.message); return false;
+      case RequestParser::Kind::kNeedMore:
+        return false;
+      case RequestParser::Kind::kHead:
+        TakeHead();
+        return true;
+      case RequestParser::Kind::kBody:
+        TakeBody(step.body);
+        return true;
+      case RequestParser::Kind::kEnd:
+        TakeEnd();
+        return true;
+      case RequestParser::Kind::kBad:
+        RefuseAndClose(step.status, step.message);
+        return false;
     }
     FALLOW_UNREACHABLE();
   }
@@ -284,7 +331,8 @@ class ConnectionImpl final : public Connection {
     dropped_bytes_ = 0;
     body_is_cut_ = false;
     if (parser.content_length().value_or(0) > limits_.body_bytes) {
-      RefuseAndClose(413, fmt::format("the request's body is longer than {} bytes", limits_.body_bytes));
+      RefuseAndClose(413,
+                     fmt::format("the request's body is longer than {} bytes", limits_.body_bytes));
       return;
     }
     stage_ = Stage::kBody;
@@ -295,7 +343,7 @@ class ConnectionImpl final : public Connection {
     exchange_ = exchange.get();
     auto sink = handler_(head, std::move(exchange));  // may reply, or give up, at once
     if (closed_ || stage_ == Stage::kLinger) return;
-    if (exchange_ == nullptr) return;                 // answered: what follows of the body is dropped
+    if (exchange_ == nullptr) return;  // answered: what follows of the body is dropped
     sink_ = std::move(sink);
     if (awaiting_continue_ && !exchange_->head_sent()) {
       WriteText("HTTP/1.1 100 Continue\r\n\r\n");
@@ -307,7 +355,8 @@ class ConnectionImpl final : public Connection {
     awaiting_continue_ = false;
     body_bytes_ += piece.size();
     if (body_bytes_ > limits_.body_bytes) {
-      RefuseAndClose(413, fmt::format("the request's body is longer than {} bytes", limits_.body_bytes));
+      RefuseAndClose(413,
+                     fmt::format("the request's body is longer than {} bytes", limits_.body_bytes));
       return;
     }
     if (exchange_ == nullptr) DropSink();
@@ -409,7 +458,9 @@ class ConnectionImpl final : public Connection {
     if (auto on_gone = LoseExchange()) loop_.Post(std::move(on_gone));
   }
 
-  bool Elapsed(int ticks, std::chrono::milliseconds limit) const { return ticks * tick_time_ > limit; }
+  bool Elapsed(int ticks, std::chrono::milliseconds limit) const {
+    return ticks * tick_time_ > limit;
+  }
 
   void Tick() {
     if (closed_) return;
@@ -423,12 +474,15 @@ class ConnectionImpl final : public Connection {
       return;
     }
     switch (stage_) {
-      case Stage::kHead: TickHead(); return;
+      case Stage::kHead:
+        TickHead();
+        return;
       case Stage::kBody:
         if (Elapsed(++quiet_ticks_, limits_.idle_timeout))
           RefuseAndClose(408, "the request's body stopped arriving");
         return;
-      case Stage::kReply: return;  // the client waits for us
+      case Stage::kReply:
+        return;  // the client waits for us
       case Stage::kLinger:
         // While something is pending, `stuck` decides.
         if (pending > 0) return;
@@ -462,14 +516,14 @@ class ConnectionImpl final : public Connection {
   std::string input_;                      // received, not yet parsed, from input_offset_
   std::size_t input_offset_ = 0;
   std::unique_ptr<BodySink> sink_;
-  Exchange* exchange_ = nullptr;           // unfinished reply
+  Exchange* exchange_ = nullptr;  // unfinished reply
   bool parsing_ = false;
   bool paused_ = false;
   bool closed_ = false;
   bool keep_alive_ = true;
   bool peer_ended_ = false;
-  bool body_is_cut_ = false;               // the reply goes out and the rest of the body is not waited for
-  bool awaiting_continue_ = false;         // the client waits for 100 before it sends its body
+  bool body_is_cut_ = false;        // the reply goes out and the rest of the body is not waited for
+  bool awaiting_continue_ = false;  // the client waits for 100 before it sends its body
   bool served_one_ = false;
   std::uint64_t body_bytes_ = 0;
   std::uint64_t dropped_bytes_ = 0;
@@ -481,15 +535,18 @@ class ConnectionImpl final : public Connection {
 };
 
 Exchange::~Exchange() {
-  if (ConnectionImpl* connection = std::exchange(connection_, nullptr)) connection->Abandoned(head_sent_);
+  if (ConnectionImpl* connection = std::exchange(connection_, nullptr))
+    connection->Abandoned(head_sent_);
 }
 
 std::string Exchange::Head(int status, const Headers& headers) const {
   connection_->DecideKeepAlive();
   std::string text = fmt::format("HTTP/1.1 {} {}\r\n", status, ReasonPhrase(status));
   for (const auto& [name, value] : headers) AppendHeader(text, name, value);
-  if (connection_->ClosesAfterReply()) AppendHeader(text, "connection", "close");
-  else if (!chunked_allowed_) AppendHeader(text, "connection", "keep-alive");
+  if (connection_->ClosesAfterReply())
+    AppendHeader(text, "connection", "close");
+  else if (!chunked_allowed_)
+    AppendHeader(text, "connection", "keep-alive");
   return text;
 }
 
@@ -566,7 +623,8 @@ void Exchange::Complete(bool intact) {
 }
 
 bool Exchange::slow() const {
-  return connection_ != nullptr && connection_->stream().pending_write_bytes() >= kStreamHighWaterBytes;
+  return connection_ != nullptr &&
+         connection_->stream().pending_write_bytes() >= kStreamHighWaterBytes;
 }
 
 }  // namespace
@@ -577,9 +635,11 @@ std::string_view RequestHead::Header(std::string_view lower_case_name) const {
   return {};
 }
 
-std::unique_ptr<Connection> ServeConnection(Loop& loop, std::unique_ptr<ByteStream> stream, Handler handler,
-                                            const ServerLimits& limits, std::function<void()> on_closed) {
-  return std::make_unique<ConnectionImpl>(loop, std::move(stream), std::move(handler), limits, std::move(on_closed));
+std::unique_ptr<Connection> ServeConnection(Loop& loop, std::unique_ptr<ByteStream> stream,
+                                            Handler handler, const ServerLimits& limits,
+                                            std::function<void()> on_closed) {
+  return std::make_unique<ConnectionImpl>(loop, std::move(stream), std::move(handler), limits,
+                                          std::move(on_closed));
 }
 
 }  // namespace fallow::http

@@ -1,4 +1,5 @@
-// The one shape of a refused call, OpenAI's: {"error": {"message", "type", "param", "code"}}, all four keys.
+// The one shape of a refused call, OpenAI's: {"error": {"message", "type", "param", "code"}}, all
+// four keys.
 #pragma once
 
 #include <string>
@@ -18,7 +19,8 @@ struct ErrorBody {
 };
 Response ErrorResponse(const ErrorBody& error);
 
-// The response that a service's error calls for. Errors that are not the caller's say little and are logged.
+// The response that a service's error calls for. Errors that are not the caller's say little and
+// are logged.
 Response ErrorResponse(const Error& error);
 
 }  // namespace fallow::http

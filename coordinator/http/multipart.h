@@ -1,7 +1,8 @@
-// A MultipartParser cuts a multipart/form-data body (RFC 7578) into parts as it streams by; it never holds a part.
+// A MultipartParser cuts a multipart/form-data body (RFC 7578) into parts as it streams by; it
+// never holds a part.
 //
-// Invariant: on_part, any number of on_data, on_part_end, for each part in turn. The first Status that fails, from the
-// parser or an event, ends it: later calls return the same error.
+// Invariant: on_part, any number of on_data, on_part_end, for each part in turn. The first Status
+// that fails, from the parser or an event, ends it: later calls return the same error.
 #pragma once
 
 #include <functional>
@@ -26,7 +27,8 @@ struct MultipartEvents {
   std::function<Status()> on_part_end;
 };
 
-// The boundary of a Content-Type header; none if it is not multipart/form-data with a well-formed one.
+// The boundary of a Content-Type header; none if it is not multipart/form-data with a well-formed
+// one.
 std::optional<std::string> MultipartBoundary(std::string_view content_type);
 
 class MultipartParser {

@@ -17,17 +17,21 @@ using ErrorCode = beast::error_code;
 constexpr std::size_t kMaxChunkFramingBytes = 8 << 10;
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return std::tolower(static_cast<unsigned char>(x)) == y; });
+  return std::ranges::equal(
+      a, b, [](char x, char y) { return std::tolower(static_cast<unsigned char>(x)) == y; });
 }
 
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  });
   return lower;
 }
 
-std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
+std::string_view View(beast::string_view text) {
+  return {text.data(), text.size()};
+}
 
 }  // namespace
 
@@ -52,7 +56,8 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
       step.consumed += used;
       input.remove_prefix(used);
       if (!head_given_) head_bytes_ += used;
-      if (error == beast::http::error::need_more) return CheckWaiting(std::move(step), input.size());
+      if (error == beast::http::error::need_more)
+        return CheckWaiting(std::move(step), input.size());
       if (error) return Bad(std::move(step), error);
       if (!head_given_ && is_header_done()) return GiveHead(std::move(step));
       if (!piece_.empty()) {
@@ -79,13 +84,15 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
     if (!refusal_.empty()) return Refuse(std::move(step), refusal_status_, refusal_);
     if (http_1_1_ && host_count_ != 1)
       return Refuse(std::move(step), 400, "the request must have exactly one Host header");
-    if (!http_1_1_ && chunked()) return Refuse(std::move(step), 400, "HTTP/1.0 has no Transfer-Encoding");
+    if (!http_1_1_ && chunked())
+      return Refuse(std::move(step), 400, "HTTP/1.0 has no Transfer-Encoding");
     step.kind = Kind::kHead;
     return step;
   }
 
   Step CheckWaiting(Step step, std::size_t waiting) const {
-    if (!head_given_ && head_bytes_ + waiting > max_head_bytes_) return HeadTooLarge(std::move(step));
+    if (!head_given_ && head_bytes_ + waiting > max_head_bytes_)
+      return HeadTooLarge(std::move(step));
     if (head_given_ && waiting > kMaxChunkFramingBytes)
       return Refuse(std::move(step), 400, "a chunk header or trailer of the body is too long");
     step.kind = Kind::kNeedMore;
@@ -118,8 +125,8 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
     refusal_ = std::move(message);
   }
 
-  void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target, int version,
-                       ErrorCode&) override {
+  void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target,
+                       int version, ErrorCode&) override {
     head_.method = std::string(View(method));
     http_1_1_ = version >= 11;
     std::string_view rest = View(target);
@@ -134,10 +141,12 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
     const std::size_t question = rest.find('?');
     head_.path = std::string(rest.substr(0, question));
     if (question != std::string_view::npos) head_.query = std::string(rest.substr(question + 1));
-    if (!head_.path.starts_with('/')) RefuseLater(400, "the request target must be a path that starts with '/'");
+    if (!head_.path.starts_with('/'))
+      RefuseLater(400, "the request target must be a path that starts with '/'");
   }
 
-  void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value, ErrorCode&) override {
+  void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value,
+                     ErrorCode&) override {
     if (head_given_) return;  // a trailer: nothing we serve uses one
     std::string key = LowerCase(View(name));
     const std::string_view text = View(value);
@@ -184,14 +193,25 @@ class RequestParser::Impl final : public beast::http::basic_parser<true> {
   std::string_view piece_;
 };
 
-RequestParser::RequestParser(std::size_t max_head_bytes) : impl_(std::make_unique<Impl>(max_head_bytes)) {}
+RequestParser::RequestParser(std::size_t max_head_bytes)
+    : impl_(std::make_unique<Impl>(max_head_bytes)) {}
 RequestParser::~RequestParser() = default;
 
-RequestParser::Step RequestParser::Next(std::string_view input) { return impl_->Next(input); }
-const RequestHead& RequestParser::head() const { return impl_->head_; }
-bool RequestParser::keep_alive() const { return impl_->keep_alive(); }
-bool RequestParser::http_1_1() const { return impl_->http_1_1_; }
-bool RequestParser::expects_continue() const { return impl_->expects_continue_ && impl_->http_1_1_; }
+RequestParser::Step RequestParser::Next(std::string_view input) {
+  return impl_->Next(input);
+}
+const RequestHead& RequestParser::head() const {
+  return impl_->head_;
+}
+bool RequestParser::keep_alive() const {
+  return impl_->keep_alive();
+}
+bool RequestParser::http_1_1() const {
+  return impl_->http_1_1_;
+}
+bool RequestParser::expects_continue() const {
+  return impl_->expects_continue_ && impl_->http_1_1_;
+}
 bool RequestParser::has_body() const {
   return impl_->chunked() || (impl_->content_length().has_value() && *impl_->content_length() > 0);
 }

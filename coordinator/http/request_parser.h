@@ -1,7 +1,9 @@
-// A RequestParser cuts the bytes of one HTTP/1.1 request into head, body pieces and end. Pull style, no I/O.
+// A RequestParser cuts the bytes of one HTTP/1.1 request into head, body pieces and end. Pull
+// style, no I/O.
 //
-// The grammar is Boost.Beast's; on top come the rules against request smuggling: one Content-Length of digits or one
-// `Transfer-Encoding: chunked`, never both; one Host. After kBad the connection cannot be used further.
+// The grammar is Boost.Beast's; on top come the rules against request smuggling: one Content-Length
+// of digits or one `Transfer-Encoding: chunked`, never both; one Host. After kBad the connection
+// cannot be used further.
 #pragma once
 
 #include <cstdint>

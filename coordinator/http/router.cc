@@ -73,8 +73,9 @@ std::vector<std::pair<std::string, std::string>> ParseQuery(std::string_view que
     std::ranges::replace(pair, '+', ' ');
     const std::size_t equals = pair.find('=');
     auto name = PercentDecode(std::string_view(pair).substr(0, equals));
-    auto value = PercentDecode(equals == std::string::npos ? std::string_view()
-                                                           : std::string_view(pair).substr(equals + 1));
+    auto value =
+        PercentDecode(equals == std::string::npos ? std::string_view()
+                                                  : std::string_view(pair).substr(equals + 1));
     if (name.has_value() && value.has_value() && !name->empty())
       parameters.emplace_back(*std::move(name), *std::move(value));
   }
@@ -91,9 +92,11 @@ void Router::Add(std::string method, std::string_view pattern, RouteHandler hand
   routes_.push_back({std::move(method), Split(pattern), std::move(handler)});
 }
 
-std::unique_ptr<BodySink> Router::Handle(const RequestHead& head, std::shared_ptr<Responder> responder) const {
+std::unique_ptr<BodySink> Router::Handle(const RequestHead& head,
+                                         std::shared_ptr<Responder> responder) const {
   const std::vector<std::string> path = Split(head.path);
-  const std::string_view method = head.method == "HEAD" ? std::string_view("GET") : std::string_view(head.method);
+  const std::string_view method =
+      head.method == "HEAD" ? std::string_view("GET") : std::string_view(head.method);
   std::string allowed;
   for (const Route& route : routes_) {
     auto captures = Match(route.segments, path);
@@ -106,7 +109,8 @@ std::unique_ptr<BodySink> Router::Handle(const RequestHead& head, std::shared_pt
       auto decoded = PercentDecode(capture);
       if (!decoded.has_value()) {
         responder->Send(ErrorResponse(
-            {.status = 400, .message = fmt::format("The path is not well-formed: \"{}\".", head.path)}));
+            {.status = 400,
+             .message = fmt::format("The path is not well-formed: \"{}\".", head.path)}));
         return nullptr;
       }
       capture = *std::move(decoded);
@@ -115,9 +119,10 @@ std::unique_ptr<BodySink> Router::Handle(const RequestHead& head, std::shared_pt
     return route.handler(call, std::move(responder));
   }
   if (!allowed.empty()) {
-    Response response = ErrorResponse(
-        {.status = 405,
-         .message = fmt::format("{} is not a method of {}; it has {}.", head.method, head.path, allowed)});
+    Response response =
+        ErrorResponse({.status = 405,
+                       .message = fmt::format("{} is not a method of {}; it has {}.", head.method,
+                                              head.path, allowed)});
     response.headers.emplace_back("allow", allowed);
     responder->Send(std::move(response));
     return nullptr;

@@ -1,7 +1,8 @@
 // A Router finds the handler of a request by its method and path.
 //
-// A pattern is a path whose segments are texts or "{}", which takes one whole segment. Routing looks at the path as it
-// was sent; only then are captured segments percent-decoded, so an encoded slash stays inside its segment.
+// A pattern is a path whose segments are texts or "{}", which takes one whole segment. Routing
+// looks at the path as it was sent; only then are captured segments percent-decoded, so an encoded
+// slash stays inside its segment.
 #pragma once
 
 #include <functional>
@@ -23,14 +24,15 @@ std::vector<std::pair<std::string, std::string>> ParseQuery(std::string_view que
 
 // One request on its way to its handler.
 struct Call {
-  const RequestHead& head;             // for the call to the handler only
-  std::vector<std::string> captures;   // what the pattern's "{}" took, decoded
+  const RequestHead& head;            // for the call to the handler only
+  std::vector<std::string> captures;  // what the pattern's "{}" took, decoded
   std::vector<std::pair<std::string, std::string>> query;
 
   std::optional<std::string> Query(std::string_view name) const;
 };
 
-using RouteHandler = std::function<std::unique_ptr<BodySink>(const Call&, std::shared_ptr<Responder>)>;
+using RouteHandler =
+    std::function<std::unique_ptr<BodySink>(const Call&, std::shared_ptr<Responder>)>;
 
 class Router {
  public:
@@ -39,7 +41,8 @@ class Router {
   // For paths that no pattern matches; without one they get 404.
   void SetFallback(RouteHandler handler) { fallback_ = std::move(handler); }
 
-  std::unique_ptr<BodySink> Handle(const RequestHead& head, std::shared_ptr<Responder> responder) const;
+  std::unique_ptr<BodySink> Handle(const RequestHead& head,
+                                   std::shared_ptr<Responder> responder) const;
 
  private:
   struct Route {

@@ -21,9 +21,9 @@
 namespace fallow::http {
 
 struct RequestHead {
-  std::string method;                                        // upper case
-  std::string path;                                          // as sent, still percent-encoded; starts with '/'
-  std::string query;                                         // without '?'
+  std::string method;  // upper case
+  std::string path;    // as sent, still percent-encoded; starts with '/'
+  std::string query;   // without '?'
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string peer;
 
@@ -36,23 +36,26 @@ struct Response {
   std::string body;
 };
 
-// Where a handler puts its reply; exactly one of Send and Start. Safe to use after the reply is complete or the client
-// has gone: it then does nothing and `gone()` is true. Shared because a reply may come long after the request (long
-// polls). Letting go of it without a reply answers 500; letting go before End cuts the connection.
+// Where a handler puts its reply; exactly one of Send and Start. Safe to use after the reply is
+// complete or the client has gone: it then does nothing and `gone()` is true. Shared because a
+// reply may come long after the request (long polls). Letting go of it without a reply answers 500;
+// letting go before End cuts the connection.
 class Responder {
  public:
   virtual ~Responder() = default;
   virtual void Send(Response response) = 0;
-  // A streamed body: chunked, or of `content_length` bytes when given. Write until End. A reply to HEAD is complete
-  // with its head, and gone() then.
+  // A streamed body: chunked, or of `content_length` bytes when given. Write until End. A reply to
+  // HEAD is complete with its head, and gone() then.
   virtual void Start(int status, std::vector<std::pair<std::string, std::string>> headers,
                      std::optional<std::uint64_t> content_length) = 0;
   virtual void Write(ByteView bytes) = 0;
   virtual void End() = 0;
-  virtual bool slow() const = 0;                             // stop writing until on_writable
+  virtual bool slow() const = 0;  // stop writing until on_writable
   virtual bool gone() const = 0;
-  virtual void OnWritable(std::function<void()> fn) = 0;     // called each time the client has caught up
-  virtual void OnGone(std::function<void()> fn) = 0;         // called once if the client leaves before the end
+  virtual void OnWritable(
+      std::function<void()> fn) = 0;  // called each time the client has caught up
+  virtual void OnGone(
+      std::function<void()> fn) = 0;  // called once if the client leaves before the end
 };
 
 // Takes a request's body. Destroyed after OnEnd, or without it when the client goes away.
@@ -63,23 +66,27 @@ class BodySink {
   virtual void OnEnd() = 0;
 };
 
-// A route decides at the head: it may reply at once (the body is then read and dropped) and return null.
-using Handler = std::function<std::unique_ptr<BodySink>(const RequestHead&, std::shared_ptr<Responder>)>;
+// A route decides at the head: it may reply at once (the body is then read and dropped) and return
+// null.
+using Handler =
+    std::function<std::unique_ptr<BodySink>(const RequestHead&, std::shared_ptr<Responder>)>;
 
 struct ServerLimits {
   std::size_t head_bytes = 32 << 10;
-  std::uint64_t body_bytes = 16ull << 30;                    // a model file; routes have their own, smaller ones
+  std::uint64_t body_bytes = 16ull << 30;  // a model file; routes have their own, smaller ones
   std::chrono::milliseconds head_timeout{10'000};
-  std::chrono::milliseconds idle_timeout{75'000};            // between requests and while nothing moves
+  std::chrono::milliseconds idle_timeout{75'000};  // between requests and while nothing moves
 };
 
-// Serves one connection until it ends; `on_closed` is called once, later, and may destroy the connection.
+// Serves one connection until it ends; `on_closed` is called once, later, and may destroy the
+// connection.
 class Connection {
  public:
   virtual ~Connection() = default;
 };
-std::unique_ptr<Connection> ServeConnection(Loop& loop, std::unique_ptr<ByteStream> stream, Handler handler,
-                                            const ServerLimits& limits, std::function<void()> on_closed);
+std::unique_ptr<Connection> ServeConnection(Loop& loop, std::unique_ptr<ByteStream> stream,
+                                            Handler handler, const ServerLimits& limits,
+                                            std::function<void()> on_closed);
 
 // A sink that collects at most `max_bytes` and then calls `fn`; above it replies 413 by itself.
 std::unique_ptr<BodySink> CollectBody(std::size_t max_bytes, std::shared_ptr<Responder> responder,

@@ -1,6 +1,8 @@
-// A whole connection fed hostile bytes in hostile pieces. It must not crash or hang, and what it answers must be HTTP.
+// A whole connection fed hostile bytes in hostile pieces. It must not crash or hang, and what it
+// answers must be HTTP.
 //
-// The first byte chooses the size of the pieces; time passes now and then, so that timeouts meet every state.
+// The first byte chooses the size of the pieces; time passes now and then, so that timeouts meet
+// every state.
 
 #include <cstdlib>
 #include <string>
@@ -19,7 +21,8 @@ struct EchoSink : http::BodySink {
   explicit EchoSink(std::shared_ptr<http::Responder> to) : responder(std::move(to)) {}
   void OnData(ByteView bytes) override {
     size += bytes.size();
-    if (!bytes.empty() && bytes[0] == 'R') responder->Send({.status = 400});  // refuse in the middle
+    if (!bytes.empty() && bytes[0] == 'R')
+      responder->Send({.status = 400});  // refuse in the middle
   }
   void OnEnd() override { responder->Send({.body = std::to_string(size)}); }
   std::shared_ptr<http::Responder> responder;
@@ -34,8 +37,11 @@ std::unique_ptr<http::BodySink> Handle(Waiting& waiting, const http::RequestHead
                                        std::shared_ptr<http::Responder> responder) {
   const char kind = head.path.size() > 1 ? head.path[1] : ' ';
   switch (kind) {
-    case 'n': return nullptr;  // no answer at all
-    case 'r': responder->Send({.status = 401}); return nullptr;
+    case 'n':
+      return nullptr;  // no answer at all
+    case 'r':
+      responder->Send({.status = 401});
+      return nullptr;
     case 's':
       responder->Start(200, {}, std::nullopt);
       responder->Write(AsBytes(head.query));
@@ -46,10 +52,14 @@ std::unique_ptr<http::BodySink> Handle(Waiting& waiting, const http::RequestHead
       responder->Write(AsBytes("abc"));
       responder->End();
       return nullptr;
-    case 'p': waiting.polls.push_back(std::move(responder)); return nullptr;
+    case 'p':
+      waiting.polls.push_back(std::move(responder));
+      return nullptr;
     case 'c':
-      return http::CollectBody(16, responder, [responder](std::string) { responder->Send({.status = 204}); });
-    default: return std::make_unique<EchoSink>(std::move(responder));
+      return http::CollectBody(16, responder,
+                               [responder](std::string) { responder->Send({.status = 204}); });
+    default:
+      return std::make_unique<EchoSink>(std::move(responder));
   }
 }
 
@@ -92,7 +102,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   waiting.polls.clear();
   loop.Advance(100s);
   if (!received.empty() && !received.starts_with("HTTP/1.1 ")) std::abort();
-  // Nothing keeps a silent connection alive but a handler that owes an answer, and there is none now.
+  // Nothing keeps a silent connection alive but a handler that owes an answer, and there is none
+  // now.
   if (connection != nullptr) std::abort();
   return 0;
 }

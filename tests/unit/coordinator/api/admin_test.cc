@@ -18,7 +18,8 @@ std::vector<std::pair<std::string, nlohmann::json>> Events(const std::string& te
   std::string name;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("event: ")) name = line.substr(7);
-    if (line.starts_with("data: ")) events.emplace_back(name, nlohmann::json::parse(line.substr(6)));
+    if (line.starts_with("data: "))
+      events.emplace_back(name, nlohmann::json::parse(line.substr(6)));
   }
   return events;
 }
@@ -31,7 +32,8 @@ struct SignedIn : ApiWorld {
     set_cookie = reply.Header("set-cookie");
     cookie = set_cookie.substr(0, set_cookie.find(';'));
   }
-  Reply As(const std::string& method, const std::string& path, Headers headers = {}, std::string_view body = "") {
+  Reply As(const std::string& method, const std::string& path, Headers headers = {},
+           std::string_view body = "") {
     headers.emplace_back("cookie", "other=1; " + cookie);
     return client->Ask(method, path, headers, body);
   }
@@ -52,9 +54,20 @@ TEST(AdminApi, SignsInWithAKeyAndOutAgain) {
 
 TEST(AdminApi, RefusesAWrongKeyAtSignIn) {
   ApiWorld world;
-  EXPECT_EQ(world.client->Ask("POST", "/api/session", {{"content-type", "application/json"}}, R"({"key":"sk-no"})").status, 401);
-  EXPECT_EQ(world.client->Ask("POST", "/api/session", {{"content-type", "application/json"}}, R"({"key":7})").status, 400);
-  EXPECT_EQ(world.client->Ask("POST", "/api/session", {{"content-type", "text/plain"}}, R"({"key":"x"})").status, 415);
+  EXPECT_EQ(world.client
+                ->Ask("POST", "/api/session", {{"content-type", "application/json"}},
+                      R"({"key":"sk-no"})")
+                .status,
+            401);
+  EXPECT_EQ(
+      world.client
+          ->Ask("POST", "/api/session", {{"content-type", "application/json"}}, R"({"key":7})")
+          .status,
+      400);
+  EXPECT_EQ(
+      world.client->Ask("POST", "/api/session", {{"content-type", "text/plain"}}, R"({"key":"x"})")
+          .status,
+      415);
 }
 
 TEST(AdminApi, EndsSessionsAfterTheirTimeAndWithTheirKey) {
@@ -75,8 +88,13 @@ TEST(AdminApi, RefusesWritesThatAnotherSiteCouldForge) {
   const std::string path = "/api/join/rotate";
   EXPECT_EQ(world.As("POST", path).status, 403);
   EXPECT_EQ(world.As("POST", path, {{"content-type", "text/plain"}}).status, 403);
-  EXPECT_EQ(world.As("POST", path, {{"origin", "https://evil"}, {"content-type", "application/json"}}).status, 403);
-  EXPECT_EQ(world.As("POST", path, {{"sec-fetch-site", "same-site"}, {"origin", "https://test"}}).status, 403);
+  EXPECT_EQ(
+      world.As("POST", path, {{"origin", "https://evil"}, {"content-type", "application/json"}})
+          .status,
+      403);
+  EXPECT_EQ(
+      world.As("POST", path, {{"sec-fetch-site", "same-site"}, {"origin", "https://test"}}).status,
+      403);
   EXPECT_EQ(world.As("POST", path, {{"sec-fetch-site", "same-origin"}}).status, 200);
   EXPECT_EQ(world.As("POST", path, {{"origin", "https://test"}}).status, 200);
   EXPECT_EQ(world.As("POST", path, {{"content-type", "application/json"}}).status, 200);
@@ -89,34 +107,48 @@ TEST(AdminApi, KeepsOperatorsCallsFromSubmitters) {
     EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.alice)).status, 403) << path;
     EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.admin)).status, 200) << path;
   }
-  EXPECT_EQ(world.client->Ask("PUT", "/api/models/x", ApiWorld::Bearer(world.alice), "gguf").status, 403);
-  EXPECT_EQ(world.client->Ask("DELETE", "/api/models/tiny", ApiWorld::Bearer(world.alice)).status, 403);
+  EXPECT_EQ(world.client->Ask("PUT", "/api/models/x", ApiWorld::Bearer(world.alice), "gguf").status,
+            403);
+  EXPECT_EQ(world.client->Ask("DELETE", "/api/models/tiny", ApiWorld::Bearer(world.alice)).status,
+            403);
 }
 
 TEST(AdminApi, MakesAndRevokesKeys) {
   ApiWorld world;
-  const auto made = world.client->Ask("POST", "/api/keys", ApiWorld::JsonBearer(world.admin),
-                                      R"({"name":"anna","role":"submitter"})").json();
+  const auto made = world.client
+                        ->Ask("POST", "/api/keys", ApiWorld::JsonBearer(world.admin),
+                              R"({"name":"anna","role":"submitter"})")
+                        .json();
   EXPECT_THAT(made["secret"].get<std::string>(), StartsWith("sk-fallow-"));
-  EXPECT_EQ(world.client->Ask("GET", "/api/me", ApiWorld::Bearer(made["secret"])).json()["name"], "anna");
+  EXPECT_EQ(world.client->Ask("GET", "/api/me", ApiWorld::Bearer(made["secret"])).json()["name"],
+            "anna");
   const Reply list = world.client->Ask("GET", "/api/keys", ApiWorld::Bearer(world.admin));
   EXPECT_THAT(list.body, Not(HasSubstr(made["secret"].get<std::string>())));
-  world.client->Ask("DELETE", "/api/keys/" + made["id"].get<std::string>(), ApiWorld::Bearer(world.admin));
+  world.client->Ask("DELETE", "/api/keys/" + made["id"].get<std::string>(),
+                    ApiWorld::Bearer(world.admin));
   EXPECT_EQ(world.client->Ask("GET", "/api/me", ApiWorld::Bearer(made["secret"])).status, 401);
-  for (const char* bad : {R"({"role":"submitter"})", R"({"name":"x","role":"king"})", R"({"name":"x","role":"submitter","account":"a"})"})
-    EXPECT_EQ(world.client->Ask("POST", "/api/keys", ApiWorld::JsonBearer(world.admin), bad).status, 400) << bad;
+  for (const char* bad : {R"({"role":"submitter"})", R"({"name":"x","role":"king"})",
+                          R"({"name":"x","role":"submitter","account":"a"})"})
+    EXPECT_EQ(world.client->Ask("POST", "/api/keys", ApiWorld::JsonBearer(world.admin), bad).status,
+              400)
+        << bad;
 }
 
 TEST(AdminApi, ShowsOperatorsEveryJobAndSubmittersTheirOwn) {
   ApiWorld world;
   const Job job = world.Submit(BatchText(2));
   const std::string path = "/api/jobs/" + job.id.value;
-  EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.alice)).json()["id"], job.id.value);
-  EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.admin)).json()["id"], job.id.value);
+  EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.alice)).json()["id"],
+            job.id.value);
+  EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.admin)).json()["id"],
+            job.id.value);
   EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.bob)).status, 404);
   EXPECT_EQ(world.client->Ask("GET", path + "/requests", ApiWorld::Bearer(world.bob)).status, 404);
-  EXPECT_EQ(world.client->Ask("GET", "/api/jobs", ApiWorld::Bearer(world.bob)).json()["data"].size(), 0u);
-  EXPECT_EQ(world.client->Ask("GET", "/api/jobs", ApiWorld::Bearer(world.admin)).json()["data"].size(), 1u);
+  EXPECT_EQ(
+      world.client->Ask("GET", "/api/jobs", ApiWorld::Bearer(world.bob)).json()["data"].size(), 0u);
+  EXPECT_EQ(
+      world.client->Ask("GET", "/api/jobs", ApiWorld::Bearer(world.admin)).json()["data"].size(),
+      1u);
   EXPECT_EQ(world.client->Ask("POST", path + "/cancel", ApiWorld::Bearer(world.admin)).status, 200);
 }
 
@@ -126,8 +158,10 @@ TEST(AdminApi, ShowsAnswersBesideTheirRequests) {
   const DeviceId device = world.Enroll(1);
   const auto grant = *world.Grant(device);
   world.Report(device, grant.lease, {HonestResult(grant, grant.requests[1])});
-  const auto data = world.client->Ask("GET", "/api/jobs/" + job.id.value + "/requests?first=0&count=3",
-                                      ApiWorld::Bearer(world.alice)).json()["data"];
+  const auto data = world.client
+                        ->Ask("GET", "/api/jobs/" + job.id.value + "/requests?first=0&count=3",
+                              ApiWorld::Bearer(world.alice))
+                        .json()["data"];
   ASSERT_EQ(data.size(), 3u);
   EXPECT_EQ(data[0]["state"], "leased");
   EXPECT_EQ(data[0]["response"], nullptr);
@@ -136,26 +170,44 @@ TEST(AdminApi, ShowsAnswersBesideTheirRequests) {
   EXPECT_EQ(data[1]["device"], device.value);
   EXPECT_EQ(data[1]["body"]["messages"][0]["content"], "question 1");
   EXPECT_EQ(data[1]["response"]["choices"][0]["message"]["content"], "answer to question 1");
-  EXPECT_EQ(world.client->Ask("GET", "/api/jobs/" + job.id.value + "/requests?count=101", ApiWorld::Bearer(world.alice)).status, 400);
-  EXPECT_EQ(world.client->Ask("GET", "/api/jobs/" + job.id.value + "/requests?first=-1", ApiWorld::Bearer(world.alice)).status, 400);
+  EXPECT_EQ(world.client
+                ->Ask("GET", "/api/jobs/" + job.id.value + "/requests?count=101",
+                      ApiWorld::Bearer(world.alice))
+                .status,
+            400);
+  EXPECT_EQ(world.client
+                ->Ask("GET", "/api/jobs/" + job.id.value + "/requests?first=-1",
+                      ApiWorld::Bearer(world.alice))
+                .status,
+            400);
 }
 
 TEST(AdminApi, ShowsDevicesAndCallsSilentOnesOffline) {
   ApiWorld world;
   world.Enroll(1);
-  const auto devices = [&] { return world.client->Ask("GET", "/api/devices", ApiWorld::Bearer(world.admin)).json()["data"]; };
+  const auto devices = [&] {
+    return world.client->Ask("GET", "/api/devices", ApiWorld::Bearer(world.admin)).json()["data"];
+  };
   EXPECT_EQ(devices()[0]["hostname"], "host1");
   EXPECT_EQ(devices()[0]["state"], "idle");
   world.Pass(91s);
   EXPECT_EQ(devices()[0]["state"], "offline");
-  EXPECT_EQ(world.client->Ask("DELETE", "/api/devices/" + devices()[0]["id"].get<std::string>(), ApiWorld::Bearer(world.admin)).status, 204);
+  EXPECT_EQ(world.client
+                ->Ask("DELETE", "/api/devices/" + devices()[0]["id"].get<std::string>(),
+                      ApiWorld::Bearer(world.admin))
+                .status,
+            204);
   EXPECT_EQ(devices().size(), 0u);
 }
 
 TEST(AdminApi, RefusesAModelNameThatCouldNotBeWritten) {
   ApiWorld world;
-  for (const std::string& name : std::vector<std::string>{"a%20b", "a%22", std::string(129, 'x'), "%F0%9F%98%80"})
-    EXPECT_EQ(world.client->Ask("PUT", "/api/models/" + name, ApiWorld::Bearer(world.admin), "x").status, 400) << name;
+  for (const std::string& name :
+       std::vector<std::string>{"a%20b", "a%22", std::string(129, 'x'), "%F0%9F%98%80"})
+    EXPECT_EQ(
+        world.client->Ask("PUT", "/api/models/" + name, ApiWorld::Bearer(world.admin), "x").status,
+        400)
+        << name;
 }
 
 TEST(AdminApi, StreamsASnapshotAndThenChanges) {

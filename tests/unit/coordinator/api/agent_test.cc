@@ -37,7 +37,8 @@ TEST(AgentApi, EnrolsWithTheJoinTokenAndRefusesAnother) {
 TEST(AgentApi, SlowsDownAnAddressThatKeepsEnrolling) {
   ApiWorld world;
   Reply reply;
-  for (int i = 0; i < 30 && reply.status != 429; ++i) reply = world.client->Ask("POST", "/agent/v1/enroll", {}, "x");
+  for (int i = 0; i < 30 && reply.status != 429; ++i)
+    reply = world.client->Ask("POST", "/agent/v1/enroll", {}, "x");
   EXPECT_EQ(reply.status, 429);
   EXPECT_EQ(reply.Header("retry-after"), "3");
   world.clock.Advance(4s);
@@ -67,13 +68,16 @@ TEST(AgentApi, BelievesOnlyWhatTheDevicesKeySignedForThisCallNow) {
   Headers other_path = device.Sign("POST", "/agent/v1/report", AsText(body));
   EXPECT_EQ(world.client->Ask("POST", path, other_path, AsText(body)).status, 401);
   Headers other_body = device.Sign("POST", path, "other");
-  EXPECT_THAT(world.client->Ask("POST", path, other_body, AsText(body)).body, HasSubstr("wrong_signature"));
+  EXPECT_THAT(world.client->Ask("POST", path, other_body, AsText(body)).body,
+              HasSubstr("wrong_signature"));
   Headers unknown = device.Sign("POST", path, AsText(body));
   unknown[0].second = "dev_unknown";
-  EXPECT_THAT(world.client->Ask("POST", path, unknown, AsText(body)).body, HasSubstr("unknown_device"));
+  EXPECT_THAT(world.client->Ask("POST", path, unknown, AsText(body)).body,
+              HasSubstr("unknown_device"));
   Headers far = device.Sign("POST", path, AsText(body));
   far[1].second = "9223372036854775807";
-  EXPECT_THAT(world.client->Ask("POST", path, far, AsText(body)).body, HasSubstr("stale_signature"));
+  EXPECT_THAT(world.client->Ask("POST", path, far, AsText(body)).body,
+              HasSubstr("stale_signature"));
 
   device.clock_error_ms = 299'000;
   EXPECT_EQ(device.Ask("POST", path, body).status, 200);
@@ -115,14 +119,16 @@ TEST(AgentApi, LeasesNothingToAnAgentThatHasGone) {
   SigningDevice device(world);
   Client leaver(world.loop, *world.api);
   const Bytes body = LeaseBody(60s);
-  leaver.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)), AsText(body));
+  leaver.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)),
+              AsText(body));
   leaver.Leave();
   world.Submit(BatchText(2));
   world.loop.RunPending();
   EXPECT_EQ(world.coordinator->leases().Live()->size(), 0u);
 }
 
-// Forty agents wait for three requests; each that gets work gets it once, and nobody is left hanging.
+// Forty agents wait for three requests; each that gets work gets it once, and nobody is left
+// hanging.
 TEST(AgentApi, SharesScarceWorkAmongManyWaitingAgents) {
   ApiWorld world;
   SigningDevice device(world);
@@ -133,7 +139,8 @@ TEST(AgentApi, SharesScarceWorkAmongManyWaitingAgents) {
   const Bytes body = Encode(one);
   for (int i = 0; i < 40; ++i) {
     clients.push_back(std::make_unique<Client>(world.loop, *world.api));
-    clients.back()->Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)), AsText(body));
+    clients.back()->Send("POST", "/agent/v1/lease",
+                         device.Sign("POST", "/agent/v1/lease", AsText(body)), AsText(body));
   }
   world.Submit(BatchText(3));
   world.loop.RunPending();
@@ -160,7 +167,8 @@ TEST(AgentApi, TakesReportsHeartbeatsAndReleases) {
   HeartbeatRequest heartbeat;
   heartbeat.leases = {grant.lease, LeaseId("lease_gone")};
   const Reply beaten = device.Ask("POST", "/agent/v1/heartbeat", Encode(heartbeat));
-  EXPECT_THAT(DecodeHeartbeatReply(AsBytes(beaten.body))->ended_leases, ::testing::ElementsAre(LeaseId("lease_gone")));
+  EXPECT_THAT(DecodeHeartbeatReply(AsBytes(beaten.body))->ended_leases,
+              ::testing::ElementsAre(LeaseId("lease_gone")));
 
   ReleaseRequest release;
   release.lease = grant.lease;
@@ -179,7 +187,9 @@ struct ArtifactFixture : ApiWorld {
     model.card_json = "{}";
     EXPECT_TRUE(store->AddModel(model).has_value());
   }
-  Reply Get(const Headers& headers = {}) { return device.Ask("GET", "/agent/v1/artifacts/" + digest.Hex(), {}, headers); }
+  Reply Get(const Headers& headers = {}) {
+    return device.Ask("GET", "/agent/v1/artifacts/" + digest.Hex(), {}, headers);
+  }
 
   const std::string content = "0123456789";
   Digest digest;
@@ -206,7 +216,8 @@ TEST(AgentApi, SendsModelFilesWholeAndInRanges) {
   EXPECT_EQ(part("bytes=10-").status, 416);
   EXPECT_EQ(part("bytes=10-").Header("content-range"), "bytes */10");
   EXPECT_EQ(part("bytes=-0").status, 416);
-  for (const char* ignored : {"bytes=3-2", "bytes=a-b", "bytes=0-1,3-4", "items=0-1", "bytes=-", "bytes=99999999999999999999-"})
+  for (const char* ignored : {"bytes=3-2", "bytes=a-b", "bytes=0-1,3-4", "items=0-1", "bytes=-",
+                              "bytes=99999999999999999999-"})
     EXPECT_EQ(part(ignored).status, 200) << ignored;
 
   EXPECT_EQ(f.Get({{"range", "bytes=4-"}, {"if-range", etag}}).status, 206);

@@ -1,4 +1,5 @@
-// The whole API over real services on a memory store, and clients that talk HTTP to it through memory.
+// The whole API over real services on a memory store, and clients that talk HTTP to it through
+// memory.
 #pragma once
 
 #include <fmt/format.h>
@@ -49,10 +50,12 @@ class Client {
         {}, [this] { connection_ = nullptr; });
   }
 
-  void Send(const std::string& method, const std::string& path, const Headers& headers, std::string_view body) {
+  void Send(const std::string& method, const std::string& path, const Headers& headers,
+            std::string_view body) {
     std::string text = fmt::format("{} {} HTTP/1.1\r\nhost: test\r\n", method, path);
     for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
-    if (!body.empty() || method == "POST" || method == "PUT") text += fmt::format("content-length: {}\r\n", body.size());
+    if (!body.empty() || method == "POST" || method == "PUT")
+      text += fmt::format("content-length: {}\r\n", body.size());
     text += "\r\n";
     text += body;
     stream_->Write(Bytes(text.begin(), text.end()));
@@ -102,7 +105,11 @@ struct ApiWorld : CoordinatorWorld {
     Start();
     AddModel();
     api = NewApi(loop, clock, random, *coordinator,
-                 {.version = "1.2.3", .url = "https://test:1", .authority_pem = "PEM", .pin = "ab", .dashboard = dashboard});
+                 {.version = "1.2.3",
+                  .url = "https://test:1",
+                  .authority_pem = "PEM",
+                  .pin = "ab",
+                  .dashboard = dashboard});
     alice = MakeKey(kAlice, Role::kSubmitter);
     bob = MakeKey(kBob, Role::kSubmitter);
     admin = MakeKey(AccountId("acct_admin"), Role::kOperator);
@@ -112,7 +119,9 @@ struct ApiWorld : CoordinatorWorld {
   std::string MakeKey(const AccountId& account, Role role) {
     return coordinator->keys().Create(account, role, "key")->secret;
   }
-  static Headers Bearer(const std::string& secret) { return {{"authorization", "Bearer " + secret}}; }
+  static Headers Bearer(const std::string& secret) {
+    return {{"authorization", "Bearer " + secret}};
+  }
   static Headers JsonBearer(const std::string& secret) {
     return {{"authorization", "Bearer " + secret}, {"content-type", "application/json"}};
   }
@@ -123,17 +132,21 @@ struct ApiWorld : CoordinatorWorld {
     client = std::make_unique<Client>(loop, *api);
   }
 
-  Reply UploadForm(const std::string& secret, const std::string& content, const std::string& purpose = "batch") {
+  Reply UploadForm(const std::string& secret, const std::string& content,
+                   const std::string& purpose = "batch") {
     Headers headers = Bearer(secret);
     headers.emplace_back("content-type", "multipart/form-data; boundary=XX");
-    return client->Ask("POST", "/v1/files", headers,
-                       "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n" + content +
-                           "\r\n--XX\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n" + purpose +
-                           "\r\n--XX--\r\n");
+    return client->Ask(
+        "POST", "/v1/files", headers,
+        "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n" +
+            content + "\r\n--XX\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n" +
+            purpose + "\r\n--XX--\r\n");
   }
   Reply CreateBatch(const std::string& secret, const std::string& file) {
     return client->Ask("POST", "/v1/batches", JsonBearer(secret),
-                       Json{{"input_file_id", file}, {"endpoint", "/v1/chat/completions"}, {"completion_window", "24h"}}
+                       Json{{"input_file_id", file},
+                            {"endpoint", "/v1/chat/completions"},
+                            {"completion_window", "24h"}}
                            .dump());
   }
 
@@ -165,7 +178,8 @@ struct SigningDevice {
             {"fallow-time", std::to_string(now)},
             {"fallow-signature", ToBase64(key->Sign(AsBytes(text)))}};
   }
-  Reply Ask(const std::string& method, const std::string& path, const Bytes& body = {}, Headers more = {}) {
+  Reply Ask(const std::string& method, const std::string& path, const Bytes& body = {},
+            Headers more = {}) {
     for (auto& header : Sign(method, path, AsText(body))) more.push_back(std::move(header));
     return world.client->Ask(method, path, more, AsText(body));
   }

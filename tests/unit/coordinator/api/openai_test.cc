@@ -22,15 +22,18 @@ TEST(OpenAiApi, TakesABatchFromUploadToOutput) {
   EXPECT_EQ(batch["status"], "validating");
   world.WorkOff(world.Enroll(1));
 
-  const Json done = world.client->Ask("GET", "/v1/batches/" + batch["id"].get<std::string>(),
-                                      ApiWorld::Bearer(world.alice)).json();
+  const Json done = world.client
+                        ->Ask("GET", "/v1/batches/" + batch["id"].get<std::string>(),
+                              ApiWorld::Bearer(world.alice))
+                        .json();
   EXPECT_EQ(done["status"], "completed");
   EXPECT_EQ(done["model"], "tiny");
   EXPECT_EQ(done["errors"], nullptr);
   EXPECT_EQ(done["request_counts"], (Json{{"total", 3}, {"completed", 3}, {"failed", 0}}));
   EXPECT_EQ(done["usage"]["output_tokens"], 9);
   const Reply output = world.client->Ask(
-      "GET", "/v1/files/" + done["output_file_id"].get<std::string>() + "/content", ApiWorld::Bearer(world.alice));
+      "GET", "/v1/files/" + done["output_file_id"].get<std::string>() + "/content",
+      ApiWorld::Bearer(world.alice));
   EXPECT_EQ(output.status, 200);
   EXPECT_EQ(output.Header("content-length"), std::to_string(output.body.size()));
   EXPECT_THAT(output.body, HasSubstr("answer to question 2"));
@@ -38,13 +41,15 @@ TEST(OpenAiApi, TakesABatchFromUploadToOutput) {
 
 TEST(OpenAiApi, RefusesCallsWithoutALiveKeyInOpenAisShape) {
   ApiWorld world;
-  for (const Headers& headers : {Headers{}, ApiWorld::Bearer("sk-fallow-wrong"), Headers{{"authorization", "Basic x"}}}) {
+  for (const Headers& headers :
+       {Headers{}, ApiWorld::Bearer("sk-fallow-wrong"), Headers{{"authorization", "Basic x"}}}) {
     const Reply reply = world.client->Ask("GET", "/v1/models", headers);
     EXPECT_EQ(reply.status, 401);
     EXPECT_EQ(reply.Header("content-type"), "application/json");
     EXPECT_NE(reply.Header("x-request-id"), "");
     const Json error = reply.json()["error"];
-    for (const char* key : {"message", "type", "param", "code"}) EXPECT_TRUE(error.contains(key)) << key;
+    for (const char* key : {"message", "type", "param", "code"})
+      EXPECT_TRUE(error.contains(key)) << key;
   }
   EXPECT_EQ(world.client->Ask("GET", "/v1/models", ApiWorld::Bearer(world.alice)).status, 200);
   const auto keys = *world.coordinator->keys().List();
@@ -56,12 +61,21 @@ TEST(OpenAiApi, KeepsAccountsApart) {
   ApiWorld world;
   const std::string file = world.UploadForm(world.alice, BatchText(1)).json()["id"];
   const std::string batch = world.CreateBatch(world.alice, file).json()["id"];
-  for (const std::string& path : std::vector{"/v1/files/" + file, "/v1/files/" + file + "/content", "/v1/batches/" + batch})
+  for (const std::string& path :
+       std::vector{"/v1/files/" + file, "/v1/files/" + file + "/content", "/v1/batches/" + batch})
     EXPECT_EQ(world.client->Ask("GET", path, ApiWorld::Bearer(world.bob)).status, 404) << path;
-  EXPECT_EQ(world.client->Ask("DELETE", "/v1/files/" + file, ApiWorld::Bearer(world.bob)).status, 404);
-  EXPECT_EQ(world.client->Ask("POST", "/v1/batches/" + batch + "/cancel", ApiWorld::Bearer(world.bob)).status, 404);
-  EXPECT_EQ(world.client->Ask("GET", "/v1/files", ApiWorld::Bearer(world.bob)).json()["data"], Json::array());
-  EXPECT_EQ(world.client->Ask("GET", "/v1/files/" + file + "/content", ApiWorld::Bearer(world.admin)).body, BatchText(1));
+  EXPECT_EQ(world.client->Ask("DELETE", "/v1/files/" + file, ApiWorld::Bearer(world.bob)).status,
+            404);
+  EXPECT_EQ(
+      world.client->Ask("POST", "/v1/batches/" + batch + "/cancel", ApiWorld::Bearer(world.bob))
+          .status,
+      404);
+  EXPECT_EQ(world.client->Ask("GET", "/v1/files", ApiWorld::Bearer(world.bob)).json()["data"],
+            Json::array());
+  EXPECT_EQ(
+      world.client->Ask("GET", "/v1/files/" + file + "/content", ApiWorld::Bearer(world.admin))
+          .body,
+      BatchText(1));
 }
 
 TEST(OpenAiApi, NamesWhatIsWrongWithAnUpload) {
@@ -70,11 +84,13 @@ TEST(OpenAiApi, NamesWhatIsWrongWithAnUpload) {
   Headers headers = ApiWorld::Bearer(world.alice);
   EXPECT_EQ(world.client->Ask("POST", "/v1/files", headers, "x").status, 400);
   headers.emplace_back("content-type", "multipart/form-data; boundary=XX");
-  const Reply cut = world.client->Ask("POST", "/v1/files", headers,
-                                      "--XX\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nabc");
+  const Reply cut =
+      world.client->Ask("POST", "/v1/files", headers,
+                        "--XX\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nabc");
   EXPECT_EQ(cut.status, 400);
   EXPECT_THAT(cut.body, HasSubstr("closing boundary is missing"));
-  EXPECT_EQ(world.client->Ask("GET", "/v1/files", ApiWorld::Bearer(world.alice)).json()["data"], Json::array());
+  EXPECT_EQ(world.client->Ask("GET", "/v1/files", ApiWorld::Bearer(world.alice)).json()["data"],
+            Json::array());
 }
 
 TEST(OpenAiApi, RefusesAFileBeyondTheLimitsWith413) {
@@ -138,11 +154,13 @@ TEST(OpenAiApi, ListsFilesInBothOrdersByPages) {
 TEST(OpenAiApi, NamesTheFieldOfABadBatch) {
   ApiWorld world;
   const std::string file = world.UploadForm(world.alice, BatchText(1)).json()["id"];
-  const Json good = {{"input_file_id", file}, {"endpoint", "/v1/chat/completions"}, {"completion_window", "24h"}};
+  const Json good = {
+      {"input_file_id", file}, {"endpoint", "/v1/chat/completions"}, {"completion_window", "24h"}};
   const auto refusal = [&](const Json& change) {
     Json body = good;
     body.merge_patch(change);
-    const Reply reply = world.client->Ask("POST", "/v1/batches", ApiWorld::JsonBearer(world.alice), body.dump());
+    const Reply reply =
+        world.client->Ask("POST", "/v1/batches", ApiWorld::JsonBearer(world.alice), body.dump());
     EXPECT_GE(reply.status, 400) << change;
     return reply.json()["error"]["param"];
   };
@@ -151,8 +169,11 @@ TEST(OpenAiApi, NamesTheFieldOfABadBatch) {
   EXPECT_EQ(refusal({{"completion_window", 24}}), "completion_window");
   EXPECT_EQ(refusal({{"metadata", {{"k", 1}}}}), "metadata");
   EXPECT_EQ(refusal({{"metadata", {{"k", std::string(513, 'x')}}}}), "metadata");
-  EXPECT_EQ(refusal({{"output_expires_after", {{"anchor", "created_at"}, {"seconds", 3600}}}}), "output_expires_after");
-  EXPECT_EQ(world.client->Ask("POST", "/v1/batches", ApiWorld::JsonBearer(world.alice), "[1").status, 400);
+  EXPECT_EQ(refusal({{"output_expires_after", {{"anchor", "created_at"}, {"seconds", 3600}}}}),
+            "output_expires_after");
+  EXPECT_EQ(
+      world.client->Ask("POST", "/v1/batches", ApiWorld::JsonBearer(world.alice), "[1").status,
+      400);
   EXPECT_EQ(world.CreateBatch(world.alice, "file-none").status, 404);
 }
 
@@ -161,7 +182,8 @@ TEST(OpenAiApi, ShowsAnInvalidFilesErrorsByLine) {
   const std::string file = world.UploadForm(world.alice, BatchText(2) + "{broken\n").json()["id"];
   const std::string id = world.CreateBatch(world.alice, file).json()["id"];
   world.loop.RunPending();
-  const Json batch = world.client->Ask("GET", "/v1/batches/" + id, ApiWorld::Bearer(world.alice)).json();
+  const Json batch =
+      world.client->Ask("GET", "/v1/batches/" + id, ApiWorld::Bearer(world.alice)).json();
   EXPECT_EQ(batch["status"], "failed");
   EXPECT_EQ(batch["errors"]["data"][0]["code"], "invalid_json_line");
   EXPECT_EQ(batch["errors"]["data"][0]["line"], 3);
@@ -172,7 +194,8 @@ TEST(OpenAiApi, FindsModelsByTheirEncodedNames) {
   world.AddModel("org/name:Q8_0");
   const Json list = world.client->Ask("GET", "/v1/models", ApiWorld::Bearer(world.alice)).json();
   EXPECT_EQ(list["data"].size(), 2u);
-  EXPECT_EQ(world.client->Ask("GET", "/v1/models/org%2Fname:Q8_0", ApiWorld::Bearer(world.alice)).json()["id"],
+  EXPECT_EQ(world.client->Ask("GET", "/v1/models/org%2Fname:Q8_0", ApiWorld::Bearer(world.alice))
+                .json()["id"],
             "org/name:Q8_0");
   const Reply none = world.client->Ask("GET", "/v1/models/none", ApiWorld::Bearer(world.alice));
   EXPECT_EQ(none.status, 404);
@@ -184,14 +207,19 @@ TEST(OpenAiApi, DeletesAndCancels) {
   const std::string file = world.UploadForm(world.alice, BatchText(1)).json()["id"];
   const std::string batch = world.CreateBatch(world.alice, file).json()["id"];
   world.loop.RunPending();
-  EXPECT_EQ(world.client->Ask("DELETE", "/v1/files/" + file, ApiWorld::Bearer(world.alice)).status, 400);
-  const Reply cancelled = world.client->Ask("POST", "/v1/batches/" + batch + "/cancel", ApiWorld::Bearer(world.alice));
+  EXPECT_EQ(world.client->Ask("DELETE", "/v1/files/" + file, ApiWorld::Bearer(world.alice)).status,
+            400);
+  const Reply cancelled =
+      world.client->Ask("POST", "/v1/batches/" + batch + "/cancel", ApiWorld::Bearer(world.alice));
   EXPECT_EQ(cancelled.status, 200);
   world.loop.RunPending();
-  EXPECT_EQ(world.client->Ask("GET", "/v1/batches/" + batch, ApiWorld::Bearer(world.alice)).json()["status"], "cancelled");
+  EXPECT_EQ(world.client->Ask("GET", "/v1/batches/" + batch, ApiWorld::Bearer(world.alice))
+                .json()["status"],
+            "cancelled");
   EXPECT_EQ(world.client->Ask("DELETE", "/v1/files/" + file, ApiWorld::Bearer(world.alice)).json(),
             (Json{{"id", file}, {"object", "file"}, {"deleted", true}}));
-  EXPECT_EQ(world.client->Ask("GET", "/v1/files/" + file, ApiWorld::Bearer(world.alice)).status, 404);
+  EXPECT_EQ(world.client->Ask("GET", "/v1/files/" + file, ApiWorld::Bearer(world.alice)).status,
+            404);
 }
 
 }  // namespace

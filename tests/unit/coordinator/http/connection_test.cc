@@ -16,7 +16,8 @@ using testing::Not;
 using testing::StartsWith;
 
 struct EchoSink : BodySink {
-  EchoSink(std::shared_ptr<Responder> to, std::string* into) : responder(std::move(to)), body(into) {}
+  EchoSink(std::shared_ptr<Responder> to, std::string* into)
+      : responder(std::move(to)), body(into) {}
   void OnData(ByteView bytes) override { body->append(AsText(bytes)); }
   void OnEnd() override { responder->Send({.body = *body}); }
   std::shared_ptr<Responder> responder;
@@ -66,7 +67,8 @@ struct Fixture {
 TEST(Connection, AnswersRequestsOneAfterAnotherOnOneConnection) {
   Fixture f;
   EXPECT_THAT(f.Say("POST /a?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"),
-              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("content-length: 3\r\n"), EndsWith("\r\n\r\nabc")));
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"), HasSubstr("content-length: 3\r\n"),
+                    EndsWith("\r\n\r\nabc")));
   EXPECT_THAT(f.Say("GET /b HTTP/1.1\r\nHost: h\r\n\r\n"), StartsWith("HTTP/1.1 200 OK"));
   ASSERT_EQ(f.heads.size(), 2u);
   EXPECT_EQ(f.heads[0].path, "/a");
@@ -82,7 +84,8 @@ TEST(Connection, AnswersPipelinedRequestsInTheirOrder) {
       "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\none"
       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntwo\r\n0\r\n\r\n"
       "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nthree");
-  const auto one = replies.find("\r\n\r\none"), two = replies.find("\r\n\r\ntwo"), three = replies.find("\r\n\r\nthree");
+  const auto one = replies.find("\r\n\r\none"), two = replies.find("\r\n\r\ntwo"),
+             three = replies.find("\r\n\r\nthree");
   EXPECT_NE(one, std::string::npos);
   EXPECT_LT(one, two);
   EXPECT_LT(two, three);
@@ -108,8 +111,9 @@ TEST(Connection, HoldsPipelinedRequestsUntilTheReplyBefore) {
 
 TEST(Connection, TakesARequestThatArrivesByteByByte) {
   Fixture f;
-  for (const char c : std::string("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                  "4;name=value\r\nabcd\r\n2\r\nef\r\n0\r\nTrailer: t\r\n\r\n")) {
+  for (const char c :
+       std::string("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   "4;name=value\r\nabcd\r\n2\r\nef\r\n0\r\nTrailer: t\r\n\r\n")) {
     const ByteView byte(reinterpret_cast<const std::uint8_t*>(&c), 1);
     f.client->Write(Bytes(byte.begin(), byte.end()));
     f.loop.RunPending();
@@ -120,26 +124,31 @@ TEST(Connection, TakesARequestThatArrivesByteByByte) {
 
 TEST(Connection, SendsContinueOnlyWhenTheHandlerWantsTheBody) {
   Fixture wants;
-  EXPECT_EQ(wants.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
-            "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_EQ(
+      wants.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
+      "HTTP/1.1 100 Continue\r\n\r\n");
   EXPECT_THAT(wants.Say("ok"), EndsWith("\r\n\r\nok"));
 
   Fixture refuses([](const RequestHead&, std::shared_ptr<Responder> responder) {
     responder->Send({.status = 401});
     return nullptr;
   });
-  EXPECT_THAT(refuses.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
-              AllOf(StartsWith("HTTP/1.1 401"), HasSubstr("connection: close")));
+  EXPECT_THAT(
+      refuses.Say(
+          "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
+      AllOf(StartsWith("HTTP/1.1 401"), HasSubstr("connection: close")));
   EXPECT_TRUE(refuses.client_saw_end);
 }
 
-// A client that is told no while it still sends must get its answer, and may go on with its next request.
+// A client that is told no while it still sends must get its answer, and may go on with its next
+// request.
 TEST(Connection, ReadsAndDropsTheBodyOfARefusedRequest) {
   Fixture f([](const RequestHead& head, std::shared_ptr<Responder> responder) {
     responder->Send({.status = head.method == "POST" ? 401 : 200});
     return nullptr;
   });
-  EXPECT_THAT(f.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc"), StartsWith("HTTP/1.1 401"));
+  EXPECT_THAT(f.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc"),
+              StartsWith("HTTP/1.1 401"));
   EXPECT_THAT(f.Say("defGET / HTTP/1.1\r\nHost: h\r\n\r\n"), StartsWith("HTTP/1.1 200"));
 }
 
@@ -168,7 +177,8 @@ TEST(Connection, StreamsAReplyInChunks) {
     stream = std::move(responder);
     return nullptr;
   });
-  EXPECT_THAT(f.Say("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), HasSubstr("transfer-encoding: chunked\r\n"));
+  EXPECT_THAT(f.Say("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
+              HasSubstr("transfer-encoding: chunked\r\n"));
   f.received.clear();
   stream->Write(AsBytes("0123456789abcdef"));
   stream->End();
@@ -184,8 +194,9 @@ TEST(Connection, EndsAStreamToAnHttp10ClientByClosing) {
     responder->End();
     return nullptr;
   });
-  EXPECT_THAT(f.Say("GET / HTTP/1.0\r\n\r\n"),
-              AllOf(HasSubstr("connection: close"), Not(HasSubstr("chunked")), EndsWith("\r\n\r\nabc")));
+  EXPECT_THAT(
+      f.Say("GET / HTTP/1.0\r\n\r\n"),
+      AllOf(HasSubstr("connection: close"), Not(HasSubstr("chunked")), EndsWith("\r\n\r\nabc")));
   EXPECT_TRUE(f.client_saw_end);
 }
 
@@ -340,20 +351,24 @@ TEST(Connection, ClosesWhenTheClientStopsReadingAReply) {
 
 TEST(Connection, RefusesABodyBeyondItsLimit) {
   Fixture known(nullptr, {.body_bytes = 4});
-  EXPECT_THAT(known.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"), StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(known.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"),
+              StartsWith("HTTP/1.1 413"));
   Fixture chunked(nullptr, {.body_bytes = 4});
-  EXPECT_THAT(chunked.Say("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\nabc\r\n"),
+  EXPECT_THAT(chunked.Say("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                          "chunked\r\n\r\n3\r\nabc\r\n3\r\nabc\r\n"),
               StartsWith("HTTP/1.1 413"));
 }
 
 TEST(Connection, RefusesAHeadBeyondItsLimit) {
   Fixture f;
-  EXPECT_THAT(f.Say("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(40 << 10, 'x')), StartsWith("HTTP/1.1 431"));
+  EXPECT_THAT(f.Say("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(40 << 10, 'x')),
+              StartsWith("HTTP/1.1 431"));
   Fixture many;
   std::string lines;
   for (int i = 0; i < 4000; ++i) lines += "X: yyyyyy\r\n";
   std::string reply = many.Say("GET / HTTP/1.1\r\nHost: h\r\n");
-  for (std::size_t at = 0; at < lines.size() && reply.empty(); at += 1000) reply = many.Say(lines.substr(at, 1000));
+  for (std::size_t at = 0; at < lines.size() && reply.empty(); at += 1000)
+    reply = many.Say(lines.substr(at, 1000));
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 431"));
 }
 
@@ -376,7 +391,8 @@ TEST(CollectBody, GivesTheWholeBodyOrRefusesWith413) {
     });
   };
   Fixture fits(handler);
-  EXPECT_THAT(fits.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(fits.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nabcd"),
+              StartsWith("HTTP/1.1 200"));
   EXPECT_EQ(body, "abcd");
   Fixture exceeds(handler);
   EXPECT_THAT(exceeds.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabcde"),

@@ -22,8 +22,10 @@ int Refusal(std::string_view text) {
 
 TEST(RequestParser, RefusesWhatCouldSmuggleASecondRequest) {
   const std::string head = "POST / HTTP/1.1\r\nHost: h\r\n";
-  EXPECT_EQ(Refusal(head + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
-  EXPECT_EQ(Refusal(head + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"), 400);
+  EXPECT_EQ(Refusal(head + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            400);
+  EXPECT_EQ(Refusal(head + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"),
+            400);
   EXPECT_EQ(Refusal(head + "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc"), 400);
   EXPECT_EQ(Refusal(head + "Content-Length: 3, 3\r\n\r\nabc"), 400);
   EXPECT_EQ(Refusal(head + "Content-Length: +3\r\n\r\nabc"), 400);
@@ -32,21 +34,28 @@ TEST(RequestParser, RefusesWhatCouldSmuggleASecondRequest) {
   EXPECT_EQ(Refusal(head + "Content-Length : 3\r\n\r\nabc"), 400);
   EXPECT_EQ(Refusal(head + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), 501);
   EXPECT_EQ(Refusal(head + "Transfer-Encoding: identity\r\n\r\n"), 501);
-  EXPECT_EQ(Refusal(head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
+  EXPECT_EQ(
+      Refusal(head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+      400);
   EXPECT_EQ(Refusal("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
   EXPECT_EQ(Refusal(head + "Content-Length: 3\nX: y\r\n\r\nabc"), 400);
 }
 
 TEST(RequestParser, RefusesBrokenRequestsByTheirFault) {
-  EXPECT_EQ(Refusal("GET / HTTP/1.1\r\n\r\n"), 400);                       // no Host
+  EXPECT_EQ(Refusal("GET / HTTP/1.1\r\n\r\n"), 400);  // no Host
   EXPECT_EQ(Refusal("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
   EXPECT_EQ(Refusal("GET / HTTP/2.0\r\nHost: h\r\n\r\n"), 505);
   EXPECT_EQ(Refusal("GET relative HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
   EXPECT_EQ(Refusal("G\x01T / HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
   EXPECT_EQ(Refusal("GET / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n\r\n"), 417);
-  EXPECT_EQ(Refusal("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"), 400);
-  EXPECT_EQ(Refusal("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n"), 400);
-  EXPECT_EQ(Refusal("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(20'000, 'x')),
+  EXPECT_EQ(Refusal("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"),
+            400);
+  EXPECT_EQ(
+      Refusal(
+          "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n11111111111111111\r\n"),
+      400);
+  EXPECT_EQ(Refusal("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+                    std::string(20'000, 'x')),
             400);
 }
 

@@ -12,7 +12,8 @@ using testing::Pair;
 
 struct RecordingResponder : Responder {
   void Send(Response sent) override { response = std::move(sent); }
-  void Start(int, std::vector<std::pair<std::string, std::string>>, std::optional<std::uint64_t>) override {}
+  void Start(int, std::vector<std::pair<std::string, std::string>>,
+             std::optional<std::uint64_t>) override {}
   void Write(ByteView) override {}
   void End() override {}
   bool slow() const override { return false; }
@@ -75,8 +76,9 @@ TEST(Router, RefusesMalformedEscapes) {
 }
 
 TEST(ParseQuery, DecodesPairsAndDropsMalformedOnes) {
-  EXPECT_THAT(ParseQuery("limit=20&after=a%2Fb&x=a+b&flag&bad=%zz&=v"),
-              ElementsAre(Pair("limit", "20"), Pair("after", "a/b"), Pair("x", "a b"), Pair("flag", "")));
+  EXPECT_THAT(
+      ParseQuery("limit=20&after=a%2Fb&x=a+b&flag&bad=%zz&=v"),
+      ElementsAre(Pair("limit", "20"), Pair("after", "a/b"), Pair("x", "a b"), Pair("flag", "")));
 }
 
 }  // namespace
