@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "coordinator/artifacts/artifact_store.h"
 #include "coordinator/core/completion.h"
 #include "coordinator/core/file_registry.h"
 #include "coordinator/core/input_validator.h"
@@ -59,6 +60,21 @@ Digest Fingerprint(const NewJob& job) {
     add(value);
   }
   return sha256.Finish();
+}
+
+// Empty if it cannot be read.
+std::string ReadLine(ArtifactReader& input, const Request& request) {
+  std::string line(request.length, '\0');
+  const auto read =
+      input.ReadAt(request.offset, {reinterpret_cast<std::uint8_t*>(line.data()), line.size()});
+  return read && *read == line.size() ? line : "";
+}
+
+// What a view's response_json says already.
+void ForgetAnswer(AttemptResult& result) {
+  result.text = {};
+  result.token_ids = {};
+  result.state_digests = {};
 }
 
 }  // namespace
@@ -148,22 +164,26 @@ Result<std::vector<JobService::RequestView>> JobRegistry::Requests(const Account
                 fmt::format("count must be from 1 to {}", kMaxRequestsShown));
   }
   FALLOW_ASSIGN_OR_RETURN(const Job job, Get(account, id));
-  FALLOW_ASSIGN_OR_RETURN(auto outcomes, store_.Outcomes(id, first, count));
   // The input may be gone by now: the answers are shown all the same.
-  auto reader = artifacts_.Open(job.input_artifact);
+  const auto reader = artifacts_.Open(job.input_artifact);
   std::vector<RequestView> views;
-  for (RequestOutcome& outcome : outcomes) {
-    RequestView& view = views.emplace_back();
-    if (reader) {
-      std::string line(outcome.request.length, '\0');
-      const auto read = (*reader)->ReadAt(
-          outcome.request.offset, {reinterpret_cast<std::uint8_t*>(line.data()), line.size()});
-      if (read && *read == line.size()) view.line = std::move(line);
+  std::size_t shown_bytes = 0;
+  while (views.size() < count) {
+    FALLOW_ASSIGN_OR_RETURN(auto outcomes,
+                            store_.Outcomes(id, first + views.size(), count - views.size()));
+    if (outcomes.empty()) break;
+    for (RequestOutcome& outcome : outcomes) {
+      RequestView& view = views.emplace_back();
+      if (shown_bytes < kMaxRequestsShownBytes) {
+        if (reader) view.line = ReadLine(**reader, outcome.request);
+        if (outcome.result && !outcome.result->result.error)
+          view.response_json = CompletionJson(job, *outcome.result);
+        shown_bytes += view.line.size() + view.response_json.size();
+      }
+      view.request = std::move(outcome.request);
+      view.result = std::move(outcome.result);
+      if (view.result) ForgetAnswer(view.result->result);
     }
-    if (outcome.result && !outcome.result->result.error)
-      view.response_json = CompletionJson(job, *outcome.result);
-    view.request = std::move(outcome.request);
-    view.result = std::move(outcome.result);
   }
   return views;
 }

@@ -21,6 +21,12 @@ inline constexpr std::size_t kMaxJobErrors = 100;
 // One slice of a long task, so that the loop answers others in between (some milliseconds).
 inline constexpr std::size_t kValidationSliceBytes = 256 << 10;
 inline constexpr std::size_t kAssemblySliceRequests = 256;
+// Answers read from the store at once: one of the longest may go beyond it.
+inline constexpr std::size_t kMaxOutcomeBytes = 8 << 20;
+// A page of requests for people shows so much of inputs and answers; the rest of it goes without.
+inline constexpr std::size_t kMaxRequestsShownBytes = 4 << 20;
+// No token of a vocabulary stands for so much text; an answer with more per token is a lie.
+inline constexpr std::size_t kMaxTextBytesPerToken = 1024;
 // Validations and assemblies under way at once; each holds a file's ids in memory.
 inline constexpr std::size_t kMaxConcurrentTasks = 4;
 // Before a task that found the disk full or the store busy is tried again.

@@ -18,6 +18,11 @@ std::string_view JobStateName(JobState state) {
   FALLOW_UNREACHABLE();
 }
 
+std::size_t AnswerBytes(const AttemptResult& result) {
+  return result.text.size() + sizeof(std::uint32_t) * result.token_ids.size() +
+         sizeof(Digest) * result.state_digests.size();
+}
+
 bool IsFinal(JobState state) {
   return state == JobState::kFailed || state == JobState::kCompleted ||
          state == JobState::kExpired || state == JobState::kCancelled;

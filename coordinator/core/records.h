@@ -127,6 +127,9 @@ struct CanonicalResult {
   bool operator==(const CanonicalResult&) const = default;
 };
 
+// How much memory an answer takes, about.
+std::size_t AnswerBytes(const AttemptResult& result);
+
 struct Model {
   ModelId id;
   Digest artifact;

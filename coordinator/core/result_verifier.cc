@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "coordinator/core/limits.h"
 #include "coordinator/core/utf8.h"
 #include "protocol/limits.h"
 
@@ -40,8 +42,8 @@ std::optional<std::string> Implausible(const AttemptResult& attempt, const Attem
       return fmt::format("ended for length after {} of {} tokens", tokens, bounds.max_tokens);
   }
   if (!IsUtf8(attempt.text)) return "its text is not UTF-8";
-  if (attempt.text.size() > kMaxResultTextBytes)
-    return fmt::format("its text has {} bytes", attempt.text.size());
+  if (attempt.text.size() > std::min(kMaxResultTextBytes, tokens * kMaxTextBytesPerToken))
+    return fmt::format("its text has {} bytes for {} tokens", attempt.text.size(), tokens);
   return std::nullopt;
 }
 

@@ -177,7 +177,8 @@ class Store {
                                 const std::optional<File>& errors, WallTime now) = 0;
 
   // --- Requests.
-  // From index `first`, at most `count`, in order, with what settled them.
+  // From index `first`, at most `count`, in order, with what settled them. Fewer when their answers
+  // have more than kMaxOutcomeBytes; none only if there are none.
   virtual Result<std::vector<RequestOutcome>> Outcomes(const JobId& job, std::uint64_t first,
                                                        std::size_t count) = 0;
   // Those of `indices` that exist, in that order.

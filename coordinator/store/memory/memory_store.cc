@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "coordinator/core/limits.h"
+
 namespace fallow {
 namespace {
 
@@ -310,8 +312,13 @@ class MemoryStore : public Store {
     const JobRow* row = JobOf(job);
     if (row == nullptr) return None("batch", job.value);
     std::vector<RequestOutcome> outcomes;
-    for (std::uint64_t i = first; i < row->requests.size() && outcomes.size() < count; ++i)
+    std::size_t answer_bytes = 0;
+    for (std::uint64_t i = first; i < row->requests.size() && outcomes.size() < count; ++i) {
+      if (answer_bytes > kMaxOutcomeBytes) break;
       outcomes.push_back({row->requests[i].request, row->requests[i].canonical});
+      if (const auto& canonical = row->requests[i].canonical)
+        answer_bytes += AnswerBytes(canonical->result);
+    }
     return outcomes;
   }
   Result<std::vector<Request>> FindRequests(const JobId& job,

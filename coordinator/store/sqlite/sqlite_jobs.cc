@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/core/limits.h"
 #include "coordinator/store/sqlite/sqlite_store_internal.h"
 
 namespace fallow::sqlite {
@@ -325,7 +326,8 @@ Result<std::vector<RequestOutcome>> SqliteStore::Outcomes(const JobId& job, std:
   std::vector<RequestOutcome> outcomes;
   {
     Rows rows = db_->Query(sql, seq, first, count);
-    while (rows.Next()) {
+    std::size_t answer_bytes = 0;
+    while (answer_bytes <= kMaxOutcomeBytes && rows.Next()) {
       RequestOutcome& outcome = outcomes.emplace_back();
       outcome.request = TakeRequest(rows);
       const auto device = rows.Take<std::optional<DeviceId>>();
@@ -346,6 +348,7 @@ Result<std::vector<RequestOutcome>> SqliteStore::Outcomes(const JobId& job, std:
       result.token_ids = TokensOf(rows.Take<Bytes>());
       result.state_digests = DigestsOf(rows.Take<Bytes>());
       result.prompt_token_count = rows.Take<std::uint32_t>();
+      answer_bytes += AnswerBytes(result);
     }
   }
   return db_->Take(std::move(outcomes));

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "coordinator/core/limits.h"
 #include "tests/support/stores.h"
 #include "tests/unit/coordinator/coordinator_world.h"
 
@@ -237,6 +238,49 @@ TEST_P(CoordinatorTest, ShowsRequestsWithTheirLinesAndAnswers) {
   EXPECT_EQ((*views)[2].request.state, RequestState::kPending);
   EXPECT_EQ(world_.coordinator->jobs().Requests(CoordinatorWorld::kBob, job.id, 0, 10).error().code,
             ErrorCode::kNotFound);
+}
+
+TEST_P(CoordinatorTest, ShowsNoMoreOfAPageOfRequestsThanItsLimit) {
+  std::string text;
+  for (int i = 0; i < 9; ++i)
+    text += BatchLineText(fmt::format("r{}", i), std::string(900 << 10, 'x')) + "\n";
+  const Job job = world_.Submit(text);
+  const auto views = world_.coordinator->jobs().Requests(CoordinatorWorld::kAlice, job.id, 0, 10);
+  ASSERT_TRUE(views.has_value());
+  ASSERT_EQ(views->size(), 9u);
+  std::size_t shown_bytes = 0;
+  for (const auto& view : *views) shown_bytes += view.line.size();
+  EXPECT_GT(shown_bytes, kMaxRequestsShownBytes / 2);
+  EXPECT_LE(shown_bytes, kMaxRequestsShownBytes + kMaxBatchLineBytes);
+  EXPECT_EQ(views->back().line, "");
+  EXPECT_EQ(views->back().request.custom_id, "r8");
+}
+
+// More answers than are read from the store at once.
+TEST_P(CoordinatorTest, AssemblesLongAnswersPieceByPiece) {
+  constexpr std::size_t kAnswerBytes = 59 * kMaxTextBytesPerToken;
+  constexpr std::size_t kCount = 2 * kMaxOutcomeBytes / kAnswerBytes;
+  std::string text;
+  for (std::size_t i = 0; i < kCount; ++i)
+    text += BatchLineText(fmt::format("r{}", i), "hi", "tiny", "") + "\n";
+  const Job job = world_.Submit(text);
+  const DeviceId device = world_.Enroll(1);
+  while (const auto grant = world_.Grant(device)) {
+    std::vector<AttemptResult> results;
+    for (const auto& request : grant->requests) {
+      AttemptResult& result = results.emplace_back(HonestResult(*grant, request));
+      result.text.assign(kAnswerBytes, 'a');
+      result.token_ids.assign(59, 1);
+      result.state_digests.resize(2);
+    }
+    world_.Report(device, grant->lease, std::move(results));
+  }
+  world_.loop.RunPending();
+  const Job done = world_.Look(job.id);
+  ASSERT_EQ(done.state, JobState::kCompleted);
+  EXPECT_LT(world_.store->Outcomes(job.id, 0, kCount)->size(), kCount);
+  const std::string output = world_.Content(done.output_file);
+  EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(output, '\n')), kCount);
 }
 
 TEST_P(CoordinatorTest, RemovesFilesPastTheirTimeAndTheirBytes) {

@@ -49,6 +49,7 @@ TEST(ResultVerifier, RefusesWhatCannotBeTrueAndDropsItsContent) {
       {"context of 64", [](auto& result) { result.prompt_token_count = 63; }},
       {"ended for length", [](auto& result) { result.finish_reason = FinishReason::kLength; }},
       {"not UTF-8", [](auto& result) { result.text = "\xff"; }},
+      {"bytes for 3 tokens", [](auto& result) { result.text.assign(3 * 1024 + 1, 'a'); }},
   };
   for (const Lie& lie : lies) {
     AttemptResult result = Honest();
