@@ -18,6 +18,8 @@ inline constexpr std::uint32_t kChunk =
 inline constexpr std::uint32_t kRowGroup =
     16;  // outputs whose weights an interleaved layout keeps together
 inline constexpr std::uint32_t kMaxHeadSize = 256;
+inline constexpr float kLowestScore =
+    -3.0e38f;  // where the search for attention's largest score starts
 
 // Rows-major weights, or groups of 16 rows interleaved:
 //   Q8_0  [group][block][8 quads][16 rows][4 values] as value + 128, scales [group][block][16 rows]

@@ -166,6 +166,7 @@ struct AttentionPart {
 AttentionPart AttendChunk(const std::int8_t* q, const float* q_scales, const KvCacheView& cache,
                           const KvView& page, std::uint32_t count) {
   AttentionPart part;
+  part.maximum = kLowestScore;
   std::array<float, kChunk> weights;
   for (std::uint32_t j = 0; j < count; ++j) {
     float score = 0;
@@ -175,7 +176,7 @@ AttentionPart AttendChunk(const std::int8_t* q, const float* q_scales, const KvC
       score = score + (ExactFloat(dot) * page.key_scales[j * cache.block_count + b]) * q_scales[b];
     }
     weights[j] = score;
-    part.maximum = j == 0 || score > part.maximum ? score : part.maximum;
+    part.maximum = score > part.maximum ? score : part.maximum;
   }
   for (std::uint32_t j = 0; j < count; ++j)
     weights[j] = ExactSoftmaxWeight(weights[j] - part.maximum);

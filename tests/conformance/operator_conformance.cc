@@ -265,6 +265,7 @@ struct AttentionCase {
   std::vector<std::uint32_t> lengths;  // positions of each sequence; its last rows ask
   std::uint32_t rows_per_sequence = 1;
   float spread = 1.0f;
+  std::vector<std::uint32_t> overflowed = {};  // positions of keys too large for an int8 block
 };
 
 // Stores whole sequences, one step for every 64 positions of all of them, then asks from their last
@@ -302,9 +303,11 @@ void Attend(Workbench& bench, const AttentionCase& c) {
       for (std::uint32_t r = 0; r < count; ++r)
         row_pages.insert(row_pages.end(), pages[s].begin(), pages[s].end());
       const auto seed = static_cast<std::uint32_t>(s * 1000 + first);
-      ASSERT_TRUE(bench.backend()
-                      .Upload(*keys, TryingValues(count * kv_columns, seed, c.spread))
-                      .has_value());
+      std::vector<float> key_values = TryingValues(count * kv_columns, seed, c.spread);
+      for (const std::uint32_t position : c.overflowed)
+        if (position >= first && position < first + count)
+          key_values[(position - first) * kv_columns] = 1e38f;
+      ASSERT_TRUE(bench.backend().Upload(*keys, key_values).has_value());
       ASSERT_TRUE(
           bench.backend().Upload(*values, TryingValues(count * kv_columns, seed + 1)).has_value());
       bench.Begin({.tokens = tokens,
@@ -356,6 +359,14 @@ TEST_P(BackendConformance, AttentionOverManyPages) {
 TEST_P(BackendConformance, AttentionOfExtremeScores) {
   for (const float spread : {1e-15f, 1e-3f, 30.0f, 1000.0f})
     ExpectSameBits([&](Workbench& b) { Attend(b, {32, 4, 2, {600, 50}, 2, spread}); });
+}
+
+// Their scores are NaN, and weigh nothing wherever in a chunk they are.
+TEST_P(BackendConformance, AttentionPastKeysThatOverflowed) {
+  for (const std::uint32_t length : {2u, 250u, 257u, 600u})
+    ExpectSameBits([&](Workbench& b) {
+      Attend(b, {32, 4, 2, {length}, 1, 1.0f, {0, 1 + length / 2, 256}});
+    });
 }
 
 TEST_P(BackendConformance, AttentionOverALongSequence) {

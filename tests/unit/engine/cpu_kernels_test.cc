@@ -1,6 +1,8 @@
 // Every vectorised kernel against plain C++, bit for bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "engine/cpu/cpu_storage.h"
@@ -157,6 +159,22 @@ TEST_P(CpuKernels, AttendAsPlainCodeDoes) {
               BitsOf(Attend(PlainKernels(), shape, kPositions, q, k, v, pages)))
         << shape.head_count << " heads of " << shape.head_size;
   }
+}
+
+// A key that overflowed has a score that is no number. It weighs nothing, wherever in a chunk it
+// is.
+TEST_P(CpuKernels, AttendPastKeysThatOverflowedAsPlainCodeDoes) {
+  constexpr AttentionShape kShape{4, 1, 32};
+  constexpr std::uint32_t kPositions = 300;
+  const auto q = values_.Activations(kPositions * kShape.head_count * kShape.head_size);
+  auto k = values_.Activations(kPositions * kShape.head_size);
+  const auto v = values_.Activations(k.size());
+  for (const std::uint32_t position : {3u, 255u, 256u, 270u})
+    k[position * kShape.head_size] = 1e38f;
+  const std::vector<std::uint32_t> pages = {1, 0};
+  const auto plain = Attend(PlainKernels(), kShape, kPositions, q, k, v, pages);
+  EXPECT_TRUE(std::ranges::all_of(plain, [](float x) { return std::isfinite(x); }));
+  EXPECT_EQ(BitsOf(Attend(*kernels_, kShape, kPositions, q, k, v, pages)), BitsOf(plain));
 }
 
 INSTANTIATE_TEST_SUITE_P(Sets, CpuKernels, ::testing::Values("AVX2", "AVX-512"),
