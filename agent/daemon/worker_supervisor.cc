@@ -16,6 +16,9 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxErrorLineBytes = 1024;
+// Overlays, recorders and the like install themselves into every Vulkan program: foreign code that may change results,
+// draws on the owner's time, and has no business in a worker.
+constexpr const char* kNoForeignLayers = "VK_LOADER_LAYERS_DISABLE=~implicit~";
 
 std::string DescribeExit(const SubprocessExit& exit, const std::string& last_error_line) {
   std::string text = exit.signal != 0 ? fmt::format("the worker was killed by signal {}", exit.signal)
@@ -66,6 +69,7 @@ void WorkerSupervisor::Launch() {
   last_error_line_.clear();
   SubprocessOptions options;
   options.arguments = options_.command;
+  options.environment = {kNoForeignLayers};
   options.on_output = [this](ByteView bytes) { OnOutput(bytes); };
   options.on_error_line = [this](std::string_view line) { OnErrorLine(line); };
   options.on_exit = [this](SubprocessExit exit) { OnExit(exit); };

@@ -89,6 +89,12 @@ TEST(WorkerSupervisor, LaunchesOnceAndPassesOnWhatTheWorkerSays) {
   EXPECT_THAT(f.events, ElementsAre("ready", "model ready", "finished 0", "progress"));
 }
 
+TEST(WorkerSupervisor, KeepsOtherProgramsVulkanLayersOutOfTheWorker) {
+  Fixture f;
+  f.worker.Start();
+  EXPECT_THAT(f.child().options.environment, ElementsAre("VK_LOADER_LAYERS_DISABLE=~implicit~"));
+}
+
 TEST(WorkerSupervisor, AModelThatDoesNotLoadIsNotTheWorkersEnd) {
   Fixture f;
   f.BecomeReady();
