@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <thread>
 
 #include "agent/worker/device_list.h"
@@ -59,11 +60,11 @@ Status Work(const WorkerOptions& options) {
                                           .processor = info.processor,
                                           .driver = info.driver,
                                           .memory_bytes = info.memory_bytes}));
-  const auto clock = NewSystemClock();
-  Inbox inbox(*clock);
-  // Not joined: it may wait on the pipe for ever when a failure ends the work first. The process ends with this function.
-  std::thread([&inbox] { inbox.Close(ReadCommands(inbox)); }).detach();
-  return ShardExecutor(inbox, host, *clock, send).Run();
+  // Not joined: it may wait on the pipe for ever when a failure ends the work first. So it owns what it touches.
+  const std::shared_ptr<Clock> clock = NewSystemClock();
+  const auto inbox = std::make_shared<Inbox>(*clock);
+  std::thread([clock, inbox] { inbox->Close(ReadCommands(*inbox)); }).detach();
+  return ShardExecutor(*inbox, host, *clock, send).Run();
 }
 
 int Main(int argc, char** argv) {
