@@ -1,10 +1,13 @@
 // An AlignedArray is a zeroed array of plain values that starts on a cache line.
+//
+// The system gives a large one its memory only where it is written: caches made for the longest
+// sequences cost what the sequences that come fill.
 #pragma once
 
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
-#include <new>
 #include <type_traits>
 
 namespace fallow::engine {
@@ -17,24 +20,27 @@ class AlignedArray {
   AlignedArray() = default;
   // Empty when the system has no memory left.
   explicit AlignedArray(std::size_t count)
-      : data_(static_cast<T*>(::operator new(count * sizeof(T) + 1, kAlignment, std::nothrow))) {
-    if (data_ == nullptr) return;
+      : memory_(std::calloc(1, count * sizeof(T) + kAlignmentBytes)) {
+    if (memory_ == nullptr) return;
+    const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
+    const std::uintptr_t skipped = (kAlignmentBytes - address % kAlignmentBytes) % kAlignmentBytes;
+    data_ = reinterpret_cast<T*>(static_cast<std::byte*>(memory_.get()) + skipped);
     count_ = count;
-    std::memset(static_cast<void*>(data_.get()), 0, count * sizeof(T));
   }
 
-  T* data() { return data_.get(); }
-  const T* data() const { return data_.get(); }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
   std::size_t size() const { return count_; }
-  T& operator[](std::size_t i) { return data_.get()[i]; }
-  const T& operator[](std::size_t i) const { return data_.get()[i]; }
+  T& operator[](std::size_t i) { return data_[i]; }
+  const T& operator[](std::size_t i) const { return data_[i]; }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
+  static constexpr std::size_t kAlignmentBytes = 64;
   struct Free {
-    void operator()(T* data) const { ::operator delete(data, kAlignment); }
+    void operator()(void* memory) const { std::free(memory); }
   };
-  std::unique_ptr<T, Free> data_;
+  std::unique_ptr<void, Free> memory_;
+  T* data_ = nullptr;
   std::size_t count_ = 0;
 };
 
