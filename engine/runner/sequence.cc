@@ -1,7 +1,10 @@
 #include "engine/runner/sequence.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 
+#include "engine/tokenizer/utf8.h"
 #include "protocol/limits.h"
 
 namespace fallow::engine {
@@ -48,7 +51,15 @@ bool Sequence::Generate(std::span<const float> hidden, std::span<const float> lo
     End(FinishReason::kStop);
     return true;
   }
-  if (text_.Append(tokenizer.TokenBytes(token))) {
+  const bool stopped = text_.Append(tokenizer.TokenBytes(token));
+  if (text_.text().size() > kMaxResultTextBytes - kReplacementCharacter.size()) {
+    result_ = {.request_index = request_.index,
+               .error = Error{
+                   ErrorCode::kResourceExhausted,
+                   fmt::format("the answer's text is longer than {} bytes", kMaxResultTextBytes)}};
+    return true;
+  }
+  if (stopped) {
     End(FinishReason::kStop);
     return true;
   }

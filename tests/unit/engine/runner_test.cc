@@ -7,6 +7,7 @@
 #include <set>
 
 #include "engine/cpu/cpu_backend.h"
+#include "engine/runner/sequence.h"
 #include "protocol/limits.h"
 #include "tests/golden/demo_model.h"
 #include "tests/unit/engine/tiny_model.h"
@@ -243,6 +244,34 @@ TEST_F(RunnerTest, RunsFewerSequencesWhenMemoryIsShort) {
   ASSERT_FALSE(none.has_value());
   EXPECT_EQ(none.error().code, ErrorCode::kResourceExhausted);
   EXPECT_THAT(none.error().message, HasSubstr(std::to_string(one_sequence)));
+}
+
+// A vocabulary of one token with a very long spelling.
+class LongWinded final : public Tokenizer {
+ public:
+  std::vector<std::uint32_t> Encode(std::string_view) const override { return {0}; }
+  Result<std::uint32_t> SpecialToken(std::string_view) const override { return 0u; }
+  std::string_view TokenBytes(std::uint32_t) const override { return spelling_; }
+  std::uint32_t vocabulary_size() const override { return 1; }
+  bool IsEndOfGeneration(std::uint32_t) const override { return false; }
+
+ private:
+  std::string spelling_ = std::string(kMaxResultTextBytes / 4, 'x');
+};
+
+TEST(Sequence, EndsWithAnErrorWhenItsTextOutgrowsAResult) {
+  const LongWinded tokenizer;
+  Sampler sampler;
+  Sequence sequence(1, Ask(7, "x", 0, 0.0f), {0}, 1'000'000, {0});
+  const std::vector<float> one{1.0f};
+  int steps = 1;
+  while (!sequence.Generate(one, one, tokenizer, sampler) && steps < 100) ++steps;
+  EXPECT_EQ(steps, 4);
+  const AttemptResult result = sequence.TakeResult();
+  EXPECT_EQ(result.request_index, 7u);
+  EXPECT_TRUE(result.text.empty());
+  ASSERT_TRUE(result.error.has_value());
+  EXPECT_THAT(result.error->message, HasSubstr(std::to_string(kMaxResultTextBytes)));
 }
 
 TEST_F(RunnerTest, SaysThatAModelWithoutATemplateCannotChat) {
