@@ -36,9 +36,11 @@ class ConfigReader {
       return NotComputed(
           fmt::format("llama.rope.scaling.type \"{}\" is not computed", Shown(*scaling)));
     }
-    FALLOW_ASSIGN_OR_RETURN(const auto factor, file_.FindFloat("llama.rope.scale_linear"));
-    if (factor.has_value() && *factor != 1.0) {
-      return NotComputed(fmt::format("llama.rope.scale_linear {} is not computed", *factor));
+    // Without a type a factor means linear scaling.
+    for (const std::string_view key : {"llama.rope.scaling.factor", "llama.rope.scale_linear"}) {
+      FALLOW_ASSIGN_OR_RETURN(const auto factor, file_.FindFloat(key));
+      if (!scaling.has_value() && factor.value_or(1.0) != 1.0 && *factor != 0.0)
+        return NotComputed(fmt::format("{} {} is not computed", key, *factor));
     }
     for (const std::string_view key : {"llama.expert_count", "llama.attention.sliding_window"}) {
       FALLOW_ASSIGN_OR_RETURN(const auto value, file_.FindUint(key));

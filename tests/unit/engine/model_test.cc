@@ -54,6 +54,8 @@ TEST(ModelCard, RefusesOtherArchitecturesByName) {
 TEST(ModelCard, RefusesLogicItDoesNotCompute) {
   const auto scaled = [](GgufWriter& writer) { writer.String("llama.rope.scaling.type", "yarn"); };
   EXPECT_THAT(Refusal(WithKey(scaled)).message, HasSubstr("llama.rope.scaling.type \"yarn\""));
+  const auto stretched = [](GgufWriter& writer) { writer.F32("llama.rope.scaling.factor", 4); };
+  EXPECT_THAT(Refusal(WithKey(stretched)).message, HasSubstr("llama.rope.scaling.factor 4"));
   const auto experts = [](GgufWriter& writer) { writer.U32("llama.expert_count", 8); };
   EXPECT_THAT(Refusal(WithKey(experts)).message, HasSubstr("llama.expert_count 8"));
   const auto partial = [](GgufWriter& writer) { writer.U32("llama.rope.dimension_count", 4); };
