@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "engine/chat/load_chat_format.h"
 #include "engine/exact.h"
 #include "engine/gguf/gguf_file.h"
+#include "engine/model/limits.h"
 #include "engine/model/llama_config.h"
 #include "engine/model/model.h"
 #include "engine/model/rope_table.h"
@@ -56,7 +58,7 @@ Result<ModelText> ReadModelText(const GgufFile& file, std::uint64_t file_bytes) 
         fmt::format("{}{} {}", text.card.weight_types.empty() ? "" : ", ", type, count);
   }
   text.card.architecture = architecture;
-  text.card.name = name.value_or("");
+  text.card.name = ToValidUtf8(name.value_or(""), kMaxModelNameBytes);
   text.card.file_bytes = file_bytes;
   text.card.context_length = text.config.context_length;
   text.card.layer_count = text.config.layer_count;

@@ -18,7 +18,7 @@ namespace fallow::engine {
 // too.
 struct ModelCard {
   std::string architecture;  // "llama"
-  std::string name;          // general.name, may be empty
+  std::string name;          // general.name as UTF-8, cut to 256 bytes; may be empty
   std::uint64_t parameter_count = 0;
   std::uint64_t file_bytes = 0;
   std::uint32_t context_length = 0;  // tokens
