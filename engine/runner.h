@@ -19,7 +19,7 @@ namespace fallow::engine {
 struct RunnerOptions {
   std::uint32_t max_sequence_count = 32;  // requests in the batch at once; fewer if memory says so
   std::uint32_t max_rows_per_step = 128;  // tokens computed in one step: bounds a step's time and its buffers
-  std::uint64_t memory_bytes = 0;         // for caches and buffers beside the weights; 0: half of what the backend has
+  std::uint64_t memory_bytes = 0;         // for caches and buffers beside the weights; 0: half of what those leave
 };
 
 // One finished request. `result.attempt` is empty.

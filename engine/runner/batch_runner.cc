@@ -233,6 +233,22 @@ class BatchRunner final : public Runner {
   WorkProgress progress_;
 };
 
+// Half of what the weights leave of the backend's memory: the rest is the machine's.
+std::uint64_t UsualBytes(Model& model) {
+  const std::uint64_t memory = model.backend().info().memory_bytes;
+  const std::uint64_t weights = model.card().file_bytes;
+  return memory > weights ? (memory - weights) / 2 : 0;
+}
+
+// Computes one row, so that what a backend allocates at first use is there before the first
+// request, or is known to be too much.
+Status WarmUp(Model& model, Model::Workspace& workspace) {
+  const std::vector<std::uint32_t> zero(1);
+  std::vector<float> hidden(model.card().embedding_length), logits(model.card().vocabulary_size);
+  const StopFlag never = false;
+  return model.Forward(workspace, {zero, zero, zero, 1}, zero, {hidden, logits}, never);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions& options) {
@@ -246,7 +262,7 @@ Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions
   // take fewer pages, so more of them than that may still run at once.
   const std::uint32_t context_pages = PagesFor(model.card().context_length);
   const std::uint64_t allowed_bytes =
-      options.memory_bytes != 0 ? options.memory_bytes : model.backend().info().memory_bytes / 2;
+      options.memory_bytes != 0 ? options.memory_bytes : UsualBytes(model);
   Error last_error;
   for (std::uint32_t full_sequences = chosen.max_sequence_count; full_sequences > 0;
        full_sequences /= 2) {
@@ -260,10 +276,11 @@ Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions
       continue;
     }
     auto workspace = model.NewWorkspace(chosen.max_rows_per_step, page_count);
-    if (workspace.has_value()) {
+    const Status warm = workspace.has_value() ? WarmUp(model, **workspace) : Status();
+    if (workspace.has_value() && warm.has_value()) {
       return std::make_unique<BatchRunner>(model, chosen, page_count, *std::move(workspace));
     }
-    last_error = std::move(workspace).error();
+    last_error = workspace.has_value() ? warm.error() : workspace.error();
     if (last_error.code != ErrorCode::kResourceExhausted) return std::unexpected(last_error);
     last_error.message = fmt::format("one sequence needs {} bytes for caches and buffers: {}",
                                      bytes, last_error.message);

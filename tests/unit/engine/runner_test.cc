@@ -246,6 +246,19 @@ TEST_F(RunnerTest, RunsFewerSequencesWhenMemoryIsShort) {
   EXPECT_THAT(none.error().message, HasSubstr(std::to_string(one_sequence)));
 }
 
+TEST_F(RunnerTest, TakesHalfOfTheMemoryThatTheWeightsLeave) {
+  const TinyModel tiny;
+  Load(tiny);
+  const RunnerOptions options{.max_rows_per_step = 16};
+  const std::uint64_t needed = model->card().file_bytes + 2 * model->WorkspaceBytes(16, 3);
+  Load(tiny, {.memory_bytes = needed - 2});
+  const auto too_little = Runner::Create(*model, options);
+  ASSERT_FALSE(too_little.has_value());
+  EXPECT_EQ(too_little.error().code, ErrorCode::kResourceExhausted);
+  Load(tiny, {.memory_bytes = needed});
+  EXPECT_EQ(GenerateAll(options, {Ask(0, "x", 5)}).size(), 1u);
+}
+
 // A vocabulary of one token with a very long spelling.
 class LongWinded final : public Tokenizer {
  public:
