@@ -96,7 +96,8 @@ Result<DevicePlan> PlanDevice(const DeviceSnapshot& device, const DeviceTuning& 
   plan.readback_memory_type = *readback_type;
   plan.device_memory_mapped = mappable(memory) && !tuning.use_staging;
   plan.device_memory_cached = memory.host_cached && plan.device_memory_mapped;
-  plan.memory_bytes = memory.heap_bytes;
+  plan.memory_bytes = memory.budget_bytes != 0 ? std::min(memory.budget_bytes, memory.heap_bytes)
+                                               : memory.heap_bytes;
 
   plan.max_range_bytes =
       std::min({device.max_range_bytes, device.max_allocation_bytes, kMaxRangeBytes});

@@ -21,6 +21,8 @@ struct MemoryTypeSnapshot {
   bool host_coherent = false;
   bool host_cached = false;
   std::uint64_t heap_bytes = 0;
+  std::uint64_t budget_bytes =
+      0;  // of the heap, what others leave us now; 0: the driver does not say
 };
 
 // What a driver reports of a device, as far as it matters here. The defaults are a device that can

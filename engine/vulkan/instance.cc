@@ -201,16 +201,22 @@ DeviceSnapshot TakeSnapshot(VkPhysicalDevice device) {
   for (const auto& family : families)
     s.compute_queue_families.push_back((family.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0);
 
-  VkPhysicalDeviceMemoryProperties memory;
-  vkGetPhysicalDeviceMemoryProperties(device, &memory);
+  VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+  VkPhysicalDeviceMemoryProperties2 memory_properties{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
+  if (HasExtension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)) memory_properties.pNext = &budget;
+  vkGetPhysicalDeviceMemoryProperties2(device, &memory_properties);
+  const VkPhysicalDeviceMemoryProperties& memory = memory_properties.memoryProperties;
   for (std::uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
+    const std::uint32_t heap = memory.memoryTypes[i].heapIndex;
     const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
-    s.memory_types.push_back(
-        {.device_local = (flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0,
-         .host_visible = (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0,
-         .host_coherent = (flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) != 0,
-         .host_cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0,
-         .heap_bytes = memory.memoryHeaps[memory.memoryTypes[i].heapIndex].size});
+    s.memory_types.push_back({.device_local = (flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0,
+                              .host_visible = (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0,
+                              .host_coherent = (flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) != 0,
+                              .host_cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0,
+                              .heap_bytes = memory.memoryHeaps[heap].size,
+                              .budget_bytes = budget.heapBudget[heap]});
   }
   return s;
 }

@@ -47,6 +47,19 @@ DeviceSnapshot Card() {
           .memory_types = {kVram, kHost, kCachedHost}};
 }
 
+// A desktop and its programs hold memory too. The heap's size decides which memory, what is left of
+// it how much.
+TEST(DevicePlan, CountsWithWhatOthersLeaveOfTheMemory) {
+  DeviceSnapshot card = Card();
+  card.memory_types[0].budget_bytes = 100 * kMiB;
+  const auto plan = PlanDevice(card, {});
+  ASSERT_TRUE(plan.has_value()) << plan.error().message;
+  EXPECT_EQ(plan->device_memory_type, 0u);
+  EXPECT_EQ(plan->memory_bytes, 100 * kMiB);
+  card.memory_types[0].budget_bytes = 9000 * kMiB;
+  EXPECT_EQ(PlanDevice(card, {})->memory_bytes, 8192 * kMiB);
+}
+
 TEST(DevicePlan, StagesForMemoryThatTheHostCannotReach) {
   const auto plan = PlanDevice(Card(), {});
   ASSERT_TRUE(plan.has_value()) << plan.error().message;
