@@ -7,11 +7,11 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -99,9 +99,10 @@ class GgufFile {
  private:
   friend class GgufParser;
 
-  std::unordered_map<std::string_view, GgufValue> keys_;
+  // Ordered: names that a hostile file makes up may all have one hash.
+  std::map<std::string_view, GgufValue> keys_;
   std::vector<GgufTensor> tensors_;
-  std::unordered_map<std::string_view, std::size_t> tensor_places_;
+  std::map<std::string_view, std::size_t> tensor_places_;
 };
 
 // Foreign text for an error message: printable ASCII, cut to 64 bytes.

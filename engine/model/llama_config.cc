@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <unordered_set>
+#include <set>
 
 #include "engine/model/limits.h"
 
@@ -194,7 +194,7 @@ class ConfigReader {
 
   const GgufFile& file_;
   LlamaConfig config_;
-  std::unordered_set<std::string_view> known_;
+  std::set<std::string_view> known_;
 };
 
 }  // namespace

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
+#include <functional>
+#include <map>
 #include <unordered_set>
 
 #include "engine/tokenizer/byte_alphabet.h"
@@ -34,7 +35,7 @@ class ByteLevelBpe final : public Tokenizer {
   }
 
   Result<std::uint32_t> SpecialToken(std::string_view spelling) const override {
-    const auto found = specials.find(std::string(spelling));
+    const auto found = specials.find(spelling);
     if (found != specials.end()) return found->second;
     return Fail(ErrorCode::kNotFound,
                 fmt::format("the vocabulary has no special token {}", Shown(spelling)));
@@ -52,7 +53,7 @@ class ByteLevelBpe final : public Tokenizer {
   MergeTable merges;
   std::array<std::uint32_t, 256> byte_tokens{};
   std::vector<std::string> token_bytes;
-  std::unordered_map<std::string, std::uint32_t> specials;
+  std::map<std::string, std::uint32_t, std::less<>> specials;
   std::unordered_set<std::uint32_t> end_tokens;
 };
 
@@ -65,6 +66,7 @@ class BpeLoader {
     FALLOW_ASSIGN_OR_RETURN(bpe_->splitter, NewWordSplitter(rule));
     FALLOW_RETURN_IF_ERROR(ReadTokens());
     FALLOW_RETURN_IF_ERROR(ReadMerges());
+    bpe_->merges.Freeze();
     FALLOW_RETURN_IF_ERROR(ReadEndTokens());
     return std::move(bpe_);
   }
@@ -167,7 +169,8 @@ class BpeLoader {
   const GgufFile& file_;
   std::unique_ptr<ByteLevelBpe> bpe_ = std::make_unique<ByteLevelBpe>();
   std::vector<std::string_view> spellings_;
-  std::unordered_map<std::string_view, std::uint32_t> ids_;  // of tokens that text can become
+  // Of tokens that text can become. Ordered: names that a file makes up may all have one hash.
+  std::map<std::string_view, std::uint32_t> ids_;
 };
 
 }  // namespace

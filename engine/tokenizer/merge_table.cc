@@ -1,6 +1,8 @@
 #include "engine/tokenizer/merge_table.h"
 
+#include <algorithm>
 #include <queue>
+#include <utility>
 
 namespace fallow::engine {
 namespace {
@@ -35,12 +37,19 @@ struct Piece {
 }  // namespace
 
 void MergeTable::Add(std::uint32_t left, std::uint32_t right, std::uint32_t merged) {
-  rules_.emplace(Key(left, right), Rule{static_cast<std::uint32_t>(rules_.size()), merged});
+  rules_.push_back({Key(left, right), static_cast<std::uint32_t>(rules_.size()), merged});
+}
+
+void MergeTable::Freeze() {
+  std::ranges::sort(rules_, {}, [](const Rule& rule) { return std::pair(rule.pair, rule.rank); });
+  const auto repeated = std::ranges::unique(rules_, {}, &Rule::pair);
+  rules_.erase(repeated.begin(), repeated.end());
 }
 
 const MergeTable::Rule* MergeTable::Find(std::uint32_t left, std::uint32_t right) const {
-  const auto found = rules_.find(Key(left, right));
-  return found == rules_.end() ? nullptr : &found->second;
+  const std::uint64_t pair = Key(left, right);
+  const auto found = std::ranges::lower_bound(rules_, pair, {}, &Rule::pair);
+  return found == rules_.end() || found->pair != pair ? nullptr : &*found;
 }
 
 void MergeTable::Merge(std::span<const std::uint32_t> pieces,

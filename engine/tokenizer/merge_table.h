@@ -1,12 +1,12 @@
 // A MergeTable joins the pieces of a word pair by pair, the earliest learnt pair first.
 //
-// Threading: immutable after the last Add.
+// Invariant: finding a pair takes logarithmic time, whatever pairs a file holds.
+// Threading: immutable after Freeze.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 namespace fallow::engine {
@@ -15,6 +15,8 @@ class MergeTable {
  public:
   // Pairs are added in order of rank. Of a pair added twice the first counts.
   void Add(std::uint32_t left, std::uint32_t right, std::uint32_t merged);
+  // After the last Add, before the first Merge.
+  void Freeze();
 
   // Merges `pieces` until no pair is in the table and appends the result to `tokens`. Time n log n
   // in the word's length.
@@ -22,6 +24,7 @@ class MergeTable {
 
  private:
   struct Rule {
+    std::uint64_t pair = 0;  // left << 32 | right
     std::uint32_t rank = 0;
     std::uint32_t merged = 0;
   };
@@ -29,7 +32,7 @@ class MergeTable {
   void MergeShort(std::vector<std::uint32_t>& pieces) const;
   void MergeLong(std::vector<std::uint32_t>& pieces) const;
 
-  std::unordered_map<std::uint64_t, Rule> rules_;  // by left << 32 | right
+  std::vector<Rule> rules_;  // by pair once frozen
 };
 
 }  // namespace fallow::engine
