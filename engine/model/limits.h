@@ -7,7 +7,7 @@
 namespace fallow::engine {
 
 inline constexpr std::uint64_t kMaxContextTokens =
-    1 << 20;  // rotary angles are exact enough up to here
+    1 << 20;                                            // rotary angles are exact enough up to here
 inline constexpr std::size_t kMaxModelNameBytes = 256;  // of general.name; what is longer is cut
 inline constexpr std::uint64_t kMaxLayers = 1024;
 inline constexpr std::uint64_t kMaxEmbeddingLength = 1 << 16;    // values
