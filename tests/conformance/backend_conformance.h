@@ -2,7 +2,7 @@
 // plain CPU backend.
 //
 // A backend's test program lists its factories with FALLOW_BACKEND_CONFORMANCE. A factory that says
-// kUnavailable, kNotFound or kUnimplemented skips its cases.
+// kUnavailable, kNotFound or kUnimplemented skips its cases, unless the backend was promised.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -23,6 +23,7 @@ struct BackendUnderTest {
   std::string name;
   std::function<Result<std::unique_ptr<Backend>>()> open;
   std::function<void(Backend&)> check_at_end = [](Backend&) {};
+  bool promised = false;  // its absence fails its cases
 };
 // Instead of its bytes.
 void PrintTo(const BackendUnderTest& backend, std::ostream* out);

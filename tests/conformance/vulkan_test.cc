@@ -1,6 +1,7 @@
 // What only a Vulkan device has: small bindings, slices, stops in the middle of a step.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "engine/cpu/cpu_backend.h"
@@ -16,7 +17,12 @@ class VulkanTest : public testing::Test {
  protected:
   void Open(const DeviceTuning& tuning) {
     auto backend = NewTunedVulkanBackend({}, tuning);
-    if (!backend.has_value()) GTEST_SKIP() << backend.error().message;
+    if (const auto devices = ListVulkanDevices();
+        !devices.has_value() || !std::ranges::any_of(*devices, [](const VulkanDeviceInfo& device) {
+          return device.unusable_reason.empty();
+        }))
+      GTEST_SKIP() << "no usable Vulkan device on this machine";
+    ASSERT_TRUE(backend.has_value()) << backend.error().message;
     vulkan_ = *std::move(backend);
   }
 
