@@ -21,8 +21,6 @@ inline constexpr std::size_t kMaxJobErrors = 100;
 // One slice of a long task, so that the loop answers others in between (some milliseconds).
 inline constexpr std::size_t kValidationSliceBytes = 256 << 10;
 inline constexpr std::size_t kAssemblySliceRequests = 256;
-// Answers read from the store at once: one of the longest may go beyond it.
-inline constexpr std::size_t kMaxOutcomeBytes = 8 << 20;
 // A page of requests for people shows so much of inputs and answers; the rest of it goes without.
 inline constexpr std::size_t kMaxRequestsShownBytes = 4 << 20;
 // No token of a vocabulary stands for so much text; an answer with more per token is a lie.

@@ -102,6 +102,9 @@ struct RecordedReport {
   std::size_t returned_count = 0;  // requests that are pending again
 };
 
+// Answers read at once: one of the longest may go beyond it.
+inline constexpr std::size_t kMaxOutcomeBytes = 8 << 20;
+
 enum class StopReason : std::uint8_t { kCancel = 1, kExpire = 2 };
 
 class Store {

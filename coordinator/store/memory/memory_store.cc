@@ -7,8 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "coordinator/core/limits.h"
-
 namespace fallow {
 namespace {
 

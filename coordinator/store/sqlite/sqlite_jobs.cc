@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "coordinator/core/limits.h"
 #include "coordinator/store/sqlite/sqlite_store_internal.h"
 
 namespace fallow::sqlite {
