@@ -17,6 +17,10 @@ namespace {
 
 // A device that has not asked for so long does not count when a job's rest is shared out.
 constexpr std::chrono::milliseconds kLiveDeviceWindow{120'000};
+// A job whose input cannot be read is looked at again after so long, …
+constexpr std::chrono::milliseconds kUnreadableInputRetry{60'000};
+// … and its requests fail when it stays so: a disk that is not mounted yet must not fail them.
+constexpr std::chrono::milliseconds kUnreadableInputPatience{600'000};
 
 }  // namespace
 
@@ -57,10 +61,11 @@ Result<std::vector<JobView>> LeaseTable::ViewJobs(const LeaseRequest& request) {
   for (const OpenJob& entry : open) {
     const Job& job = entry.job;
     if (job.state != JobState::kInProgress) continue;
-    JobMemory remembered{clock_.Steady(), 0};
+    JobMemory remembered{.last_granted = clock_.Steady()};
     if (const auto found = job_memory_.find(job.id); found != job_memory_.end())
       remembered = found->second;
     memory.emplace(job.id, remembered);
+    if (remembered.unreadable_since && clock_.Steady() < remembered.next_look) continue;
     JobView& view = views.emplace_back();
     view.job = job.id;
     view.account = job.account;
@@ -115,12 +120,10 @@ Result<std::optional<LeaseGrant>> LeaseTable::GrantFrom(const DeviceId& device,
 
   auto requests = ReadShard(*job, granted->requests);
   if (!requests) {
-    LOG_ERROR("leases: cannot read a shard job={} error={}", job->id.value,
-              requests.error().message);
-    FALLOW_RETURN_IF_ERROR(store_.EndLease(device, offer.lease, clock_.Wall()));
-    return std::unexpected(std::move(requests).error());
+    FALLOW_RETURN_IF_ERROR(PutAside(*job, granted->lease, requests.error()));
+    return std::nullopt;
   }
-  job_memory_[job->id] = {clock_.Steady(), ++turn_};
+  job_memory_[job->id] = {.last_granted = clock_.Steady(), .last_turn = ++turn_};
   account_turns_[job->account] = turn_;
   LOG_INFO("leases: granted lease={} job={} device={} requests={}", offer.lease.value,
            job->id.value, device.value, requests->size());
@@ -132,6 +135,38 @@ Result<std::optional<LeaseGrant>> LeaseTable::GrantFrom(const DeviceId& device,
   grant.duration = options_.lease_duration;
   grant.requests = *std::move(requests);
   return grant;
+}
+
+Status LeaseTable::PutAside(const Job& job, const Lease& lease, const Error& why) {
+  LOG_ERROR("leases: cannot read a shard job={} error={}", job.id.value, why.message);
+  const SteadyTime now = clock_.Steady();
+  JobMemory& memory = job_memory_[job.id];
+  if (!memory.unreadable_since) memory.unreadable_since = now;
+  const bool lost = why.code == ErrorCode::kNotFound || why.code == ErrorCode::kDataLoss;
+  if (lost && now - *memory.unreadable_since >= kUnreadableInputPatience)
+    return FailRequests(job, lease);
+  memory.next_look = now + kUnreadableInputRetry;
+  FALLOW_RETURN_IF_ERROR(store_.EndLease(lease.device, lease.id, clock_.Wall()));
+  return {};
+}
+
+Status LeaseTable::FailRequests(const Job& job, const Lease& lease) {
+  JudgedReport judged{.lease = lease.id, .device = lease.device, .attempts = {}};
+  judged.received_at = judged.renewed_until = clock_.Wall();
+  for (const std::uint64_t index : lease.request_indices) {
+    JudgedAttempt& attempt = judged.attempts.emplace_back();
+    attempt.result.attempt = AttemptId("att_" + random_.Hex(12));
+    attempt.result.request_index = index;
+    attempt.result.error = Error{ErrorCode::kDataLoss,
+                                 "the batch's input can no longer be read: upload the file again"};
+  }
+  FALLOW_ASSIGN_OR_RETURN(const RecordedReport recorded, store_.RecordResults(judged));
+  JobProgressed(job.id);
+  if (recorded.job_settled)
+    jobs_.Finalize(job.id);
+  else
+    events_.Publish(WorkAvailable{});  // for the requests that are left: they are looked at at once
+  return {};
 }
 
 Result<std::vector<InferenceRequest>> LeaseTable::ReadShard(const Job& job,

@@ -52,6 +52,8 @@ class LeaseTable : public LeaseService {
   struct JobMemory {
     SteadyTime last_granted;  // or first seen
     std::uint64_t last_turn = 0;
+    std::optional<SteadyTime> unreadable_since;  // its input
+    SteadyTime next_look;                        // if that is so
   };
   struct DeviceMemory {
     SteadyTime last_asked;
@@ -62,6 +64,9 @@ class LeaseTable : public LeaseService {
   Result<std::vector<JobView>> ViewJobs(const LeaseRequest& request);
   std::size_t LiveDeviceCount();
   Result<std::optional<LeaseGrant>> GrantFrom(const DeviceId& device, const ShardPlan& plan);
+  // What becomes of a shard whose input cannot be read.
+  Status PutAside(const Job& job, const Lease& lease, const Error& why);
+  Status FailRequests(const Job& job, const Lease& lease);
   Result<std::vector<InferenceRequest>> ReadShard(const Job& job,
                                                   const std::vector<Request>& requests);
   Result<std::vector<JudgedAttempt>> Judge(const DeviceId& device, const Lease& lease,

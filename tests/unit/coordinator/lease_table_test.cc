@@ -169,11 +169,39 @@ TEST_F(LeaseTableTest, GoesOnWithOtherJobsWhenOneInputIsLost) {
   ASSERT_TRUE(grant.has_value());
   EXPECT_EQ(grant->job, healthy.id);
   world_.Finish(device, *grant);
-  // Alone, it is an error that says so, and its requests are not held.
-  LeaseRequest request;
-  request.max_request_count = 10;
-  EXPECT_FALSE(world_.coordinator->leases().Grant(device, request).has_value());
+  EXPECT_FALSE(world_.Grant(device).has_value());
   EXPECT_TRUE(world_.coordinator->leases().Live()->empty());
+  EXPECT_EQ(world_.Look(damaged.id).state, JobState::kInProgress);
+}
+
+TEST_F(LeaseTableTest, FailsTheRequestsOfAnInputThatStaysLost) {
+  const Job job = world_.Submit(BatchText(40));
+  const DeviceId device = world_.Enroll(1);
+  world_.Finish(device, *world_.Grant(device, 10));
+  ASSERT_TRUE(world_.artifacts->Remove(job.input_artifact).has_value());
+  for (int minute = 0; minute < 10; ++minute) {
+    EXPECT_FALSE(world_.Grant(device, 20).has_value());
+    world_.loop.Advance(seconds(60));
+  }
+  EXPECT_EQ(world_.Look(job.id).counts, (JobCounts{40, 10, 0}));
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(world_.Grant(device, 20).has_value());
+  world_.loop.RunPending();
+  const Job done = world_.Look(job.id);
+  EXPECT_EQ(done.state, JobState::kCompleted);
+  EXPECT_EQ(done.counts, (JobCounts{40, 10, 30}));
+  EXPECT_THAT(world_.Content(done.error_file), testing::HasSubstr("upload the file again"));
+  EXPECT_TRUE(world_.coordinator->leases().Live()->empty());
+}
+
+TEST_F(LeaseTableTest, GoesOnWhenAnInputIsBack) {
+  const std::string text = BatchText(3);
+  const Job job = world_.Submit(text);
+  const DeviceId device = world_.Enroll(1);
+  ASSERT_TRUE(world_.artifacts->Remove(job.input_artifact).has_value());
+  EXPECT_FALSE(world_.Grant(device).has_value());
+  ASSERT_TRUE(world_.Upload(text, CoordinatorWorld::kBob).has_value());
+  world_.loop.Advance(seconds(61));
+  EXPECT_TRUE(world_.Grant(device).has_value());
 }
 
 TEST_F(LeaseTableTest, RefusesUnknownDevices) {
