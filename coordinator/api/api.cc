@@ -55,7 +55,7 @@ class LocalApi final : public Api {
         options_(std::move(options)),
         access_(clock, random, coordinator.keys()),
         feed_(loop, clock, coordinator),
-        polls_(loop, coordinator.leases(), coordinator.events()),
+        polls_(loop, coordinator.devices(), coordinator.leases(), coordinator.events()),
         context_{loop, clock, random, coordinator, access_, feed_, options_} {
     AddFileRoutes(router_, context_);
     AddBatchRoutes(router_, context_);

@@ -19,8 +19,8 @@ http::Response Reply(const LeaseReply& reply) {
 
 }  // namespace
 
-LeasePolls::LeasePolls(Loop& loop, LeaseService& leases, EventBus& events)
-    : loop_(loop), leases_(leases), alive_(std::make_shared<bool>(true)) {
+LeasePolls::LeasePolls(Loop& loop, DeviceService& devices, LeaseService& leases, EventBus& events)
+    : loop_(loop), devices_(devices), leases_(leases), alive_(std::make_shared<bool>(true)) {
   subscription_ = events.Subscribe([this](const Event& event) {
     if (std::holds_alternative<WorkAvailable>(event)) StartPass();
   });
@@ -28,6 +28,7 @@ LeasePolls::LeasePolls(Loop& loop, LeaseService& leases, EventBus& events)
 
 void LeasePolls::Ask(const DeviceId& device, LeaseRequest request,
                      std::shared_ptr<http::Responder> responder) {
+  EndOlder(device);
   auto poll = std::make_unique<Poll>();
   poll->device = device;
   poll->request = std::move(request);
@@ -72,6 +73,21 @@ void LeasePolls::Forget(const Poll* poll) {
   std::erase_if(waiting_, [poll](const auto& held) { return held.get() == poll; });
 }
 
+void LeasePolls::EndOlder(const DeviceId& device) {
+  const auto older =
+      std::ranges::find_if(waiting_, [&](const auto& poll) { return poll->device == device; });
+  if (older == waiting_.end()) return;
+  const auto poll = std::move(*older);
+  waiting_.erase(older);
+  poll->responder->Send(Reply({}));
+}
+
+// What the device said of itself since it asked counts more than what it said then.
+void LeasePolls::TakeNewestStatus(Poll& poll) {
+  const auto known = devices_.Find(poll.device);
+  if (known.has_value() && known->has_value()) poll.request.status = (*known)->status;
+}
+
 void LeasePolls::StartPass() {
   ++pass_;
   if (pass_running_ || waiting_.empty()) return;
@@ -93,6 +109,7 @@ void LeasePolls::ContinuePass() {
     auto poll = std::move(*next);
     const auto place = waiting_.erase(next);
     poll->offered_in_pass = pass_;
+    TakeNewestStatus(*poll);
     if (OfferTo(*poll) == Offer::kNoWork) waiting_.insert(place, std::move(poll));
   }
   loop_.Post([this, alive = std::weak_ptr<bool>(alive_)] {

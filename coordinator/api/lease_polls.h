@@ -1,7 +1,9 @@
 // Agents that wait for work. Work that appears is offered to them in the order they came, a few at
 // a time, so that a thousand waiting devices cost the loop no more than the leases they get.
 //
-// Invariant: nobody is offered work whose client has gone. Threading: the coordinator's loop.
+// Invariants: nobody is offered work whose client has gone; a device waits once, so that a
+// connection which broke unseen takes no work from the one that replaced it. Threading: the
+// coordinator's loop.
 #pragma once
 
 #include <list>
@@ -16,7 +18,7 @@ namespace fallow::api {
 
 class LeasePolls {
  public:
-  LeasePolls(Loop& loop, LeaseService& leases, EventBus& events);
+  LeasePolls(Loop& loop, DeviceService& devices, LeaseService& leases, EventBus& events);
 
   // Answers at once if there is work, else when there is, or with none after the request's wait.
   void Ask(const DeviceId& device, LeaseRequest request,
@@ -38,10 +40,13 @@ class LeasePolls {
   enum class Offer { kAnswered, kNoWork };
   Offer OfferTo(Poll& poll);
   void Forget(const Poll* poll);
+  void EndOlder(const DeviceId& device);
+  void TakeNewestStatus(Poll& poll);
   void StartPass();
   void ContinuePass();
 
   Loop& loop_;
+  DeviceService& devices_;
   LeaseService& leases_;
   Waiting waiting_;
   std::uint64_t pass_ = 0;

@@ -127,20 +127,58 @@ TEST(AgentApi, LeasesNothingToAnAgentThatHasGone) {
   EXPECT_EQ(world.coordinator->leases().Live()->size(), 0u);
 }
 
+// A connection may break without a word; its device asks again on another.
+TEST(AgentApi, LeasesToADevicesNewestCallAlone) {
+  ApiWorld world;
+  SigningDevice device(world);
+  Client broken(world.loop, *world.api);
+  const Bytes body = LeaseBody(60s);
+  broken.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)),
+              AsText(body));
+  EXPECT_EQ(device.Ask("POST", "/agent/v1/lease", body).status, 0);
+  world.Submit(BatchText(2));
+  world.loop.RunPending();
+  EXPECT_FALSE(TakeLease(broken.Take()).grant.has_value());
+  EXPECT_TRUE(TakeLease(world.client->Take()).grant.has_value());
+}
+
+TEST(AgentApi, BelievesAHeartbeatOverTheOlderCallThatWaits) {
+  ApiWorld world;
+  SigningDevice device(world);
+  Client waiting(world.loop, *world.api);
+  LeaseRequest request;
+  request.status = {.state = DeviceState::kIdle, .reason = "away", .tokens_per_second = 5};
+  request.max_request_count = 0;  // it is offered work and takes none
+  request.wait = 60s;
+  const Bytes body = Encode(request);
+  waiting.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)),
+               AsText(body));
+  HeartbeatRequest heartbeat;
+  heartbeat.status = {.state = DeviceState::kInUse, .reason = "back", .tokens_per_second = 7};
+  EXPECT_EQ(device.Ask("POST", "/agent/v1/heartbeat", Encode(heartbeat)).status, 200);
+  world.Submit(BatchText(2));
+  world.loop.RunPending();
+  EXPECT_EQ((*world.coordinator->devices().Find(device.id))->status, heartbeat.status);
+}
+
 // Forty agents wait for three requests; each that gets work gets it once, and nobody is left
 // hanging.
 TEST(AgentApi, SharesScarceWorkAmongManyWaitingAgents) {
   ApiWorld world;
-  SigningDevice device(world);
+  std::vector<std::unique_ptr<SigningDevice>> devices;
   std::vector<std::unique_ptr<Client>> clients;
   LeaseRequest one;
   one.max_request_count = 1;
   one.wait = 30s;
   const Bytes body = Encode(one);
   for (int i = 0; i < 40; ++i) {
+    world.clock.Advance(3s);  // as fast as an address may enrol
+    devices.push_back(std::make_unique<SigningDevice>(world));
+  }
+  for (const auto& device : devices) {
     clients.push_back(std::make_unique<Client>(world.loop, *world.api));
     clients.back()->Send("POST", "/agent/v1/lease",
-                         device.Sign("POST", "/agent/v1/lease", AsText(body)), AsText(body));
+                         device->Sign("POST", "/agent/v1/lease", AsText(body)), AsText(body));
   }
   world.Submit(BatchText(3));
   world.loop.RunPending();
