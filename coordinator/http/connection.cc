@@ -23,6 +23,9 @@ constexpr std::size_t kMaxPipelinedBytes = 64 << 10;
 // A body that nobody wants is read to its end so that the client sees the reply; beyond this the
 // connection is cut.
 constexpr std::uint64_t kMaxDroppedBodyBytes = 64 << 20;
+// A body that goes on for longer than the idle timeout must come at this pace on average: trickled
+// bodies would otherwise hold a connection each for as long as their sender likes.
+constexpr std::uint64_t kMinBodyBytesPerSecond = 256;
 // A streaming writer that ignores slow() is cut off here.
 constexpr std::size_t kMaxPendingStreamedBytes = 16 << 20;
 // After our last byte the client has this long to close its side.
@@ -327,6 +330,7 @@ class ConnectionImpl final : public Connection {
     const RequestParser& parser = *parser_;
     keep_alive_ = parser.keep_alive();
     head_ticks_ = 0;
+    body_ticks_ = 0;
     body_bytes_ = 0;
     dropped_bytes_ = 0;
     body_is_cut_ = false;
@@ -478,8 +482,12 @@ class ConnectionImpl final : public Connection {
         TickHead();
         return;
       case Stage::kBody:
+        ++body_ticks_;
         if (Elapsed(++quiet_ticks_, limits_.idle_timeout))
           RefuseAndClose(408, "the request's body stopped arriving");
+        else if (BodyTrickles())
+          RefuseAndClose(408, fmt::format("the request's body came slower than {} bytes a second",
+                                          kMinBodyBytesPerSecond));
         return;
       case Stage::kReply:
         return;  // the client waits for us
@@ -489,6 +497,13 @@ class ConnectionImpl final : public Connection {
         if (peer_ended_ || Elapsed(++quiet_ticks_, kLingerTime)) Close();
         return;
     }
+  }
+
+  bool BodyTrickles() const {
+    const auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(body_ticks_ * tick_time_).count();
+    return Elapsed(body_ticks_, limits_.idle_timeout) &&
+           body_bytes_ < kMinBodyBytesPerSecond * static_cast<std::uint64_t>(seconds);
   }
 
   void TickHead() {
@@ -528,6 +543,7 @@ class ConnectionImpl final : public Connection {
   std::uint64_t body_bytes_ = 0;
   std::uint64_t dropped_bytes_ = 0;
   int head_ticks_ = 0;
+  int body_ticks_ = 0;
   int quiet_ticks_ = 0;
   int stuck_ticks_ = 0;
   std::size_t last_pending_ = 0;

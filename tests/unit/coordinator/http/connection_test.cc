@@ -320,6 +320,47 @@ TEST(Connection, GivesUpOnABodyThatStopsArriving) {
   EXPECT_THAT(f.received, StartsWith("HTTP/1.1 408"));
 }
 
+TEST(Connection, GivesUpOnATrickledBody) {
+  Fixture f;
+  f.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+  for (int i = 0; i < 7; ++i) {
+    f.loop.Advance(10s);
+    f.Say("x");
+  }
+  EXPECT_THAT(f.received, Not(HasSubstr("408")));
+  f.loop.Advance(10s);
+  EXPECT_THAT(f.received, HasSubstr("HTTP/1.1 408"));
+  f.loop.Advance(5s);
+  EXPECT_TRUE(f.closed);
+}
+
+// Refused at its head, the sender could trickle the rest for ever.
+TEST(Connection, DropsATrickledBodyThatWasAnsweredLongAgo) {
+  Fixture f([](const RequestHead&, std::shared_ptr<Responder> responder) {
+    responder->Send({.status = 404, .headers = {}, .body = {}});
+    return nullptr;
+  });
+  f.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+  EXPECT_THAT(f.received, StartsWith("HTTP/1.1 404"));
+  for (int i = 0; i < 8; ++i) {
+    f.loop.Advance(10s);
+    if (!f.closed) f.Say("x");
+  }
+  f.loop.Advance(5s);
+  EXPECT_TRUE(f.closed);
+}
+
+TEST(Connection, TakesALongBodyThatComesSlowlyButSteadily) {
+  Fixture f;
+  f.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+  for (int i = 0; i < 60; ++i) {
+    f.loop.Advance(10s);
+    f.Say(std::string(3000, 'x'));
+  }
+  EXPECT_FALSE(f.closed);
+  EXPECT_THAT(f.received, Not(HasSubstr("408")));
+}
+
 TEST(Connection, WaitsForASlowHandlerAsLongAsItTakes) {
   std::shared_ptr<Responder> poll;
   Fixture f([&](const RequestHead&, std::shared_ptr<Responder> responder) {
