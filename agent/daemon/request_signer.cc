@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
@@ -12,14 +13,21 @@
 namespace fallow {
 namespace {
 
-// `error.message` of an error body; empty if there is none.
-std::string MessageOf(const HttpReply& reply) {
-  const auto json = nlohmann::json::parse(reply.body, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("error") || !json["error"].is_object()) return "";
-  const auto& error = json["error"];
-  if (!error.contains("message") || !error["message"].is_string()) return "";
-  std::string message = error["message"].get<std::string>();
-  return message.size() <= kMaxShortTextBytes && IsValidUtf8(message) ? message : "";
+// An error body is a few lines; parsed, a body takes many times its size.
+constexpr std::size_t kMaxErrorBodyBytes = 64 << 10;
+// Shown to the owner on a terminal, and logged: no control characters.
+bool IsShowable(std::string_view text) {
+  return text.size() <= kMaxShortTextBytes && IsValidUtf8(text) &&
+         std::ranges::none_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
+
+// `error.NAME` of an error body; empty if there is none.
+std::string ErrorField(const nlohmann::json& body, const char* name) {
+  if (!body.is_object() || !body.contains("error") || !body["error"].is_object()) return "";
+  const auto& error = body["error"];
+  if (!error.contains(name) || !error[name].is_string()) return "";
+  std::string text = error[name].get<std::string>();
+  return IsShowable(text) ? text : "";
 }
 
 ErrorCode CodeOfStatus(int status) {
@@ -48,8 +56,13 @@ HttpRequest RequestSigner::Make(std::string_view method, std::string_view path, 
 }
 
 Error ErrorOfReply(const HttpReply& reply) {
-  const ErrorCode code = CodeOfStatus(reply.status);
-  const std::string message = MessageOf(reply);
+  nlohmann::json body;
+  if (reply.body.size() <= kMaxErrorBodyBytes)
+    body = nlohmann::json::parse(reply.body, nullptr, /*allow_exceptions=*/false);
+  // A clock that is off is set right some time; what was computed meanwhile is good.
+  const bool clock_is_off = ErrorField(body, "code") == "stale_signature";
+  const ErrorCode code = clock_is_off ? ErrorCode::kUnavailable : CodeOfStatus(reply.status);
+  const std::string message = ErrorField(body, "message");
   return {code, fmt::format("the coordinator refused: {} (HTTP {})", message.empty() ? "no reason given" : message,
                             reply.status)};
 }

@@ -100,6 +100,28 @@ TEST(CoordinatorClient, AnUnknownDeviceIsToldHowToJoinAnew) {
   EXPECT_THAT(f.reply->error().message, HasSubstr("fallow-agent join"));
 }
 
+TEST(CoordinatorClient, AClockThatIsOffLosesNoResults) {
+  Fixture f;
+  f.Heartbeat();
+  f.Answer(401, R"({"error": {"message": "the clocks differ", "code": "stale_signature"}})");
+  EXPECT_TRUE(IsTransient(f.reply->error()));
+  EXPECT_THAT(f.reply->error().message, HasSubstr("the clocks differ"));
+}
+
+TEST(CoordinatorClient, ShowsNoControlCharactersOfTheCoordinator) {
+  Fixture f;
+  f.Heartbeat();
+  f.Answer(503, R"({"error": {"message": "\u001b[2Jgone"}})");
+  EXPECT_THAT(f.reply->error().message, HasSubstr("no reason given"));
+}
+
+TEST(CoordinatorClient, ReadsNoReasonFromAHugeErrorBody) {
+  Fixture f;
+  f.Heartbeat();
+  f.Answer(503, R"({"error": {"message": "because"}})" + std::string(1 << 20, ' '));
+  EXPECT_THAT(f.reply->error().message, HasSubstr("no reason given"));
+}
+
 TEST(CoordinatorClient, AStrangeErrorBodyIsNoReasonToFailDifferently) {
   for (const char* body : {"", "<html>", "[]", R"({"error": "x"})", R"({"error": {"message": 5}})", "\xFF\xFE"}) {
     Fixture f;
