@@ -42,6 +42,8 @@ Status ShardExecutor::Obey(Inbox::Command command) {
             }
             if (runner->idle()) last_progress_ = clock_.Steady();
             for (InferenceRequest& request : run.requests) {
+              // Reading long prompts takes time; what waits behind makes the runner forget them all.
+              if (inbox_.stop_flag()) break;
               runner->Add(run.ticket, std::move(request));
             }
             return {};

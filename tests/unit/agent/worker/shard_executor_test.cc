@@ -19,7 +19,11 @@ class FakeRunner : public engine::Runner {
  public:
   explicit FakeRunner(SimulatedClock& clock) : clock_(clock) {}
 
-  void Add(std::uint64_t ticket, InferenceRequest request) override { queue_.push_back({ticket, request.index}); }
+  void Add(std::uint64_t ticket, InferenceRequest request) override {
+    ++add_count;
+    if (before_add) before_add();
+    queue_.push_back({ticket, request.index});
+  }
   void Drop(std::uint64_t ticket) override {
     std::erase_if(queue_, [&](const auto& entry) { return entry.first == ticket; });
   }
@@ -40,6 +44,8 @@ class FakeRunner : public engine::Runner {
     return std::vector{finished};
   }
 
+  int add_count = 0;
+  std::function<void()> before_add;
   std::function<void(std::uint64_t step)> before_step;
   std::optional<Error> failure;
 
@@ -153,6 +159,23 @@ TEST(ShardExecutor, StopsAtTheNextBoundaryAndSaysHowLongItTook) {
   EXPECT_TRUE(f.executor.Run().has_value());
   EXPECT_THAT(f.Finished(), ElementsAre("1:0", "2:0"));
   EXPECT_THAT(f.Sent<Stopped>(), ElementsAre(Stopped{400'000}));
+}
+
+TEST(ShardExecutor, StopsBetweenTwoPromptsToo) {
+  Fixture f;
+  f.inbox.Put(LoadModel{"m"});
+  f.inbox.Put(f.Requests(1, 1000));
+  f.fake_runner.before_add = [&] {
+    if (f.fake_runner.add_count == 3) f.inbox.Put(StopWork{});
+  };
+  f.on_sent = [&](const FromWorker& message) {
+    if (std::holds_alternative<Stopped>(message)) f.inbox.Put(f.Requests(2, 1));
+    if (f.Finished().size() == 1) f.inbox.Close({});
+    return Status();
+  };
+  EXPECT_TRUE(f.executor.Run().has_value());
+  EXPECT_EQ(f.fake_runner.add_count, 4);
+  EXPECT_THAT(f.Finished(), ElementsAre("2:0"));
 }
 
 TEST(ShardExecutor, GoesOnAfterAModelThatDoesNotLoad) {
