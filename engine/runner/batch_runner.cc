@@ -233,11 +233,12 @@ class BatchRunner final : public Runner {
   WorkProgress progress_;
 };
 
-// Half of what the weights leave of the backend's memory: the rest is the machine's.
+// Half of what the weights leave of the backend's memory: the rest is the machine's. Where they
+// leave little or nothing, an eighth may be tried: some drivers give more than they name.
 std::uint64_t UsualBytes(Model& model) {
   const std::uint64_t memory = model.backend().info().memory_bytes;
   const std::uint64_t weights = model.card().file_bytes;
-  return memory > weights ? (memory - weights) / 2 : 0;
+  return std::max(memory > weights ? (memory - weights) / 2 : 0, memory / 8);
 }
 
 // Computes one row, so that what a backend allocates at first use is there before the first
