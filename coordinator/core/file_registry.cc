@@ -44,7 +44,10 @@ class FileRegistry::Upload : public FileUpload {
     file.size_bytes = info.size_bytes;
     file.created_at = registry_.clock_.Wall();
     file.expires_at = file.created_at + registry_.file_lifetime_;
-    FALLOW_RETURN_IF_ERROR(registry_.store_.AddFile(file));
+    if (auto added = registry_.store_.AddFile(file); !added) {
+      registry_.RemoveIfUnused(info.digest);
+      return std::unexpected(std::move(added).error());
+    }
     return file;
   }
 
@@ -95,6 +98,13 @@ Status FileRegistry::Remove(const FileId& id) {
   if (auto gone = artifacts_.Remove(removed.artifact); !gone)
     LOG_WARN("files: {}", gone.error().message);
   return {};
+}
+
+// A full disk that has no room for a record must not keep its bytes.
+void FileRegistry::RemoveIfUnused(const Digest& artifact) {
+  const auto used = store_.ArtifactUsed(artifact);
+  if (!used || *used) return;
+  if (auto gone = artifacts_.Remove(artifact); !gone) LOG_WARN("files: {}", gone.error().message);
 }
 
 Status FileRegistry::RemoveExpired() {

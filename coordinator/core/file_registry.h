@@ -36,6 +36,7 @@ class FileRegistry : public FileService {
  private:
   class Upload;
   Status Remove(const FileId& id);
+  void RemoveIfUnused(const Digest& artifact);
 
   Store& store_;
   ArtifactStore& artifacts_;

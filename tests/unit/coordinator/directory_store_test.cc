@@ -119,6 +119,17 @@ TEST(FullDisk, IsANamedErrorAndTheCoordinatorSurvives) {
   EXPECT_EQ(error.code, ErrorCode::kResourceExhausted);
   EXPECT_THAT(error.message, HasSubstr("full"));
   EXPECT_EQ(world.Look(small.id).state, JobState::kInProgress);
+  // An upload whose record finds no room leaves no bytes behind either.
+  bool refused = false;
+  for (int i = 0; i < 500 && !refused; ++i) {
+    const std::string text = fmt::format("upload {}", i);
+    const auto file = world.Upload(text);
+    refused = !file.has_value();
+    if (!refused) continue;
+    EXPECT_EQ(file.error().code, ErrorCode::kResourceExhausted);
+    EXPECT_EQ(world.artifacts->Open(Sha256::Of(text)).error().code, ErrorCode::kNotFound);
+  }
+  EXPECT_TRUE(refused);
 
   world.coordinator.reset();
   world.store.reset();
