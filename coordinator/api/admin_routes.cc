@@ -177,10 +177,10 @@ class ModelSink final : public http::BodySink {
 };
 
 bool IsModelName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxModelNameBytes &&
+  return !name.empty() && name.size() <= kMaxModelNameBytes && name.front() != '-' &&
          std::ranges::all_of(name, [](unsigned char c) {
            return std::isalnum(c) ||
-                  std::string_view("._:/-@+").find(static_cast<char>(c)) != std::string_view::npos;
+                  std::string_view("._:/-").find(static_cast<char>(c)) != std::string_view::npos;
          });
 }
 
@@ -188,7 +188,8 @@ std::unique_ptr<http::BodySink> StartModelUpload(Context& context, const std::st
                                                  std::shared_ptr<http::Responder> responder) {
   if (!IsModelName(name)) {
     RefuseField(*responder, "name",
-                fmt::format("A model's name has at most {} letters, digits and . _ : / - @ +.",
+                fmt::format("A model's name has at most {} letters, digits and . _ : / -, and does "
+                            "not begin with -.",
                             kMaxModelNameBytes));
     return nullptr;
   }

@@ -41,7 +41,7 @@ inline constexpr double kAssumedTokensPerRequest = 64;
 // A job that nobody works on for so long no longer waits for devices that hold its model.
 inline constexpr std::chrono::milliseconds kModelAffinityPatience{30'000};
 
-// A request fails when so many of its attempts were unusable; one bad device alone must not do it.
+// A request fails when so many of its attempts were unusable, by whichever devices.
 inline constexpr std::uint32_t kMaxRetries = 4;
 // A device that sends so many results in a row that cannot be true gets no work for the pause.
 inline constexpr std::size_t kMaxImplausibleResults = 3;

@@ -202,12 +202,13 @@ TEST(AdminApi, ShowsDevicesAndCallsSilentOnesOffline) {
 
 TEST(AdminApi, RefusesAModelNameThatCouldNotBeWritten) {
   ApiWorld world;
-  for (const std::string& name :
-       std::vector<std::string>{"a%20b", "a%22", std::string(129, 'x'), "%F0%9F%98%80"})
-    EXPECT_EQ(
-        world.client->Ask("PUT", "/api/models/" + name, ApiWorld::Bearer(world.admin), "x").status,
-        400)
-        << name;
+  for (const std::string& name : std::vector<std::string>{"a%20b", "a%22", "-a", "a@b",
+                                                          std::string(129, 'x'), "%F0%9F%98%80"}) {
+    const Reply reply =
+        world.client->Ask("PUT", "/api/models/" + name, ApiWorld::Bearer(world.admin), "x");
+    EXPECT_EQ(reply.status, 400) << name;
+    EXPECT_THAT(reply.body, ::testing::HasSubstr("A model's name")) << name;
+  }
 }
 
 TEST(AdminApi, StreamsASnapshotAndThenChanges) {
