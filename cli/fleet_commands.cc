@@ -139,10 +139,11 @@ Result<ExitStatus> ListDevices(Session session) {
   const std::vector<Json> devices = DataOf(reply);
   for (const Json& json : devices) {
     const DeviceRecord device = ReadDevice(json);
-    table.AddRow({device.id, device.hostname, device.state, device.reason,
-                  device.backend + " " + device.processor, RateText(device.tokens_per_second),
-                  CountText(device.completed_requests),
-                  AgoText(device.last_seen_at, session.clock)});
+    table.AddRow(
+        {device.id, device.hostname, device.state, device.reason,
+         device.backend.empty() ? "not known yet" : device.backend + " " + device.processor,
+         RateText(device.tokens_per_second), CountText(device.completed_requests),
+         AgoText(device.last_seen_at, session.clock)});
   }
   if (devices.empty()) {
     session.console.Note(

@@ -108,7 +108,11 @@ stack_add_model() {
     stack_fail "the coordinator did not take the model $1" fallow coordinator
 }
 
-device_is_there() { fallow devices --json 2>/dev/null | jq -e '.data | any(.state == "idle" or .state == "working")' >/dev/null; }
+# A device that may work, and whose worker has said what it computes on.
+device_is_there() {
+  fallow devices --json 2>/dev/null |
+    jq -e '.data | any((.state == "idle" or .state == "working") and .backend != null)' >/dev/null
+}
 
 device_is_known() { fallow devices --json | jq -e '.data[0].processor != ""' >/dev/null; }
 
@@ -125,10 +129,7 @@ stack_start_agent() {
 }
 
 # What the device computes with: "vulkan, llvmpipe (LLVM 15.0.6, 256 bits)".
-device_text() {
-  fallow devices --json | jq -r '.data[0] | if .processor == "" then "picks its backend with its first work" else
-    .backend + ", " + .processor end'
-}
+device_text() { fallow devices --json | jq -r '.data[0] | .backend + ", " + .processor'; }
 
 # The processor seconds that coordinator, agent and worker have used so far, one a line.
 stack_processor_times() {

@@ -22,15 +22,16 @@ namespace fallow {
 // Raised when a message changes in a way old peers would misread.
 inline constexpr std::uint32_t kAgentProtocolVersion = 1;
 
-enum class BackendKind : std::uint8_t { kCpu = 1, kVulkan = 2 };
+// Unknown until the device's worker has opened one.
+enum class BackendKind : std::uint8_t { kUnknown = 0, kCpu = 1, kVulkan = 2 };
 
 // What a device is; sent at enrolment and whenever it changes.
 struct DeviceProfile {
   std::string hostname;
   std::string operating_system;   // "Debian GNU/Linux 12 (bookworm)"
   std::string agent_version;
-  BackendKind backend = BackendKind::kCpu;
-  std::string processor;          // the Vulkan device's or the CPU's name
+  BackendKind backend = BackendKind::kUnknown;
+  std::string processor;          // the Vulkan device's or the CPU's name; empty while the backend is unknown
   std::string driver;             // "llvmpipe (LLVM 15.0.6), Mesa 22.3.6"; empty for the CPU backend
   std::uint64_t memory_bytes = 0; // what inference may use
   bool operator==(const DeviceProfile&) const = default;

@@ -38,7 +38,11 @@ void FromValue(const fallow::DeviceProfile& value, DeviceProfile& wire) {
   wire.set_hostname(value.hostname);
   wire.set_operating_system(value.operating_system);
   wire.set_agent_version(value.agent_version);
-  wire.set_backend(value.backend == fallow::BackendKind::kCpu ? CPU : VULKAN);
+  switch (value.backend) {
+    case fallow::BackendKind::kUnknown: wire.set_backend(UNKNOWN_BACKEND); break;
+    case fallow::BackendKind::kCpu: wire.set_backend(CPU); break;
+    case fallow::BackendKind::kVulkan: wire.set_backend(VULKAN); break;
+  }
   wire.set_processor(value.processor);
   wire.set_driver(value.driver);
   wire.set_memory_bytes(value.memory_bytes);
@@ -61,9 +65,9 @@ Result<fallow::DeviceProfile> ToValue(DeviceProfile&& wire) {
   FALLOW_RETURN_IF_ERROR(CheckText("driver", wire.driver(), kMaxShortTextBytes));
   fallow::DeviceProfile value;
   switch (wire.backend()) {
+    case UNKNOWN_BACKEND: value.backend = fallow::BackendKind::kUnknown; break;
     case CPU: value.backend = fallow::BackendKind::kCpu; break;
     case VULKAN: value.backend = fallow::BackendKind::kVulkan; break;
-    default: return FieldError("backend", "missing or unknown");
   }
   value.hostname = std::move(*wire.mutable_hostname());
   value.operating_system = std::move(*wire.mutable_operating_system());

@@ -129,7 +129,7 @@ DeviceProfile Daemon::Profile() const {
   return {.hostname = HostName(),
           .operating_system = OperatingSystemName(),
           .agent_version = options_.agent_version,
-          .backend = BackendKind::kCpu,
+          .backend = BackendKind::kUnknown,
           .processor = "",
           .driver = "",
           .memory_bytes = PhysicalMemoryBytes()};

@@ -47,7 +47,7 @@ Result<Membership> Join(const JoinLink& link, const StateFolder& folder, const s
                               .profile = {.hostname = HostName(),
                                           .operating_system = OperatingSystemName(),
                                           .agent_version = agent_version,
-                                          .backend = BackendKind::kCpu,
+                                          .backend = BackendKind::kUnknown,
                                           .processor = "",
                                           .driver = "",
                                           .memory_bytes = PhysicalMemoryBytes()}};

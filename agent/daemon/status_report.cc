@@ -50,9 +50,10 @@ std::string Render(const Json& report) {
                                   trouble.empty() ? "" : "; ", trouble));
   line("device", fmt::format("{} on {}", report.at("device").get<std::string>(),
                              report.at("hostname").get<std::string>()));
-  const std::string processor = report.at("processor").get<std::string>();
-  line("computes on", processor.empty() ? "not known until work starts"
-                                        : fmt::format("{} ({})", processor, report.at("backend").get<std::string>()));
+  const Json& backend = report.at("backend");
+  line("computes on", backend.is_null() ? "not known before the worker first runs"
+                                        : fmt::format("{} ({})", report.at("processor").get<std::string>(),
+                                                      backend.get<std::string>()));
   line("policy", report.at("idle_rule").get<std::string>());
   for (const Json& reading : report.at("presence")) {
     const std::string known =
@@ -66,7 +67,8 @@ std::string Render(const Json& report) {
   const Json& worker = report.at("worker");
   std::string worker_text = worker.at("state").get<std::string>();
   if (const int losses = worker.at("losses"); losses > 0) {
-    worker_text += fmt::format(", lost {} times (last: {})", losses, worker.at("trouble").get<std::string>());
+    worker_text += fmt::format(", lost {} (last: {})", losses == 1 ? "once" : fmt::format("{} times", losses),
+                               worker.at("trouble").get<std::string>());
   }
   if (!worker.at("last_stop_latency_ms").is_null()) {
     worker_text += fmt::format(", last stop took {:.1f} ms", worker.at("last_stop_latency_ms").get<double>());
@@ -100,7 +102,9 @@ std::string StatusJson(const StatusReport& report) {
       report.coordinator_heard_ago ? Json(report.coordinator_heard_ago->count()) : Json(nullptr);
   json["device"] = report.device.value;
   json["hostname"] = report.profile.hostname;
-  json["backend"] = report.profile.backend == BackendKind::kVulkan ? "vulkan" : "cpu";
+  json["backend"] = nullptr;
+  if (report.profile.backend == BackendKind::kCpu) json["backend"] = "cpu";
+  if (report.profile.backend == BackendKind::kVulkan) json["backend"] = "vulkan";
   json["processor"] = report.profile.processor;
   json["driver"] = report.profile.driver;
   json["memory_bytes"] = report.profile.memory_bytes;

@@ -25,6 +25,18 @@ Json ErrorsJson(const Job& job) {
   return {{"object", "list"}, {"data", std::move(data)}};
 }
 
+Json BackendOrNull(BackendKind backend) {
+  switch (backend) {
+    case BackendKind::kCpu:
+      return "cpu";
+    case BackendKind::kVulkan:
+      return "vulkan";
+    case BackendKind::kUnknown:
+      break;
+  }
+  return nullptr;
+}
+
 std::string_view RequestStateName(RequestState state) {
   switch (state) {
     case RequestState::kPending:
@@ -154,7 +166,7 @@ Json DeviceJson(const Device& device, const std::vector<Lease>& leases, WallTime
           {"hostname", device.profile.hostname},
           {"operating_system", device.profile.operating_system},
           {"agent_version", device.profile.agent_version},
-          {"backend", device.profile.backend == BackendKind::kVulkan ? "vulkan" : "cpu"},
+          {"backend", BackendOrNull(device.profile.backend)},
           {"processor", device.profile.processor},
           {"driver", device.profile.driver},
           {"memory_bytes", device.profile.memory_bytes},

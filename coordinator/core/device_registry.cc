@@ -55,6 +55,8 @@ Result<Device> DeviceRegistry::Enroll(const EnrollRequest& request) {
   device.id = DeviceId("dev_" + random_.Hex(12));
   device.public_key = request.public_key;
   device.profile = request.profile;
+  device.status = {.state = DeviceState::kPaused,
+                   .reason = "it has joined; its agent has not run yet"};
   device.enrolled_at = device.last_seen_at = clock_.Wall();
   FALLOW_ASSIGN_OR_RETURN(Device enrolled, store_.EnrollDevice(device));
   LOG_INFO("devices: enrolled device={} host={}", enrolled.id.value, enrolled.profile.hostname);

@@ -84,6 +84,18 @@ TEST_F(FleetCommands, ListDevicesShowsStateAndReason) {
   EXPECT_THAT(console_.printed, HasSubstr("512     1,200  2 min 00 s ago"));
 }
 
+TEST_F(FleetCommands, ListDevicesSaysThatABackendIsNotKnownYet) {
+  api_.Answer("GET /api/devices", Json{{"data",
+                                        {{{"id", "dev_1"},
+                                          {"hostname", "attic"},
+                                          {"state", "idle"},
+                                          {"reason", "new"},
+                                          {"backend", nullptr},
+                                          {"processor", ""}}}}});
+  EXPECT_EQ(ListDevices(MakeSession()).value(), kExitDone);
+  EXPECT_THAT(console_.printed, HasSubstr("new     not known yet"));
+}
+
 TEST_F(FleetCommands, EmptyListsSayHowToBegin) {
   for (const char* path : {"GET /api/models", "GET /api/devices"})
     api_.Answer(path, Json{{"data", Json::array()}});

@@ -23,6 +23,10 @@ TEST(AgentMessages, EveryMessageSurvivesTheWire) {
                              .public_key = Bytes(32, 0x5A),
                              .profile = samples::Profile()};
   EXPECT_EQ(DecodeEnrollRequest(Encode(enroll)), enroll);
+  EnrollRequest fresh = enroll;  // before its worker has opened a backend
+  fresh.profile.backend = BackendKind::kUnknown;
+  fresh.profile.processor.clear();
+  EXPECT_EQ(DecodeEnrollRequest(Encode(fresh)), fresh);
   const EnrollReply enrolled{DeviceId("dev_7")};
   EXPECT_EQ(DecodeEnrollReply(Encode(enrolled)), enrolled);
   const LeaseRequest lease{.profile = samples::Profile(),

@@ -93,7 +93,8 @@ export interface Device {
   hostname: string;
   operating_system: string;
   agent_version: string;
-  backend: 'vulkan' | 'cpu';
+  /** null until the device's worker has opened one. */
+  backend: 'vulkan' | 'cpu' | null;
   processor: string;
   driver: string;
   memory_bytes: number;

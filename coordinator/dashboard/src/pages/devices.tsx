@@ -89,9 +89,13 @@ function DeviceRow({ device, now }: { device: Device; now: number }) {
         <span class="row-detail">{device.reason || meaning}</span>
       </td>
       <td data-label="Processor" class="wrap">
-        {device.processor}
+        {device.backend === null ? 'not known yet' : device.processor}
         <span class="row-detail">
-          {device.backend === 'vulkan' ? `Vulkan · ${device.driver}` : 'CPU'}
+          {device.backend === null
+            ? 'told when its worker first runs'
+            : device.backend === 'vulkan'
+              ? `Vulkan · ${device.driver}`
+              : 'CPU'}
           {device.memory_bytes > 0 && ` · ${formatBytes(device.memory_bytes)}`}
         </span>
       </td>

@@ -46,7 +46,7 @@ TEST(StatusReport, TellsWhatAndWhyInWords) {
 TEST(StatusReport, AFreshAgentHasNothingToTellYet) {
   const auto text = StatusText(StatusJson({}));
   ASSERT_TRUE(text.has_value()) << text.error().message;
-  EXPECT_THAT(*text, AllOf(HasSubstr("not heard from yet"), HasSubstr("not known until work starts")));
+  EXPECT_THAT(*text, AllOf(HasSubstr("not heard from yet"), HasSubstr("not known before the worker first runs")));
 }
 
 TEST(StatusReport, AnotherAnswerIsAnErrorNotACrash) {

@@ -189,7 +189,9 @@ TEST(AdminApi, ShowsDevicesAndCallsSilentOnesOffline) {
     return world.client->Ask("GET", "/api/devices", ApiWorld::Bearer(world.admin)).json()["data"];
   };
   EXPECT_EQ(devices()[0]["hostname"], "host1");
-  EXPECT_EQ(devices()[0]["state"], "idle");
+  EXPECT_EQ(devices()[0]["state"], "paused");
+  EXPECT_EQ(devices()[0]["reason"], "it has joined; its agent has not run yet");
+  EXPECT_EQ(devices()[0]["backend"], nullptr) << "its worker has not opened one";
   world.Pass(91s);
   EXPECT_EQ(devices()[0]["state"], "offline");
   EXPECT_EQ(world.client
