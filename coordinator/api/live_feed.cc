@@ -14,6 +14,9 @@ namespace {
 constexpr std::chrono::milliseconds kFlushDelay{250};  // four times a second
 constexpr std::chrono::milliseconds kTickPeriod{2'000};
 constexpr std::chrono::milliseconds kKeepAlivePeriod{15'000};
+// A rate over less would jump.
+constexpr std::chrono::milliseconds kShortestSpan{1'000};
+constexpr std::chrono::milliseconds kShortestSpanOfResults{500};
 constexpr std::size_t kSnapshotJobs = 20;
 constexpr std::size_t kMaxWatchers = 1'000;
 
@@ -41,6 +44,9 @@ Json SecondsLeft(const Job& job, double tokens_per_second) {
 }  // namespace
 
 void JobRate::Sample(SteadyTime now, std::uint64_t generated_tokens) {
+  if (!first_results_at_.has_value() && !moments_.empty() &&
+      generated_tokens > moments_.back().generated_tokens)
+    first_results_at_ = now;
   moments_.push_back({now, generated_tokens});
   while (moments_.size() > 2 && moments_[1].at <= now - kWindow) moments_.pop_front();
 }
@@ -51,12 +57,20 @@ double JobRate::TokensPerSecond(SteadyTime now) const {
   while (first != moments_.end() && std::next(first) != moments_.end() &&
          std::next(first)->at <= now - kWindow)
     ++first;
-  if (first == moments_.end() || moments_.back().generated_tokens < first->generated_tokens)
-    return 0;
-  const std::uint64_t tokens = moments_.back().generated_tokens - first->generated_tokens;
-  const auto span =
-      std::clamp<std::chrono::microseconds>(now - first->at, std::chrono::seconds(1), kWindow);
-  return static_cast<double>(tokens) / std::chrono::duration<double>(span).count();
+  const auto rate_since = [&](std::deque<Moment>::const_iterator begin,
+                              std::chrono::microseconds shortest) {
+    if (begin == moments_.end()) return 0.0;
+    const std::uint64_t count = moments_.back().generated_tokens;
+    if (count < begin->generated_tokens) return 0.0;
+    const auto span = std::clamp<std::chrono::microseconds>(now - begin->at, shortest, kWindow);
+    return static_cast<double>(count - begin->generated_tokens) /
+           std::chrono::duration<double>(span).count();
+  };
+  const auto first_results = std::find_if(first, moments_.end(), [&](const Moment& moment) {
+    return moment.generated_tokens > first->generated_tokens;
+  });
+  return std::max(rate_since(first, kShortestSpan),
+                  rate_since(first_results, kShortestSpanOfResults));
 }
 
 LiveFeed::LiveFeed(Loop& loop, const Clock& clock, Coordinator& coordinator)
@@ -77,14 +91,17 @@ Json LiveFeed::JobsJson(const std::vector<Job>& jobs) {
 
 Json LiveFeed::JobJson(const Job& job, const LeasesByJob& working) {
   double tokens_per_second = 0;
-  if (const auto rate = rates_.find(job.id); rate != rates_.end() && !IsFinal(job.state))
+  Json seconds_left;
+  if (const auto rate = rates_.find(job.id); rate != rates_.end() && !IsFinal(job.state)) {
     tokens_per_second = rate->second.TokensPerSecond(clock_.Steady());
+    if (rate->second.foretells(clock_.Steady())) seconds_left = SecondsLeft(job, tokens_per_second);
+  }
   const auto devices = working.find(job.id);
   Json json = BatchJson(job);
   json["progress"] = {{"tokens_per_second", std::round(tokens_per_second * 10) / 10},
                       {"generated_tokens", job.usage.completion_tokens},
                       {"devices", devices == working.end() ? 0 : devices->second.size()},
-                      {"seconds_left", SecondsLeft(job, tokens_per_second)}};
+                      {"seconds_left", std::move(seconds_left)}};
   return json;
 }
 

@@ -10,6 +10,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "coordinator/api/views.h"
@@ -19,12 +20,18 @@
 
 namespace fallow::api {
 
-// How fast a job goes: what it had generated at moments of the last 10 s.
+// How fast a job goes: what it had generated at moments of the last 10 s. What came before the
+// first results of these (validating, waiting for a device, loading the model) does not slow it
+// down.
 class JobRate {
  public:
   static constexpr std::chrono::seconds kWindow{10};
   void Sample(SteadyTime now, std::uint64_t generated_tokens);
   double TokensPerSecond(SteadyTime now) const;
+  // The first results say too little of those to come to tell when the job ends.
+  bool foretells(SteadyTime now) const {
+    return first_results_at_.has_value() && now - *first_results_at_ >= std::chrono::seconds(1);
+  }
 
  private:
   struct Moment {
@@ -33,6 +40,7 @@ class JobRate {
   };
   std::deque<Moment>
       moments_;  // the first may be older than the window: the count with which it began
+  std::optional<SteadyTime> first_results_at_;
 };
 
 class LiveFeed {
