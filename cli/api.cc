@@ -53,7 +53,9 @@ Error ErrorOfReply(int status, std::string_view body) {
   } else {
     message = fmt::format("the coordinator answered with HTTP status {}", status);
   }
-  return Error{CodeOfStatus(status), Printable(message) + std::string(WayOut(status))};
+  const std::string_view way_out = WayOut(status);
+  if (!way_out.empty() && message.ends_with('.')) message.pop_back();
+  return Error{CodeOfStatus(status), Printable(message) + std::string(way_out)};
 }
 
 std::string PathSegment(std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <ranges>
 #include <utility>
 
 #include "cli/batch_file.h"
@@ -23,6 +24,9 @@ constexpr auto kLongestRetryPause = 5s;
 constexpr auto kOutagePatience = 10min;
 // A metadata value may have 512 characters.
 constexpr std::size_t kMaxMetadataColumns = 200;
+// Of a file's problems, after a wait: the first tell what is wrong, more would push them off the
+// screen.
+constexpr std::size_t kProblemsAfterWait = 10;
 
 std::chrono::milliseconds PollPeriod(const JobRecord& job) {
   if (job.state == "finalizing") return kShortestPollPeriod;
@@ -88,18 +92,24 @@ Status FetchFiles(Session& session, const JobRecord& job, const OutputFiles& out
   return FetchFile(session, job.error_file, output.errors, "no request failed");
 }
 
-void NoteProblems(Console& console, const JobRecord& job) {
-  for (const JobProblem& problem : job.problems) {
+void NoteProblems(Console& console, const JobRecord& job, std::size_t max_count) {
+  for (const JobProblem& problem : job.problems | std::views::take(max_count)) {
     const std::string place = problem.line == 0 ? "file" : fmt::format("line {}", problem.line);
     console.Note(
         fmt::format("  {}: {} ({})", place, Printable(problem.message), Printable(problem.code)));
   }
+  if (job.problems.size() > max_count) {
+    console.Note(fmt::format("  and {} more: `fallow jobs {}` shows them",
+                             job.problems.size() - max_count, Printable(job.id)));
+  }
 }
 
 std::string Summary(const JobRecord& job) {
-  std::string text =
-      fmt::format("{} {}: {} of {} done, {} failed", Printable(job.id), Printable(job.state),
-                  CountText(job.completed), CountText(job.total), CountText(job.failed));
+  std::string text = fmt::format("{} {}", Printable(job.id), Printable(job.state));
+  if (job.total > 0) {  // else its file was not taken, or is not read yet
+    text += fmt::format(": {} of {} done, {} failed", CountText(job.completed),
+                        CountText(job.total), CountText(job.failed));
+  }
   if (job.completion_tokens > 0) {
     text += fmt::format("; {} tokens read, {} written", CountText(job.prompt_tokens),
                         CountText(job.completion_tokens));
@@ -119,12 +129,13 @@ ExitStatus StatusOfEnded(const JobRecord& job) {
 Result<ExitStatus> Finish(Session& session, const std::string& job_id, const OutputFiles& output) {
   auto ended = Follow(session, job_id);
   if (!ended.has_value()) {
-    session.console.Note(HowToGoOn(Printable(job_id)));
+    if (ended.error().code != ErrorCode::kNotFound)
+      session.console.Note(HowToGoOn(Printable(job_id)));
     return std::unexpected(std::move(ended).error());
   }
   FALLOW_ASSIGN_OR_RETURN(const JobRecord job, ReadJob(*ended));
   session.console.Note(Summary(job));
-  NoteProblems(session.console, job);
+  NoteProblems(session.console, job, kProblemsAfterWait);
   FALLOW_RETURN_IF_ERROR(FetchFiles(session, job, output));
   if (job.failed > 0 && output.errors.empty()) {
     session.console.Note(fmt::format(
@@ -281,7 +292,7 @@ Result<ExitStatus> ShowJob(Session session, const std::string& job_id) {
   if (job.output_file.has_value()) facts += ", output " + *job.output_file;
   if (job.error_file.has_value()) facts += ", errors " + *job.error_file;
   session.console.Print(Printable(facts) + "\n");
-  NoteProblems(session.console, job);
+  NoteProblems(session.console, job, job.problems.size());
   return kExitDone;
 }
 

@@ -10,6 +10,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::Pair;
 
 const std::string kLine =
@@ -72,6 +73,24 @@ TEST_F(JobCommands, ARefusedBatchNamesItsLines) {
   EXPECT_EQ(WaitForJob(MakeSession(), "batch_7", {.results = "out.jsonl"}).value(), kExitJobFailed);
   EXPECT_THAT(console_.AllNotes(), HasSubstr("line 17: not JSON (invalid_json_line)"));
   EXPECT_THAT(api_.downloads, IsEmpty());
+}
+
+TEST_F(JobCommands, OfManyProblemsTheFirstAreShown) {
+  Json failed = JobJson("failed", 0, 0, 0);
+  for (int line = 1; line <= 100; ++line)
+    failed["errors"]["data"].push_back(
+        {{"line", line}, {"code", "model_not_found"}, {"message", "no such model"}});
+  AnswerJob(failed);
+  EXPECT_EQ(WaitForJob(MakeSession(), "batch_7", {}).value(), kExitJobFailed);
+  EXPECT_THAT(console_.AllNotes(), HasSubstr("line 10: "));
+  EXPECT_THAT(console_.AllNotes(), Not(HasSubstr("line 11: ")));
+  EXPECT_THAT(console_.AllNotes(), HasSubstr("and 90 more: `fallow jobs batch_7` shows them"));
+}
+
+TEST_F(JobCommands, WaitingForAJobThatIsNotThereDoesNotSayThatItGoesOn) {
+  AnswerJob(Fail(ErrorCode::kNotFound, "no batch batch_7"));
+  EXPECT_EQ(WaitForJob(MakeSession(), "batch_7", {}).error().code, ErrorCode::kNotFound);
+  EXPECT_THAT(console_.AllNotes(), Not(HasSubstr("goes on")));
 }
 
 TEST_F(JobCommands, WaitingOutlastsARestartOfTheCoordinator) {
@@ -170,6 +189,8 @@ TEST(ErrorOfReply, TakesTheCoordinatorsWordsAndAddsTheWayOut) {
   EXPECT_EQ(error.code, ErrorCode::kUnauthenticated);
   EXPECT_THAT(error.message, HasSubstr("unknown key"));
   EXPECT_THAT(error.message, HasSubstr("fallow login"));
+  EXPECT_EQ(ErrorOfReply(401, R"({"error": {"message": "The key is unknown."}})").message,
+            "The key is unknown; to sign in anew: `fallow login LINK`");
   EXPECT_EQ(ErrorOfReply(503, "<html>").message, "the coordinator answered with HTTP status 503");
 }
 
