@@ -50,7 +50,11 @@ Error WriteError(const std::string& path, int error_number) {
                       full ? "; free some space or lower --cache-size-gib" : "")};
 }
 
-double Gib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1u << 30); }
+std::string SizeText(std::uint64_t bytes) {
+  constexpr std::uint64_t kGib = 1u << 30, kMib = 1u << 20;
+  if (bytes >= kGib) return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / kGib);
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / kMib);
+}
 
 }  // namespace
 
@@ -279,8 +283,8 @@ std::uint64_t ArtifactCache::size_bytes() const {
 Status ArtifactCache::MakeRoom(std::uint64_t bytes, const ModelArtifact& kept) {
   if (kept.size_bytes > max_bytes_) {
     return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("model {} has {:.1f} GiB, the cache may hold {:.1f} GiB; raise --cache-size-gib",
-                            kept.model.value, Gib(kept.size_bytes), Gib(max_bytes_)));
+                fmt::format("model {} has {}, the cache may hold {}; raise --cache-size-gib",
+                            kept.model.value, SizeText(kept.size_bytes), SizeText(max_bytes_)));
   }
   struct Entry {
     fs::file_time_type used_at;
@@ -307,8 +311,8 @@ Status ArtifactCache::MakeRoom(std::uint64_t bytes, const ModelArtifact& kept) {
   }
   if (bytes > available()) {
     return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("the disk of {} is full: model {} needs {:.2f} GiB, {:.2f} GiB are free", folder_,
-                            kept.model.value, Gib(bytes), Gib(available())));
+                fmt::format("the disk of {} is full: model {} needs {}, {} are free", folder_,
+                            kept.model.value, SizeText(bytes), SizeText(available())));
   }
   return {};
 }

@@ -108,6 +108,11 @@ int StatusVerb(const Options& options) {
   if (!answer) {
     const auto membership = folder.LoadMembership();
     if (!membership) return FailWith(membership.error(), kExitNotJoined);
+    if (answer.error().code == ErrorCode::kDeadlineExceeded) {
+      return FailWith(Error{ErrorCode::kDeadlineExceeded,
+                            "an agent runs but does not answer: " + answer.error().message},
+                      kExitFailed);
+    }
     return FailWith({ErrorCode::kUnavailable,
                      fmt::format("no agent is running for {} (joined to {} as {}): start it with `fallow-agent run`",
                                  folder.path(), membership->coordinator_url, membership->device.value)},

@@ -69,6 +69,8 @@ void WorkSession::Stop(DeviceState state, std::string reason) {
     speed_.Restart();
     // A channel that has nothing to say removes its lease at once.
     for (auto it = leases_.begin(); it != leases_.end();) Close(*it++, reason_);
+  } else if (!told_state_.has_value()) {
+    LOG_INFO("agent: does not work yet: {}", reason_);
   }
   NoteState();
 }
@@ -116,7 +118,7 @@ DeviceStatus WorkSession::status() const {
     status.reason = fmt::format("{}; {}", reason_, trouble_);
   } else if (!worker_.ready()) {
     status.reason = reason_ + "; starting the worker";
-  } else if (!leases_.empty()) {
+  } else if (std::ranges::any_of(leases_, [](const Held& held) { return held.phase != Phase::kClosing; })) {
     status.reason = reason_ + "; loading the model";
   } else {
     status.reason = reason_ + "; waiting for work";

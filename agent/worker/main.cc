@@ -70,6 +70,10 @@ Status Work(const WorkerOptions& options) {
 int Main(int argc, char** argv) {
   CLI::App app("Computes inference requests for fallow-agent, which starts it.\n"
                "Messages come on standard input and go to standard output.");
+  app.footer("Exit codes:\n"
+             "  0  the agent closed the pipe\n"
+             "  1  failed; standard error says how\n"
+             "  2  wrong usage");
   WorkerOptions options;
   std::string log_level = "info";
   bool list_devices = false, json = false;
@@ -78,14 +82,16 @@ int Main(int argc, char** argv) {
   app.add_option("--backend", options.backend.choice, "auto: a GPU if there is one, else the CPU")
       ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
       ->option_text("auto|vulkan|cpu");
-  app.add_option("--device", options.backend.device, "Vulkan device")->option_text("NAME|INDEX|TYPE");
-  app.add_option("--threads", options.backend.thread_count, "of the CPU backend; 0: one per processor")
-      ->check(CLI::Range(0, 1024));
-  app.add_option("--max-sequences", options.runner.max_sequence_count, "requests in the batch at once")
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off");
+  app.add_option("--device", options.backend.device, "Vulkan device, as --list-devices names it")->option_text("NAME|INDEX|TYPE");
+  app.add_option("--threads", options.backend.thread_count, "Of the CPU backend [0: one per processor]")
+      ->check(CLI::Range(0, 1024))
+      ->option_text("COUNT");
+  app.add_option("--max-sequences", options.runner.max_sequence_count, "Requests in the batch at once [32]")
+      ->check(CLI::Range(1, 1024))
+      ->option_text("COUNT");
+  app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")->option_text("LEVEL");
   app.add_flag("--list-devices", list_devices, "Print what there is to compute on");
-  app.add_flag("--json", json, "with --list-devices: as JSON");
+  app.add_flag("--json", json, "With --list-devices: as JSON");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
