@@ -115,9 +115,11 @@ int ShowLinks(const Options& options) {
     return 0;
   }
   fmt::print("sign in    {}\nadd a PC   fallow-agent join '{}'\n",
-             links->sign_in_link.empty() ? "the first operator's key is gone; make another: "
-                                           "fallow-coordinator key create --role operator"
-                                         : links->sign_in_link,
+             links->sign_in_link.empty()
+                 ? fmt::format("the first operator's key is gone; make another: fallow-coordinator "
+                               "key create --name NAME --role operator --data-dir {}",
+                               options.data_folder)
+                 : links->sign_in_link,
              links->join_link);
   if (!links->running)
     fmt::print("(no coordinator runs on {} now; these are the links of its last run)\n",
@@ -151,27 +153,34 @@ int main(int argument_count, char** arguments) {
       "The Fallow coordinator: takes batches, leases work to devices, keeps results, serves the "
       "dashboard.");
   app.set_version_flag("--version", FALLOW_VERSION);
+  app.footer(
+      "Without a subcommand it serves until SIGINT or SIGTERM.\n\n"
+      "Exit codes:\n  0  done\n  1  failed; the message says how\n  2  wrong usage");
   app.add_option("--data-dir", options.data_folder, "Where everything is kept")
-      ->capture_default_str();
-  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off")
-      ->capture_default_str();
+      ->option_text(fmt::format("DIR [{}]", options.data_folder));
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warn, error or off [info]")
+      ->option_text("LEVEL");
   app.add_flag("--json", options.json, "Print JSON");
-  app.add_option("--listen", options.listen, "ADDRESS:PORT; port 0 takes a free one")
-      ->capture_default_str();
+  app.add_option("--listen", options.listen, "Where to listen; port 0 takes a free one")
+      ->option_text(fmt::format("ADDRESS:PORT [{}]", options.listen));
   app.add_option("--host", options.hosts,
-                 "A name or address it is reached by; may be repeated, links use the first");
+                 "A name or address it is reached by; may be repeated, links use the first")
+      ->option_text("NAME");
   app.add_option("--ready-file", options.ready_file,
-                 "Written with url, links and pid as JSON once it serves");
+                 "Written with url, links and pid as JSON once it serves")
+      ->option_text("FILE");
 
   CLI::App* links = app.add_subcommand("links", "Show the sign-in link and the join link again");
   CLI::App* key = app.add_subcommand("key", "API keys");
   key->require_subcommand(1);
   CLI::App* create =
       key->add_subcommand("create", "Make a key, whether or not the coordinator runs");
-  create->add_option("--name", options.key_name, "The person or program it is for")->required();
-  create->add_option("--role", options.key_role, "submitter or operator")
+  create->add_option("--name", options.key_name, "The person or program it is for")
+      ->required()
+      ->option_text("NAME REQUIRED");
+  create->add_option("--role", options.key_role, "What it may do [submitter]")
       ->check(CLI::IsMember({"submitter", "operator"}))
-      ->capture_default_str();
+      ->option_text("submitter|operator");
   for (CLI::App* command : {links, key, create}) command->fallthrough();
 
   try {

@@ -11,6 +11,7 @@
 #include "coordinator/dashboard/dashboard_files.h"
 #include "coordinator/http/server.h"
 #include "coordinator/store/sqlite/sqlite_store.h"
+#include "platform/file.h"
 #include "platform/paths.h"
 #include "platform/tls.h"
 
@@ -43,6 +44,7 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
     FALLOW_ASSIGN_OR_RETURN(artifacts_, OpenDirectoryStore(folder.artifacts(), {}));
     FALLOW_ASSIGN_OR_RETURN(coordinator_,
                             NewCoordinator(loop_, clock_, random_, *store_, *artifacts_, {}));
+    FALLOW_ASSIGN_OR_RETURN(const bool has_served, FileExists(folder.address()));
     FALLOW_ASSIGN_OR_RETURN(const OperatorKey key,
                             PrepareOperatorKey(folder, coordinator_->keys(), random_));
 
@@ -68,7 +70,7 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
                   [&](const std::string& secret) { return api::SignInLink(api_options, secret); }),
               .join_link = api::JoinLink(api_options, token),
               .ca_file = folder.authority_certificate(),
-              .first_start = key.is_new};
+              .first_start = !has_served};
     certificate_check_ = loop_.Every(kCertificateCheckPeriod, [this] { RenewCertificate(); });
     return {};
   }
@@ -97,10 +99,15 @@ class LocalCoordinatorProcess final : public CoordinatorProcess {
 
   Status Listen(const CertificateAndKey& server, std::uint16_t port) {
     server_certificate_ = server.certificate;
-    FALLOW_ASSIGN_OR_RETURN(
-        listener_,
+    auto listener =
         ListenTls(loop_, {.address = options_.listen.address, .port = port, .server = server},
-                  [this](std::unique_ptr<ByteStream> stream) { Serve(std::move(stream)); }));
+                  [this](std::unique_ptr<ByteStream> stream) { Serve(std::move(stream)); });
+    if (!listener.has_value()) {
+      Error error = std::move(listener).error();
+      error.message += "; --listen chooses another address or port";
+      return std::unexpected(std::move(error));
+    }
+    listener_ = *std::move(listener);
     return {};
   }
 

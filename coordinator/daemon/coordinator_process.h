@@ -32,7 +32,7 @@ struct CoordinatorLinks {
       sign_in_link;  // none if the first operator's key was revoked or its file removed
   std::string join_link;
   std::string ca_file;
-  bool first_start = false;
+  bool first_start = false;  // it has never served before
 };
 
 class CoordinatorProcess {

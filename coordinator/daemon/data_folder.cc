@@ -88,7 +88,7 @@ Result<OperatorKey> PrepareOperatorKey(const DataFolder& folder, KeyService& key
                           keys.Create(AccountId("acct_" + random.Hex(kAccountIdBytes)),
                                       Role::kOperator, "first operator"));
   FALLOW_RETURN_IF_ERROR(WriteFileAtomically(folder.operator_key(), made.secret));
-  return OperatorKey{.secret = made.secret, .is_new = true};
+  return OperatorKey{.secret = made.secret};
 }
 
 }  // namespace fallow

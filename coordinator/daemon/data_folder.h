@@ -44,7 +44,6 @@ Result<Certificates> PrepareCertificates(const DataFolder& folder,
 // secret, if it was made now or lies there and lives.
 struct OperatorKey {
   std::optional<std::string> secret;
-  bool is_new = false;
 };
 Result<OperatorKey> PrepareOperatorKey(const DataFolder& folder, KeyService& keys, Random& random);
 

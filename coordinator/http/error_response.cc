@@ -51,6 +51,19 @@ int StatusOfError(ErrorCode code) {
   return 500;
 }
 
+// The coordinator's own paths are for its log.
+std::string ForClients(int status, const std::string& message) {
+  switch (status) {
+    case 500:
+      return "The coordinator failed; its log says how.";
+    case 507:
+      return "The coordinator has no room to keep this: its disk is full, or this is larger than "
+             "anything it takes; its log says which.";
+    default:
+      return message;
+  }
+}
+
 nlohmann::json TextOrNull(const std::string& text) {
   return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
 }
@@ -72,11 +85,9 @@ Response ErrorResponse(const ErrorBody& error) {
 Response ErrorResponse(const Error& error) {
   const int status = StatusOfError(error.code);
   if (status >= 500) LOG_ERROR("http: a call failed status={} error=\"{}\"", status, error.message);
-  const bool internal = status == 500;
-  return ErrorResponse(
-      {.status = status,
-       .message = internal ? "The coordinator failed; its log says how." : error.message,
-       .code = std::string(ErrorCodeName(error.code))});
+  return ErrorResponse({.status = status,
+                        .message = ForClients(status, error.message),
+                        .code = std::string(ErrorCodeName(error.code))});
 }
 
 }  // namespace fallow::http
