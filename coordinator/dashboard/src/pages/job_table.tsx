@@ -39,7 +39,7 @@ function JobRow({ job, now }: { job: Job; now: number }) {
     <tr class="row-link">
       <th scope="row">
         <Link to={jobPath(job.id)} class="row-title">{jobTitle(job)}</Link>
-        <span class="row-detail">{job.model ?? job.endpoint}</span>
+        <span class="row-detail">{[job.model ?? job.endpoint, job.metadata?.['filename']].filter(Boolean).join(' · ')}</span>
       </th>
       <td data-label="State"><StateBadge text={text} tone={tone} /></td>
       <JobProgressCell job={job} />
