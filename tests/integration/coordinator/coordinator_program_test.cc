@@ -27,6 +27,7 @@ using testing::RunProgram;
 using testing::TemporaryFolder;
 using testing::WaitUntil;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr std::chrono::seconds kPatience{20};
 
@@ -241,6 +242,27 @@ TEST_F(CoordinatorProgram, LeavesADataFolderToTheOneThatHasIt) {
                                       .log_path = folder.path() + "/second.log"});
   EXPECT_EQ(second.exit_code, 1);
   EXPECT_EQ(running->Get("/healthz").status, 200);
+}
+
+TEST_F(CoordinatorProgram, GreetsWithItsLinksAtTheFirstTimeItServes) {
+  const std::string data = folder.path() + "/other", log = folder.path() + "/other.log";
+  const std::string taken = running->url.substr(std::string("https://").size());
+  const Finished refused = RunProgram(
+      {.arguments = {"fallow-coordinator", "--data-dir", data, "--listen", taken}, .log_path = log});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(ReadFile(log), HasSubstr("--listen chooses another address or port"));
+
+  Running other(data);
+  const auto greeting = [&] {
+    std::string text;
+    EXPECT_TRUE(WaitUntil([&] { return (text = ReadFile(data + ".log")).contains("The links again"); }, kPatience));
+    return text;
+  };
+  EXPECT_THAT(greeting(), HasSubstr("This is its first start."));
+  other.program().Terminate();
+  std::filesystem::remove(data + ".log");
+  other.Start();
+  EXPECT_THAT(greeting(), Not(HasSubstr("first start")));
 }
 
 TEST_F(CoordinatorProgram, KeepsEverythingAcrossARestart) {

@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/http/error_response.h"
+
 namespace fallow::http {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using testing::Pair;
 
 struct RecordingResponder : Responder {
@@ -73,6 +76,14 @@ TEST(Router, RefusesMalformedEscapes) {
   EXPECT_EQ(f.Ask("GET", "/v1/models/%zz").status, 400);
   EXPECT_EQ(f.Ask("GET", "/v1/models/%0").status, 400);
   EXPECT_EQ(f.Ask("GET", "/v1/models/%00").status, 400);
+}
+
+TEST(ErrorResponse, KeepsTheCoordinatorsPathsToItself) {
+  const Response full = ErrorResponse(
+      Error{ErrorCode::kResourceExhausted, "/srv/fallow/artifacts/incoming/3: cannot write: full"});
+  EXPECT_EQ(full.status, 507);
+  EXPECT_THAT(full.body, HasSubstr("its disk is full"));
+  EXPECT_THAT(full.body, Not(HasSubstr("/srv")));
 }
 
 TEST(ParseQuery, DecodesPairsAndDropsMalformedOnes) {
