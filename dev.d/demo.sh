@@ -89,9 +89,9 @@ demo_farewell() {
   cat <<EOT
 
 To go on:
-  ./dev demo --stay            leave it running and open the dashboard
-  ./dev demo --backend cpu     the same batch without Vulkan: the same bytes
-  $programs/fallow --help      everything the command line does
+  ./dev demo --stay                  leave it running and open the dashboard
+  ./dev demo --backend cpu           the same batch without Vulkan: the same bytes
+  $programs/fallow --help    everything the command line does
 EOT
 }
 
