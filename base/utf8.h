@@ -10,8 +10,8 @@ namespace fallow {
 // No overlong forms, no surrogates, nothing above U+10FFFF.
 bool IsValidUtf8(std::string_view text);
 
-// `text` with '?' for every byte that is not UTF-8, cut to at most `max_bytes` between characters. For words to people
-// that may quote anything.
+// `text` with '?' for every byte that is not UTF-8, cut to at most `max_bytes` between characters.
+// For words to people that may quote anything.
 std::string ToValidUtf8(std::string_view text, std::size_t max_bytes);
 
 }  // namespace fallow

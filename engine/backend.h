@@ -1,12 +1,14 @@
 // A Backend computes a transformer's operators under the arithmetic contract (docs/ARITHMETIC.md).
 //
-// Every implementation gives the same bits for every operator: the CPU backend is the contract in plain C++, the others
-// must equal it (tests/conformance, tests/golden). A model is written once against these operators.
+// Every implementation gives the same bits for every operator: the CPU backend is the contract in
+// plain C++, the others must equal it (tests/conformance, tests/golden). A model is written once
+// against these operators.
 //
-// Use: create tensors and matrices at load; for each step BeginStep, any operators in data-flow order, then Finish,
-// which may run all of them only then. Operators read and write device tensors; only Upload and Download touch host
-// memory. A tensor is a row-major array of `rows` rows; a step may use fewer rows than it holds.
-// Threading: one thread at a time. `StopFlag` alone may be set from another thread.
+// Use: create tensors and matrices at load; for each step BeginStep, any operators in data-flow
+// order, then Finish, which may run all of them only then. Operators read and write device tensors;
+// only Upload and Download touch host memory. A tensor is a row-major array of `rows` rows; a step
+// may use fewer rows than it holds. Threading: one thread at a time. `StopFlag` alone may be set
+// from another thread.
 #pragma once
 
 #include <atomic>
@@ -30,7 +32,8 @@ using StopFlag = std::atomic<bool>;
 
 enum class WeightType : std::uint8_t { kF32, kF16, kQ8_0 };
 std::string_view WeightTypeName(WeightType type);  // "F32", "F16", "Q8_0"
-// Bytes of a row of `columns` weights as GGUF stores it. `columns` is a multiple of the type's block (Q8_0: 32).
+// Bytes of a row of `columns` weights as GGUF stores it. `columns` is a multiple of the type's
+// block (Q8_0: 32).
 std::uint64_t WeightRowBytes(WeightType type, std::uint64_t columns);
 
 // fp32 values on the device. Destroyed before its backend.
@@ -41,7 +44,8 @@ class Tensor {
   virtual std::uint32_t columns() const = 0;
 };
 
-// Weights on the device, in whatever layout the backend's kernels like. `rows` outputs, `columns` inputs.
+// Weights on the device, in whatever layout the backend's kernels like. `rows` outputs, `columns`
+// inputs.
 class Matrix {
  public:
   virtual ~Matrix() = default;
@@ -50,7 +54,8 @@ class Matrix {
   virtual std::uint32_t columns() const = 0;
 };
 
-// int8 keys and values with a scale per 32 values of a head, for one layer, in pages of 256 positions.
+// int8 keys and values with a scale per 32 values of a head, for one layer, in pages of 256
+// positions.
 class KvCache {
  public:
   virtual ~KvCache() = default;
@@ -62,8 +67,8 @@ struct KvShape {
   std::uint32_t head_size = 0;  // values of a head; padded with zeros to a multiple of 32 inside
 };
 
-// Where the rows of a step stand. Row r is position `positions[r]` of a sequence whose position p is kept at place
-// p % 256 of page `pages[r * pages_per_row + p / 256]`.
+// Where the rows of a step stand. Row r is position `positions[r]` of a sequence whose position p
+// is kept at place p % 256 of page `pages[r * pages_per_row + p / 256]`.
 struct StepRows {
   std::span<const std::uint32_t> tokens;
   std::span<const std::uint32_t> positions;
@@ -81,9 +86,9 @@ struct AttentionShape {
 
 struct BackendInfo {
   bool vulkan = false;
-  std::string processor;            // "AVX-512 VNNI, 2 threads" or the Vulkan device's name
+  std::string processor;  // "AVX-512 VNNI, 2 threads" or the Vulkan device's name
   std::string driver;
-  std::uint64_t memory_bytes = 0;   // what may be allocated
+  std::uint64_t memory_bytes = 0;  // what may be allocated
 };
 
 class Backend {
@@ -91,47 +96,53 @@ class Backend {
   virtual ~Backend() = default;
   virtual const BackendInfo& info() const = 0;
 
-  // Allocation and loading. -------------------------------------------------------------------------------------
+  // Allocation and loading.
+  // -------------------------------------------------------------------------------------
   // kResourceExhausted, naming the size, when the device has no room.
   virtual Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns) = 0;
-  // `data`: rows * WeightRowBytes(type, columns) bytes as in GGUF; need not outlive the call. Refuses Inf and NaN
-  // (kInvalidArgument).
-  virtual Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows, std::uint32_t columns,
-                                                    ByteView data) = 0;
+  // `data`: rows * WeightRowBytes(type, columns) bytes as in GGUF; need not outlive the call.
+  // Refuses Inf and NaN (kInvalidArgument).
+  virtual Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
+                                                    std::uint32_t columns, ByteView data) = 0;
   virtual Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) = 0;
   // Not within a step. Row-major, `rows` × columns values from the first row on.
   virtual Status Upload(Tensor& tensor, std::span<const float> values) = 0;
   virtual Status Download(const Tensor& tensor, std::uint32_t rows, std::span<float> values) = 0;
 
-  // A step. -----------------------------------------------------------------------------------------------------
+  // A step.
+  // -----------------------------------------------------------------------------------------------------
   // Fails (kInvalidArgument) on rows beyond the caches' pages. The spans are copied.
   virtual Status BeginStep(const StepRows& rows) = 0;
 
   // The step's rows are used unless a count is given. `out` never is an input unless said.
   // out[r] = row tokens[r] of `table`, widened to fp32 and snapped.
   virtual void Embed(const Matrix& table, Tensor& out) = 0;
-  // out[r] = snap((x[r] * rsqrt(mean of squares + epsilon)) * weight), over x.columns(). weight: 1 × columns.
-  virtual void RmsNorm(const Tensor& x, const Tensor& weight, float epsilon, Tensor& out, std::uint32_t rows) = 0;
-  // out[r][n] = snap(sum over k of weights[n][k] * x[r][k]) as the contract orders it for the weights' type; int8
-  // types quantise x per 32 first.
+  // out[r] = snap((x[r] * rsqrt(mean of squares + epsilon)) * weight), over x.columns(). weight: 1
+  // × columns.
+  virtual void RmsNorm(const Tensor& x, const Tensor& weight, float epsilon, Tensor& out,
+                       std::uint32_t rows) = 0;
+  // out[r][n] = snap(sum over k of weights[n][k] * x[r][k]) as the contract orders it for the
+  // weights' type; int8 types quantise x per 32 first.
   virtual void MatMul(const Matrix& weights, const Tensor& x, Tensor& out, std::uint32_t rows) = 0;
-  // Rotates neighbouring pairs of each head of x in place. table: one row per position, head_size columns of
-  // (cos, sin) pairs. x.columns() = heads * head_size.
+  // Rotates neighbouring pairs of each head of x in place. table: one row per position, head_size
+  // columns of (cos, sin) pairs. x.columns() = heads * head_size.
   virtual void Rope(Tensor& x, const Tensor& table, std::uint32_t head_size) = 0;
   // Quantises each row's keys and values per 32 and stores them at the row's place in its pages.
   virtual void StoreKv(const Tensor& keys, const Tensor& values, KvCache& cache) = 0;
-  // out[r] = attention of q[r] over the positions 0 … positions[r] of its sequence, all heads; scores times
-  // own rsqrt(head_size).
-  virtual void Attention(const Tensor& q, const KvCache& cache, const AttentionShape& shape, Tensor& out) = 0;
+  // out[r] = attention of q[r] over the positions 0 … positions[r] of its sequence, all heads;
+  // scores times own rsqrt(head_size).
+  virtual void Attention(const Tensor& q, const KvCache& cache, const AttentionShape& shape,
+                         Tensor& out) = 0;
   // x = snap(x + y), in place.
   virtual void Add(Tensor& x, const Tensor& y) = 0;
   // gate = snap(silu(gate) * up), in place.
   virtual void SiluMul(Tensor& gate, const Tensor& up) = 0;
   // out[i] = x[source_rows[i]].
-  virtual void GatherRows(const Tensor& x, std::span<const std::uint32_t> source_rows, Tensor& out) = 0;
+  virtual void GatherRows(const Tensor& x, std::span<const std::uint32_t> source_rows,
+                          Tensor& out) = 0;
 
-  // Runs what has been recorded. kCancelled if `stop` was seen at a dispatch boundary: what the step wrote is then
-  // undefined, and everything a later step would read must be computed again.
+  // Runs what has been recorded. kCancelled if `stop` was seen at a dispatch boundary: what the
+  // step wrote is then undefined, and everything a later step would read must be computed again.
   virtual Status Finish(const StopFlag& stop) = 0;
 };
 

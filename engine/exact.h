@@ -1,7 +1,9 @@
-// The contract's functions in C++: shaders/include/exact.inc, the one source that GLSL includes too.
+// The contract's functions in C++: shaders/include/exact.inc, the one source that GLSL includes
+// too.
 //
-// Invariant: every translation unit that includes this is compiled with -ffp-contract=off and without fast-math.
-// Threading: pure functions; they need the default floating-point environment (round to nearest even).
+// Invariant: every translation unit that includes this is compiled with -ffp-contract=off and
+// without fast-math. Threading: pure functions; they need the default floating-point environment
+// (round to nearest even).
 #pragma once
 
 #include <bit>

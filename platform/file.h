@@ -37,7 +37,7 @@ Result<std::unique_ptr<InputFile>> OpenInputFile(const std::string& path);      
 Status RenameDurably(const std::string& from, const std::string& to);
 Status RemoveFileIfAny(const std::string& path);
 Result<bool> FileExists(const std::string& path);
-Status MakeDirectories(const std::string& path);                                // 0700
-Result<std::vector<std::string>> ListDirectory(const std::string& path);        // names
+Status MakeDirectories(const std::string& path);                          // 0700
+Result<std::vector<std::string>> ListDirectory(const std::string& path);  // names
 
 }  // namespace fallow

@@ -20,14 +20,16 @@ struct HttpRequest {
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
   Bytes body;
-  // Sends a file as the body instead (streamed, with Content-Length). With `multipart_fields` it becomes the part
-  // "file" of a multipart/form-data body.
+  // Sends a file as the body instead (streamed, with Content-Length). With `multipart_fields` it
+  // becomes the part "file" of a multipart/form-data body.
   std::optional<std::string> body_file;
   std::vector<std::pair<std::string, std::string>> multipart_fields;
-  std::chrono::milliseconds timeout{60'000};          // for the whole exchange; 0: none (streams, downloads)
-  std::chrono::milliseconds stall_timeout{60'000};    // no byte either way for so long
-  std::size_t max_body_bytes = 64 << 20;              // of a reply that is not streamed
-  // Set: the body of a 2xx reply goes here piece by piece instead of into HttpReply::body; false ends the exchange.
+  std::chrono::milliseconds timeout{
+      60'000};  // for the whole exchange; 0: none (streams, downloads)
+  std::chrono::milliseconds stall_timeout{60'000};  // no byte either way for so long
+  std::size_t max_body_bytes = 64 << 20;            // of a reply that is not streamed
+  // Set: the body of a 2xx reply goes here piece by piece instead of into HttpReply::body; false
+  // ends the exchange.
   std::function<bool(ByteView)> on_body;
   std::function<void(std::uint64_t sent, std::uint64_t total)> on_upload_progress;
 };
@@ -47,16 +49,18 @@ class HttpExchange {
 class HttpClient {
  public:
   virtual ~HttpClient() = default;
-  // `done` is called once, later: with a reply of any status, or an error when there was none (kUnavailable: no
-  // connection; kDeadlineExceeded; kPermissionDenied: the server's certificate is not the one we trust).
-  [[nodiscard]] virtual std::unique_ptr<HttpExchange> Send(HttpRequest request,
-                                                           std::function<void(Result<HttpReply>)> done) = 0;
+  // `done` is called once, later: with a reply of any status, or an error when there was none
+  // (kUnavailable: no connection; kDeadlineExceeded; kPermissionDenied: the server's certificate is
+  // not the one we trust).
+  [[nodiscard]] virtual std::unique_ptr<HttpExchange> Send(
+      HttpRequest request, std::function<void(Result<HttpReply>)> done) = 0;
 };
 
 struct HttpClientOptions {
   // Trust exactly this authority (PEM) instead of the system's. Host names are checked as always.
   std::optional<std::string> authority_pem;
-  // Trust anybody: for fetching an authority certificate that is then checked against its pin, and for nothing else.
+  // Trust anybody: for fetching an authority certificate that is then checked against its pin, and
+  // for nothing else.
   bool trust_anybody = false;
   std::string user_agent = "fallow";
 };

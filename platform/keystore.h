@@ -12,8 +12,8 @@ namespace fallow {
 class SigningKey {
  public:
   virtual ~SigningKey() = default;
-  virtual Bytes public_key() const = 0;           // 32 bytes
-  virtual Bytes Sign(ByteView message) const = 0; // 64 bytes
+  virtual Bytes public_key() const = 0;            // 32 bytes
+  virtual Bytes Sign(ByteView message) const = 0;  // 64 bytes
 };
 
 // Reads the key at `path`, or makes one there (0600) if there is none.

@@ -1,4 +1,5 @@
-// A file mapped into memory, read-only. A file that shrinks while mapped is a broken machine, not an error we handle.
+// A file mapped into memory, read-only. A file that shrinks while mapped is a broken machine, not
+// an error we handle.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// Where things live, by the XDG base directory specification. Files: directories are made on demand, private (0700).
+// Where things live, by the XDG base directory specification. Files: directories are made on
+// demand, private (0700).
 #pragma once
 
 #include <string>
@@ -9,17 +10,19 @@
 
 namespace fallow {
 
-std::string ConfigDirectory();   // $XDG_CONFIG_HOME/fallow or ~/.config/fallow
-std::string StateDirectory();    // $XDG_STATE_HOME/fallow or ~/.local/state/fallow
-std::string CacheDirectory();    // $XDG_CACHE_HOME/fallow or ~/.cache/fallow
-std::string RuntimeDirectory();  // $XDG_RUNTIME_DIR/fallow, or the state directory where there is none
+std::string ConfigDirectory();  // $XDG_CONFIG_HOME/fallow or ~/.config/fallow
+std::string StateDirectory();   // $XDG_STATE_HOME/fallow or ~/.local/state/fallow
+std::string CacheDirectory();   // $XDG_CACHE_HOME/fallow or ~/.cache/fallow
+std::string
+RuntimeDirectory();  // $XDG_RUNTIME_DIR/fallow, or the state directory where there is none
 
 // The folder of the running program, to find its companions.
 std::string ProgramDirectory();
 
 Status MakePrivateDirectory(const std::string& path);
 Result<std::string> ReadSmallFile(const std::string& path, std::size_t max_bytes = 1 << 20);
-// Replaces the file as a whole or not at all, durable when it returns. Readable by the user alone (0600).
+// Replaces the file as a whole or not at all, durable when it returns. Readable by the user alone
+// (0600).
 Status WriteFileAtomically(const std::string& path, std::string_view content);
 
 }  // namespace fallow

@@ -1,6 +1,7 @@
 // Whether the owner is at the machine.
 //
-// "In use" is the default: a source that cannot tell says so, and the idle policy then counts the machine as in use.
+// "In use" is the default: a source that cannot tell says so, and the idle policy then counts the
+// machine as in use.
 #pragma once
 
 #include <chrono>
@@ -17,10 +18,10 @@ namespace fallow {
 
 // What one source knows at one moment.
 struct PresenceReading {
-  std::string source;                                 // "x11 :0", "logind"
-  bool known = false;                                 // false: it cannot tell
-  std::chrono::milliseconds idle_for{0};              // since the last input; valid if known
-  std::string detail;                                 // "session 2 of anna on seat0"; or why it cannot tell
+  std::string source;                     // "x11 :0", "logind"
+  bool known = false;                     // false: it cannot tell
+  std::chrono::milliseconds idle_for{0};  // since the last input; valid if known
+  std::string detail;                     // "session 2 of anna on seat0"; or why it cannot tell
 };
 
 class PresenceSource {
@@ -31,23 +32,28 @@ class PresenceSource {
   virtual PresenceReading Read() = 0;
 };
 
-// The X11 screen-saver extension on `display` (":0"). Refuses XWayland. kUnavailable, with the reason, if there is no
-// server or no extension.
+// The X11 screen-saver extension on `display` (":0"). Refuses XWayland. kUnavailable, with the
+// reason, if there is no server or no extension.
 Result<std::unique_ptr<PresenceSource>> NewX11PresenceSource(const std::string& display);
-// systemd-logind's sessions over the system bus: the least idle one counts; remote sessions count as use. kUnavailable,
-// with the reason, if there is no bus or no logind.
+// systemd-logind's sessions over the system bus: the least idle one counts; remote sessions count
+// as use. kUnavailable, with the reason, if there is no bus or no logind.
 //
-// Which sessions count, and what they prove (class "user" that is not closing; greeters and services do not count):
-// - With a terminal: idle since the terminal was last used. Without one (a remote copy, say): in use while it lasts.
+// Which sessions count, and what they prove (class "user" that is not closing; greeters and
+// services do not count):
+// - With a terminal: idle since the terminal was last used. Without one (a remote copy, say): in
+// use while it lasts.
 // - Graphical, and its desktop once said whether it is idle: idle since it says so, or else in use.
-// - Graphical in the background of its seat: no input reaches it; it does not count unless it says it is idle.
-// - Graphical in the foreground, and its desktop never said anything: many desktops never do. That is no evidence of
-//   activity, but none of absence either: in use. Except on an X11 display in `watched_displays`: an X11 source sees
-//   its input, so it is left to that one.
-// - A console that shows graphics: X was started there by hand, and its terminal tells nothing: left to an X11 source.
-// If a session was left to an X11 source, this one cannot tell (known = false), unless another session was used within
-// 5 minutes, which proves use (idle_for = 0). No session that counts: it cannot tell, since logind does not see input at
-// a login screen.
-Result<std::unique_ptr<PresenceSource>> NewLogindPresenceSource(std::vector<std::string> watched_displays = {});
+// - Graphical in the background of its seat: no input reaches it; it does not count unless it says
+// it is idle.
+// - Graphical in the foreground, and its desktop never said anything: many desktops never do. That
+// is no evidence of
+//   activity, but none of absence either: in use. Except on an X11 display in `watched_displays`:
+//   an X11 source sees its input, so it is left to that one.
+// - A console that shows graphics: X was started there by hand, and its terminal tells nothing:
+// left to an X11 source. If a session was left to an X11 source, this one cannot tell (known =
+// false), unless another session was used within 5 minutes, which proves use (idle_for = 0). No
+// session that counts: it cannot tell, since logind does not see input at a login screen.
+Result<std::unique_ptr<PresenceSource>> NewLogindPresenceSource(
+    std::vector<std::string> watched_displays = {});
 
 }  // namespace fallow

@@ -18,19 +18,20 @@ std::unique_ptr<Clock> NewSystemClock();
 std::unique_ptr<Random> NewSystemRandom();
 
 std::string HostName();
-std::string OperatingSystemName();        // "Debian GNU/Linux 12 (bookworm)"
+std::string OperatingSystemName();  // "Debian GNU/Linux 12 (bookworm)"
 std::uint64_t PhysicalMemoryBytes();
-std::int64_t ProcessId();                 // of this process
+std::int64_t ProcessId();  // of this process
 
 // A process's main loop.
 class MainLoop : public Loop {
  public:
-  virtual void Run() = 0;                 // until Stop
-  virtual void Stop() = 0;                // from the loop's thread
-  // Calls `fn` on the loop's thread at SIGINT or SIGTERM (or their like); the default action is off from now on.
+  virtual void Run() = 0;   // until Stop
+  virtual void Stop() = 0;  // from the loop's thread
+  // Calls `fn` on the loop's thread at SIGINT or SIGTERM (or their like); the default action is off
+  // from now on.
   virtual void OnTerminate(std::function<void()> fn) = 0;
 };
-std::unique_ptr<MainLoop> NewMainLoop();  // libuv
+std::unique_ptr<MainLoop> NewMainLoop();                                // libuv
 std::unique_ptr<SubprocessLauncher> NewSubprocessLauncher(Loop& loop);  // `loop` is a MainLoop
 
 }  // namespace fallow

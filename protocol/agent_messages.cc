@@ -177,7 +177,8 @@ Result<LeaseRequest> DecodeLeaseRequest(ByteView body) {
     value.max_request_count = message.max_request_count();
     value.wait = std::chrono::milliseconds(message.wait_ms());
     if (value.wait > kMaxLeaseWait) {
-      return FieldError("wait_ms", fmt::format("{}; at most {}", message.wait_ms(), kMaxLeaseWait.count()));
+      return FieldError("wait_ms",
+                        fmt::format("{}; at most {}", message.wait_ms(), kMaxLeaseWait.count()));
     }
     return {};
   };
@@ -322,9 +323,10 @@ Result<ReleaseRequest> DecodeReleaseRequest(ByteView body) {
   return Decode<wire::ReleaseRequest, ReleaseRequest>("release", body, kRules, read);
 }
 
-std::string SignedText(std::string_view method, std::string_view path_and_query, std::int64_t unix_ms,
-                       const Digest& body_digest) {
-  return fmt::format("fallow-agent-v1\n{}\n{}\n{}\n{}", method, path_and_query, unix_ms, body_digest.Hex());
+std::string SignedText(std::string_view method, std::string_view path_and_query,
+                       std::int64_t unix_ms, const Digest& body_digest) {
+  return fmt::format("fallow-agent-v1\n{}\n{}\n{}\n{}", method, path_and_query, unix_ms,
+                     body_digest.Hex());
 }
 
 }  // namespace fallow

@@ -12,11 +12,16 @@ namespace fallow {
 
 std::string_view DeviceStateName(DeviceState state) {
   switch (state) {
-    case DeviceState::kIdle: return "idle";
-    case DeviceState::kWorking: return "working";
-    case DeviceState::kInUse: return "in_use";
-    case DeviceState::kPaused: return "paused";
-    case DeviceState::kFaulty: return "faulty";
+    case DeviceState::kIdle:
+      return "idle";
+    case DeviceState::kWorking:
+      return "working";
+    case DeviceState::kInUse:
+      return "in_use";
+    case DeviceState::kPaused:
+      return "paused";
+    case DeviceState::kFaulty:
+      return "faulty";
   }
   FALLOW_UNREACHABLE();
 }
@@ -39,9 +44,15 @@ void FromValue(const fallow::DeviceProfile& value, DeviceProfile& wire) {
   wire.set_operating_system(value.operating_system);
   wire.set_agent_version(value.agent_version);
   switch (value.backend) {
-    case fallow::BackendKind::kUnknown: wire.set_backend(UNKNOWN_BACKEND); break;
-    case fallow::BackendKind::kCpu: wire.set_backend(CPU); break;
-    case fallow::BackendKind::kVulkan: wire.set_backend(VULKAN); break;
+    case fallow::BackendKind::kUnknown:
+      wire.set_backend(UNKNOWN_BACKEND);
+      break;
+    case fallow::BackendKind::kCpu:
+      wire.set_backend(CPU);
+      break;
+    case fallow::BackendKind::kVulkan:
+      wire.set_backend(VULKAN);
+      break;
   }
   wire.set_processor(value.processor);
   wire.set_driver(value.driver);
@@ -59,15 +70,22 @@ void FromValue(const fallow::DeviceStatus& value, DeviceStatus& wire) {
 
 Result<fallow::DeviceProfile> ToValue(DeviceProfile&& wire) {
   FALLOW_RETURN_IF_ERROR(CheckText("hostname", wire.hostname(), kMaxShortTextBytes));
-  FALLOW_RETURN_IF_ERROR(CheckText("operating_system", wire.operating_system(), kMaxShortTextBytes));
+  FALLOW_RETURN_IF_ERROR(
+      CheckText("operating_system", wire.operating_system(), kMaxShortTextBytes));
   FALLOW_RETURN_IF_ERROR(CheckText("agent_version", wire.agent_version(), kMaxShortTextBytes));
   FALLOW_RETURN_IF_ERROR(CheckText("processor", wire.processor(), kMaxShortTextBytes));
   FALLOW_RETURN_IF_ERROR(CheckText("driver", wire.driver(), kMaxShortTextBytes));
   fallow::DeviceProfile value;
   switch (wire.backend()) {
-    case UNKNOWN_BACKEND: value.backend = fallow::BackendKind::kUnknown; break;
-    case CPU: value.backend = fallow::BackendKind::kCpu; break;
-    case VULKAN: value.backend = fallow::BackendKind::kVulkan; break;
+    case UNKNOWN_BACKEND:
+      value.backend = fallow::BackendKind::kUnknown;
+      break;
+    case CPU:
+      value.backend = fallow::BackendKind::kCpu;
+      break;
+    case VULKAN:
+      value.backend = fallow::BackendKind::kVulkan;
+      break;
   }
   value.hostname = std::move(*wire.mutable_hostname());
   value.operating_system = std::move(*wire.mutable_operating_system());
@@ -82,7 +100,8 @@ Result<fallow::DeviceStatus> ToValue(DeviceStatus&& wire) {
   FALLOW_RETURN_IF_ERROR(CheckText("reason", wire.reason(), kMaxShortTextBytes));
   const double speed = wire.tokens_per_second();
   if (!(speed >= 0 && speed <= kMaxTokensPerSecond)) {
-    return FieldError("tokens_per_second", fmt::format("{} is not within 0 and {}", speed, kMaxTokensPerSecond));
+    return FieldError("tokens_per_second",
+                      fmt::format("{} is not within 0 and {}", speed, kMaxTokensPerSecond));
   }
   for (const auto& [state, wire_state] : kDeviceStates) {
     if (wire.state() == wire_state) {

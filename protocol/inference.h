@@ -22,19 +22,20 @@ struct ChatMessage {
 
 // How tokens are chosen. temperature 0 is greedy and ignores the rest.
 struct Sampling {
-  float temperature = 1.0f;   // 0 … 2
-  float top_p = 1.0f;         // (0, 1]; 1 is off
-  std::uint32_t top_k = 0;    // 0 is off
-  std::uint64_t seed = 0;     // the submitter's, or assigned by the coordinator and recorded
+  float temperature = 1.0f;  // 0 … 2
+  float top_p = 1.0f;        // (0, 1]; 1 is off
+  std::uint32_t top_k = 0;   // 0 is off
+  std::uint64_t seed = 0;    // the submitter's, or assigned by the coordinator and recorded
   bool operator==(const Sampling&) const = default;
 };
 
 // One line of a batch, checked: everything a worker needs and nothing else.
 struct InferenceRequest {
-  std::uint64_t index = 0;             // position in the job, from 0
-  std::vector<ChatMessage> messages;   // at least one
-  std::uint32_t max_tokens = 0;        // at most this many generated; 0: up to the model's context
-  std::vector<std::string> stop;       // at most 4, none empty; generation ends before the first that appears
+  std::uint64_t index = 0;            // position in the job, from 0
+  std::vector<ChatMessage> messages;  // at least one
+  std::uint32_t max_tokens = 0;       // at most this many generated; 0: up to the model's context
+  std::vector<std::string>
+      stop;  // at most 4, none empty; generation ends before the first that appears
   Sampling sampling;
   bool operator==(const InferenceRequest&) const = default;
 };
@@ -43,13 +44,14 @@ enum class FinishReason : std::uint8_t { kStop = 1, kLength = 2 };
 
 // One execution of a request under a lease. Either `error` is set, or all that follows it is valid.
 struct AttemptResult {
-  AttemptId attempt;                    // made by the agent, stays the same when a report is retried
+  AttemptId attempt;  // made by the agent, stays the same when a report is retried
   std::uint64_t request_index = 0;
-  std::optional<Error> error;           // the request's own failure: prompt too long, non-finite state
+  std::optional<Error> error;  // the request's own failure: prompt too long, non-finite state
   FinishReason finish_reason = FinishReason::kStop;
-  std::string text;                     // UTF-8; without special tokens and without the stop string
-  std::vector<std::uint32_t> token_ids; // everything generated, the end token included
-  std::vector<Digest> state_digests;    // one per 32 generated tokens, the last may cover fewer (docs/ARITHMETIC.md)
+  std::string text;  // UTF-8; without special tokens and without the stop string
+  std::vector<std::uint32_t> token_ids;  // everything generated, the end token included
+  std::vector<Digest>
+      state_digests;  // one per 32 generated tokens, the last may cover fewer (docs/ARITHMETIC.md)
   std::uint32_t prompt_token_count = 0;
   bool operator==(const AttemptResult&) const = default;
 };

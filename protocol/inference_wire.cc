@@ -55,8 +55,10 @@ Result<fallow::Sampling> ToValue(const Sampling& wire) {
   if (!(wire.top_p() > 0.0f && wire.top_p() <= 1.0f)) {
     return FieldError("top_p", fmt::format("{} is not above 0 and at most 1", wire.top_p()));
   }
-  return fallow::Sampling{
-      .temperature = wire.temperature(), .top_p = wire.top_p(), .top_k = wire.top_k(), .seed = wire.seed()};
+  return fallow::Sampling{.temperature = wire.temperature(),
+                          .top_p = wire.top_p(),
+                          .top_k = wire.top_k(),
+                          .seed = wire.seed()};
 }
 
 }  // namespace
@@ -88,14 +90,16 @@ Status CheckId(std::string_view field, std::string_view text) {
 }
 
 Status CheckCount(std::string_view field, std::size_t count, std::size_t max_count) {
-  if (count > max_count) return FieldError(field, fmt::format("{} of them; at most {}", count, max_count));
+  if (count > max_count)
+    return FieldError(field, fmt::format("{} of them; at most {}", count, max_count));
   return {};
 }
 
 Result<Digest> ToDigest(std::string_view field, const std::string& bytes) {
   Digest digest;
   if (bytes.size() != digest.bytes.size()) {
-    return FieldError(field, fmt::format("{} bytes; a SHA-256 digest has {}", bytes.size(), digest.bytes.size()));
+    return FieldError(
+        field, fmt::format("{} bytes; a SHA-256 digest has {}", bytes.size(), digest.bytes.size()));
   }
   std::ranges::copy(bytes, reinterpret_cast<char*>(digest.bytes.data()));
   return digest;
@@ -160,10 +164,12 @@ Result<fallow::InferenceRequest> ToValue(InferenceRequest&& wire) {
     value.messages.push_back(*std::move(message));
   }
   if (text_bytes > kMaxRequestTextBytes) {
-    return FieldError("messages", fmt::format("{} bytes of text; at most {}", text_bytes, kMaxRequestTextBytes));
+    return FieldError(
+        "messages", fmt::format("{} bytes of text; at most {}", text_bytes, kMaxRequestTextBytes));
   }
   if (wire.max_tokens() > kMaxGeneratedTokens) {
-    return FieldError("max_tokens", fmt::format("{}; at most {}", wire.max_tokens(), kMaxGeneratedTokens));
+    return FieldError("max_tokens",
+                      fmt::format("{}; at most {}", wire.max_tokens(), kMaxGeneratedTokens));
   }
   value.max_tokens = wire.max_tokens();
   FALLOW_RETURN_IF_ERROR(CheckCount("stop", wire.stop_size(), kMaxStopStrings));
@@ -196,9 +202,14 @@ Result<fallow::AttemptResult> ToValue(AttemptResult&& wire, AttemptIdRule rule) 
     return value;
   }
   switch (wire.finish_reason()) {
-    case STOP: value.finish_reason = fallow::FinishReason::kStop; break;
-    case LENGTH: value.finish_reason = fallow::FinishReason::kLength; break;
-    default: return FieldError("finish_reason", "missing or unknown");
+    case STOP:
+      value.finish_reason = fallow::FinishReason::kStop;
+      break;
+    case LENGTH:
+      value.finish_reason = fallow::FinishReason::kLength;
+      break;
+    default:
+      return FieldError("finish_reason", "missing or unknown");
   }
   FALLOW_RETURN_IF_ERROR(CheckText("text", wire.text(), kMaxResultTextBytes));
   value.text = std::move(*wire.mutable_text());
@@ -207,8 +218,9 @@ Result<fallow::AttemptResult> ToValue(AttemptResult&& wire, AttemptIdRule rule) 
   const std::size_t digest_count =
       (value.token_ids.size() + kGeneratedTokensPerDigest - 1) / kGeneratedTokensPerDigest;
   if (static_cast<std::size_t>(wire.state_digests_size()) != digest_count) {
-    return FieldError("state_digests", fmt::format("{} of them; {} generated tokens have {}", wire.state_digests_size(),
-                                                   value.token_ids.size(), digest_count));
+    return FieldError("state_digests",
+                      fmt::format("{} of them; {} generated tokens have {}",
+                                  wire.state_digests_size(), value.token_ids.size(), digest_count));
   }
   value.state_digests.reserve(digest_count);
   for (int i = 0; i < wire.state_digests_size(); ++i) {

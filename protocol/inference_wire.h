@@ -1,4 +1,5 @@
-// Between the values of protocol/inference.h and their wire forms, with every check. Private to protocol/.
+// Between the values of protocol/inference.h and their wire forms, with every check. Private to
+// protocol/.
 #pragma once
 
 #include <fmt/format.h>
@@ -55,7 +56,8 @@ Result<Error> ToValue(Failure&& wire);
 template <class Message>
 Result<Message> Parse(ByteView bytes, std::size_t max_bytes, Shape shape) {
   if (bytes.size() > max_bytes) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("{} bytes; at most {}", bytes.size(), max_bytes));
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} bytes; at most {}", bytes.size(), max_bytes));
   }
   FALLOW_RETURN_IF_ERROR(CheckShape(bytes, shape));
   Message message;

@@ -17,8 +17,8 @@ inline constexpr std::size_t kMaxCachedModelsListed = 1024;
 
 // One request.
 inline constexpr std::size_t kMaxMessagesPerRequest = 4096;
-inline constexpr std::size_t kMaxRequestTextBytes = 8 << 20;   // all messages together
-inline constexpr std::size_t kMaxStopStrings = 4;              // as OpenAI's API
+inline constexpr std::size_t kMaxRequestTextBytes = 8 << 20;  // all messages together
+inline constexpr std::size_t kMaxStopStrings = 4;             // as OpenAI's API
 inline constexpr std::size_t kMaxStopStringBytes = 256;
 inline constexpr std::uint32_t kMaxGeneratedTokens = 1 << 20;
 inline constexpr std::size_t kMaxResultTextBytes = 8 << 20;
@@ -34,9 +34,11 @@ inline constexpr std::size_t kMaxPathBytes = 4096;
 inline constexpr double kMaxTokensPerSecond = 1e9;
 
 inline constexpr std::chrono::milliseconds kMaxLeaseWait{60'000};
-// A lease is renewed by every report and heartbeat, so a long one only delays the return of a lost shard.
+// A lease is renewed by every report and heartbeat, so a long one only delays the return of a lost
+// shard.
 inline constexpr std::chrono::milliseconds kMaxLeaseDuration{86'400'000};
-// How far a device's clock may be from the coordinator's; beyond it a signature is refused as stale.
+// How far a device's clock may be from the coordinator's; beyond it a signature is refused as
+// stale.
 inline constexpr std::chrono::milliseconds kMaxSignatureAge{300'000};
 
 }  // namespace fallow

@@ -30,8 +30,8 @@ Status CheckShape(ByteView message, Shape shape) {
   std::array<std::size_t, kMaxRules> counts{};
   CodedInputStream input(message.data(), static_cast<int>(message.size()));
   const auto malformed = [&] {
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("not a protobuf message (byte {} of {})", input.CurrentPosition(), message.size()));
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("not a protobuf message (byte {} of {})",
+                                                         input.CurrentPosition(), message.size()));
   };
   while (const std::uint32_t tag = input.ReadTagNoLastTag()) {
     const ShapeRule* rule = FindRule(shape, WireFormatLite::GetTagFieldNumber(tag));
@@ -51,9 +51,10 @@ Status CheckShape(ByteView message, Shape shape) {
     if (length > message.size() - start) return malformed();
     if (!rule->nested.empty()) {
       if (auto status = CheckShape(message.subspan(start, length), rule->nested); !status) {
-        const std::string place = rule->max_count == 1
-                                      ? std::string(rule->name)
-                                      : fmt::format("{}[{}]", rule->name, counts[rule - shape.data()] - 1);
+        const std::string place =
+            rule->max_count == 1
+                ? std::string(rule->name)
+                : fmt::format("{}[{}]", rule->name, counts[rule - shape.data()] - 1);
         return Wrap(std::move(status).error(), place);
       }
     }

@@ -68,21 +68,20 @@ Result<Variant> Named(std::string_view name, Result<Value> value) {
 
 Bytes EncodeFrame(const ToWorker& value) {
   wire::ToWorker message;
-  std::visit(Overloaded{
-                 [&](const LoadModel& load) { message.mutable_load_model()->set_path(load.path); },
-                 [&](const RunRequests& run) {
-                   wire::RunRequests& out = *message.mutable_run_requests();
-                   out.set_ticket(run.ticket);
-                   for (const InferenceRequest& request : run.requests) {
-                     FromValue(request, *out.add_requests());
-                   }
-                 },
-                 [&](const DropTicket& drop) {
-                   message.mutable_drop_ticket()->set_ticket(drop.ticket);
-                 },
-                 [&](const StopWork&) { message.mutable_stop_work(); },
-             },
-             value);
+  std::visit(
+      Overloaded{
+          [&](const LoadModel& load) { message.mutable_load_model()->set_path(load.path); },
+          [&](const RunRequests& run) {
+            wire::RunRequests& out = *message.mutable_run_requests();
+            out.set_ticket(run.ticket);
+            for (const InferenceRequest& request : run.requests) {
+              FromValue(request, *out.add_requests());
+            }
+          },
+          [&](const DropTicket& drop) { message.mutable_drop_ticket()->set_ticket(drop.ticket); },
+          [&](const StopWork&) { message.mutable_stop_work(); },
+      },
+      value);
   return Frame(message);
 }
 
@@ -108,7 +107,8 @@ Bytes EncodeFrame(const FromWorker& value) {
                    FromValue(finished.result, *out.mutable_result());
                  },
                  [&](const ProgressReport& report) {
-                   FromValue(report.progress, *message.mutable_progress_report()->mutable_progress());
+                   FromValue(report.progress,
+                             *message.mutable_progress_report()->mutable_progress());
                  },
                  [&](const Stopped& stopped) {
                    message.mutable_stopped()->set_stop_latency_us(stopped.stop_latency_us);
@@ -122,8 +122,9 @@ Bytes EncodeFrame(const FromWorker& value) {
 }
 
 Result<ToWorker> DecodeToWorker(ByteView payload) {
-  static const std::array kRunRules = {ShapeRule{wire::RunRequests::kRequestsFieldNumber, "requests",
-                                                 kMaxRequestsPerLease, wire::kInferenceRequestShape}};
+  static const std::array kRunRules = {ShapeRule{wire::RunRequests::kRequestsFieldNumber,
+                                                 "requests", kMaxRequestsPerLease,
+                                                 wire::kInferenceRequestShape}};
   static const std::array kRules = {
       ShapeRule{wire::ToWorker::kRunRequestsFieldNumber, "run_requests", 1, kRunRules}};
   auto parsed = wire::Parse<wire::ToWorker>(payload, kMaxWorkerFrameBytes, kRules);
@@ -137,16 +138,19 @@ Result<ToWorker> DecodeToWorker(ByteView payload) {
     }
     case wire::ToWorker::kRunRequests:
       return Named<ToWorker>("run_requests", ToValue(std::move(*parsed->mutable_run_requests())));
-    case wire::ToWorker::kDropTicket: return DropTicket{parsed->drop_ticket().ticket()};
-    case wire::ToWorker::kStopWork: return StopWork{};
-    case wire::ToWorker::MESSAGE_NOT_SET: break;
+    case wire::ToWorker::kDropTicket:
+      return DropTicket{parsed->drop_ticket().ticket()};
+    case wire::ToWorker::kStopWork:
+      return StopWork{};
+    case wire::ToWorker::MESSAGE_NOT_SET:
+      break;
   }
   return FieldError("message to worker", "empty or of an unknown kind");
 }
 
 Result<FromWorker> DecodeFromWorker(ByteView payload) {
-  static const std::array kFinishedRules = {ShapeRule{
-      wire::RequestFinished::kResultFieldNumber, "result", 1, wire::kAttemptResultShape}};
+  static const std::array kFinishedRules = {
+      ShapeRule{wire::RequestFinished::kResultFieldNumber, "result", 1, wire::kAttemptResultShape}};
   static const std::array kRules = {ShapeRule{wire::FromWorker::kRequestFinishedFieldNumber,
                                               "request_finished", 1, kFinishedRules}};
   auto parsed = wire::Parse<wire::FromWorker>(payload, kMaxWorkerFrameBytes, kRules);
@@ -161,13 +165,15 @@ Result<FromWorker> DecodeFromWorker(ByteView payload) {
                                ToValue(std::move(*parsed->mutable_request_finished())));
     case wire::FromWorker::kProgressReport:
       return ProgressReport{wire::ToValue(parsed->progress_report().progress())};
-    case wire::FromWorker::kStopped: return Stopped{parsed->stopped().stop_latency_us()};
+    case wire::FromWorker::kStopped:
+      return Stopped{parsed->stopped().stop_latency_us()};
     case wire::FromWorker::kWorkerFailure: {
       auto error = wire::ToValue(std::move(*parsed->mutable_worker_failure()->mutable_error()));
       if (!error) return Wrap(std::move(error).error(), "worker_failure");
       return WorkerFailure{*std::move(error)};
     }
-    case wire::FromWorker::MESSAGE_NOT_SET: break;
+    case wire::FromWorker::MESSAGE_NOT_SET:
+      break;
   }
   return FieldError("message from worker", "empty or of an unknown kind");
 }

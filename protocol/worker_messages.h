@@ -1,7 +1,9 @@
-// What the agent's daemon and its worker say to each other over the worker's standard input and output.
+// What the agent's daemon and its worker say to each other over the worker's standard input and
+// output.
 //
 // A message is a frame: u32 little-endian payload length, then the protobuf payload (worker.proto).
-// The worker trusts the daemon; the daemon does not trust the worker (its kernels run foreign code).
+// The worker trusts the daemon; the daemon does not trust the worker (its kernels run foreign
+// code).
 #pragma once
 
 #include <cstdint>
@@ -16,15 +18,16 @@
 
 namespace fallow {
 
-// Daemon to worker. -----------------------------------------------------------------------------------------------
+// Daemon to worker.
+// -----------------------------------------------------------------------------------------------
 
 // Loads a model file, replacing the one before. Answered by ModelReady or WorkerFailure.
 struct LoadModel {
   std::string path;
   bool operator==(const LoadModel&) const = default;
 };
-// Adds requests to what the worker is doing; it runs them in a continuous batch with the others. `ticket` comes back
-// in each RequestFinished, so that requests of several leases can be in flight.
+// Adds requests to what the worker is doing; it runs them in a continuous batch with the others.
+// `ticket` comes back in each RequestFinished, so that requests of several leases can be in flight.
 struct RunRequests {
   std::uint64_t ticket = 0;
   std::vector<InferenceRequest> requests;
@@ -40,7 +43,8 @@ struct StopWork {
   bool operator==(const StopWork&) const = default;
 };
 
-// Worker to daemon. -----------------------------------------------------------------------------------------------
+// Worker to daemon.
+// -----------------------------------------------------------------------------------------------
 
 // First message: what it computes on.
 struct WorkerReady {
@@ -52,13 +56,13 @@ struct WorkerReady {
 };
 struct ModelReady {
   std::string path;
-  std::uint32_t context_length = 0;   // tokens
+  std::uint32_t context_length = 0;  // tokens
   std::uint32_t max_sequence_count = 0;
   bool operator==(const ModelReady&) const = default;
 };
 struct RequestFinished {
   std::uint64_t ticket = 0;
-  AttemptResult result;               // `attempt` is empty: the daemon names attempts
+  AttemptResult result;  // `attempt` is empty: the daemon names attempts
   bool operator==(const RequestFinished&) const = default;
 };
 // Sent about once a second while working.
@@ -70,8 +74,8 @@ struct Stopped {
   std::uint64_t stop_latency_us = 0;  // from reading StopWork to the device having no work of ours
   bool operator==(const Stopped&) const = default;
 };
-// Something failed that is not one request's fault: the model does not load, the device was lost. After a failed
-// LoadModel the worker goes on; after anything else it exits.
+// Something failed that is not one request's fault: the model does not load, the device was lost.
+// After a failed LoadModel the worker goes on; after anything else it exits.
 struct WorkerFailure {
   Error error;
   bool operator==(const WorkerFailure&) const = default;
@@ -81,7 +85,7 @@ using ToWorker = std::variant<LoadModel, RunRequests, DropTicket, StopWork>;
 using FromWorker =
     std::variant<WorkerReady, ModelReady, RequestFinished, ProgressReport, Stopped, WorkerFailure>;
 
-Bytes EncodeFrame(const ToWorker&);    // header and payload
+Bytes EncodeFrame(const ToWorker&);  // header and payload
 Bytes EncodeFrame(const FromWorker&);
 Result<ToWorker> DecodeToWorker(ByteView payload);
 Result<FromWorker> DecodeFromWorker(ByteView payload);

@@ -10,15 +10,19 @@
 
 namespace fallow {
 
-Status StateFolder::Make() const { return MakePrivateDirectory(path_); }
+Status StateFolder::Make() const {
+  return MakePrivateDirectory(path_);
+}
 
 Result<Membership> StateFolder::LoadMembership() const {
   const auto text = ReadSmallFile(membership_path());
   if (!text) {
     if (text.error().code != ErrorCode::kNotFound) return std::unexpected(text.error());
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("this agent has not joined a coordinator (nothing in {}): run `fallow-agent join LINK`",
-                            path_));
+    return Fail(
+        ErrorCode::kNotFound,
+        fmt::format(
+            "this agent has not joined a coordinator (nothing in {}): run `fallow-agent join LINK`",
+            path_));
   }
   const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
   const auto field = [&](const char* name) -> std::string {
@@ -28,8 +32,11 @@ Result<Membership> StateFolder::LoadMembership() const {
   Membership membership{.coordinator_url = field("coordinator"),
                         .device = DeviceId(field("device")),
                         .authority_pem = field("authority_certificate")};
-  if (membership.coordinator_url.empty() || membership.device.empty() || membership.authority_pem.empty()) {
-    return Fail(ErrorCode::kDataLoss, fmt::format("{} is damaged: run `fallow-agent join LINK` again", membership_path()));
+  if (membership.coordinator_url.empty() || membership.device.empty() ||
+      membership.authority_pem.empty()) {
+    return Fail(
+        ErrorCode::kDataLoss,
+        fmt::format("{} is damaged: run `fallow-agent join LINK` again", membership_path()));
   }
   return membership;
 }
@@ -47,7 +54,8 @@ std::vector<LeaseId> StateFolder::LoadHeldLeases() const {
   std::vector<LeaseId> leases;
   if (!json.is_array()) return leases;
   for (const auto& id : json) {
-    if (id.is_string() && leases.size() < kMaxLeasesPerDevice) leases.emplace_back(id.get<std::string>());
+    if (id.is_string() && leases.size() < kMaxLeasesPerDevice)
+      leases.emplace_back(id.get<std::string>());
   }
   return leases;
 }

@@ -1,4 +1,5 @@
-// What an agent keeps in its state directory: which coordinator it joined, as which device, with which key.
+// What an agent keeps in its state directory: which coordinator it joined, as which device, with
+// which key.
 //
 //   agent.json      coordinator, device id, authority certificate
 //   device.key      Ed25519, 0600
@@ -19,7 +20,7 @@ namespace fallow {
 struct Membership {
   std::string coordinator_url;  // "https://HOST:PORT"
   DeviceId device;
-  std::string authority_pem;    // the only authority trusted for that coordinator
+  std::string authority_pem;  // the only authority trusted for that coordinator
   bool operator==(const Membership&) const = default;
 };
 

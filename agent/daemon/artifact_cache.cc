@@ -58,10 +58,12 @@ std::string SizeText(std::uint64_t bytes) {
 
 }  // namespace
 
-// One artifact on its way in: tries, each going on from what is there, then the hash, then the rename.
+// One artifact on its way in: tries, each going on from what is there, then the hash, then the
+// rename.
 class ArtifactCache::Download : public ArtifactFetch {
  public:
-  Download(ArtifactCache& cache, const ModelArtifact& artifact, std::function<void(Result<std::string>)> done)
+  Download(ArtifactCache& cache, const ModelArtifact& artifact,
+           std::function<void(Result<std::string>)> done)
       : cache_(cache),
         artifact_(artifact),
         path_(cache.PathOf(artifact.digest)),
@@ -74,7 +76,8 @@ class ArtifactCache::Download : public ArtifactFetch {
   void Start() {
     std::error_code error;
     if (fs::exists(path_, error)) {
-      fs::last_write_time(path_, fs::file_time_type::clock::now(), error);  // what was used last goes last
+      fs::last_write_time(path_, fs::file_time_type::clock::now(),
+                          error);  // what was used last goes last
       if (!cache_.IsVerified(artifact_.digest)) return Verify(path_);
       received_ = artifact_.size_bytes;
       return Post([this] { done_(path_); });
@@ -104,27 +107,31 @@ class ArtifactCache::Download : public ArtifactFetch {
     if (received_ == artifact_.size_bytes) return Verify(part_path_);
     part_.emplace(part_path_, std::ios::binary | std::ios::app);
     if (!*part_) {
-      return Post([this, error = WriteError(part_path_, errno)] { Finish(std::unexpected(error)); });
+      return Post(
+          [this, error = WriteError(part_path_, errno)] { Finish(std::unexpected(error)); });
     }
     resumed_ = received_ > 0;
     try_start_ = received_;
-    HttpRequest request = cache_.signer_.Get(fmt::format("/agent/v1/artifacts/{}", artifact_.digest.Hex()));
+    HttpRequest request =
+        cache_.signer_.Get(fmt::format("/agent/v1/artifacts/{}", artifact_.digest.Hex()));
     if (resumed_) request.headers.emplace_back("Range", fmt::format("bytes={}-", received_));
     request.timeout = milliseconds(0);
     request.stall_timeout = kDownloadStall;
     request.on_body = [this](ByteView piece) { return Append(piece); };
-    exchange_ = cache_.http_.Send(std::move(request), [this](Result<HttpReply> reply) { EndTry(std::move(reply)); });
+    exchange_ = cache_.http_.Send(std::move(request),
+                                  [this](Result<HttpReply> reply) { EndTry(std::move(reply)); });
   }
 
   bool Append(ByteView piece) {
     if (piece.size() > artifact_.size_bytes - received_) {
-      failure_ = Error{ErrorCode::kDataLoss,
-                       fmt::format("artifact {}: more than its {} bytes came", artifact_.digest.Hex(),
-                                   artifact_.size_bytes)};
+      failure_ =
+          Error{ErrorCode::kDataLoss, fmt::format("artifact {}: more than its {} bytes came",
+                                                  artifact_.digest.Hex(), artifact_.size_bytes)};
       return false;
     }
     errno = 0;
-    part_->write(reinterpret_cast<const char*>(piece.data()), static_cast<std::streamsize>(piece.size()));
+    part_->write(reinterpret_cast<const char*>(piece.data()),
+                 static_cast<std::streamsize>(piece.size()));
     if (!*part_) {
       failure_ = WriteError(part_path_, errno);
       return false;
@@ -149,7 +156,8 @@ class ArtifactCache::Download : public ArtifactFetch {
       return IsTransient(error) ? Retry(error) : Finish(std::unexpected(error));
     }
     if (received_ == artifact_.size_bytes) return Verify(part_path_);
-    if (!reply && !IsTransient(reply.error())) return Finish(std::unexpected(std::move(reply).error()));
+    if (!reply && !IsTransient(reply.error()))
+      return Finish(std::unexpected(std::move(reply).error()));
     Retry(reply ? Error{ErrorCode::kUnavailable, "the download ended early"} : reply.error());
   }
 
@@ -158,7 +166,8 @@ class ArtifactCache::Download : public ArtifactFetch {
     const Error failure = *std::exchange(failure_, std::nullopt);
     if (failure.code == ErrorCode::kDataLoss) {
       Discard();
-      // A server that ignores Range sends the whole again, which is too much only because we had a part.
+      // A server that ignores Range sends the whole again, which is too much only because we had a
+      // part.
       if (resumed_ && !restarted_) {
         restarted_ = true;
         return Retry(reply ? failure : reply.error());
@@ -171,8 +180,8 @@ class ArtifactCache::Download : public ArtifactFetch {
     if (received_ > try_start_) backoff_.Reset();
     if (backoff_.tries() + 1 >= kMaxFruitlessTries) return Finish(std::unexpected(error));
     const milliseconds delay = backoff_.Next();
-    LOG_INFO("agent: download of {} goes on in {} ms from byte {}: {}", artifact_.digest.Hex(), delay.count(),
-             received_, error.message);
+    LOG_INFO("agent: download of {} goes on in {} ms from byte {}: {}", artifact_.digest.Hex(),
+             delay.count(), received_, error.message);
     timer_ = cache_.loop_.After(delay, [this] { Continue(); });
   }
 
@@ -188,7 +197,8 @@ class ArtifactCache::Download : public ArtifactFetch {
     if (!digest) return Finish(std::unexpected(digest.error()));
     if (*digest == artifact_.digest) {
       if (path == part_path_) {
-        if (auto status = RenameDurably(part_path_, path_); !status) return Finish(std::unexpected(status.error()));
+        if (auto status = RenameDurably(part_path_, path_); !status)
+          return Finish(std::unexpected(status.error()));
       }
       received_ = artifact_.size_bytes;
       cache_.verified_.push_back(artifact_.digest);
@@ -197,8 +207,9 @@ class ArtifactCache::Download : public ArtifactFetch {
     const bool was_cached = path == path_;
     if (was_cached) (void)RemoveFileIfAny(path_);
     Discard();
-    const Error error{ErrorCode::kDataLoss, fmt::format("artifact {}: what {} has the digest {}", artifact_.digest.Hex(),
-                                                        was_cached ? "lay in the cache" : "came", digest->Hex())};
+    const Error error{ErrorCode::kDataLoss,
+                      fmt::format("artifact {}: what {} has the digest {}", artifact_.digest.Hex(),
+                                  was_cached ? "lay in the cache" : "came", digest->Hex())};
     LOG_WARN("agent: {}", error.message);
     // A part from before may have been damaged on this disk: the whole is fetched anew, once.
     if ((was_cached || resumed_) && !restarted_) {
@@ -233,7 +244,8 @@ class ArtifactCache::Download : public ArtifactFetch {
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
-Result<std::unique_ptr<ArtifactCache>> ArtifactCache::Open(Loop& loop, HttpClient& http, const RequestSigner& signer,
+Result<std::unique_ptr<ArtifactCache>> ArtifactCache::Open(Loop& loop, HttpClient& http,
+                                                           const RequestSigner& signer,
                                                            Random& random, std::string folder,
                                                            std::uint64_t max_bytes) {
   FALLOW_RETURN_IF_ERROR(MakeDirectories(folder));
@@ -241,8 +253,8 @@ Result<std::unique_ptr<ArtifactCache>> ArtifactCache::Open(Loop& loop, HttpClien
       new ArtifactCache(loop, http, signer, random, std::move(folder), max_bytes));
 }
 
-ArtifactCache::ArtifactCache(Loop& loop, HttpClient& http, const RequestSigner& signer, Random& random,
-                             std::string folder, std::uint64_t max_bytes)
+ArtifactCache::ArtifactCache(Loop& loop, HttpClient& http, const RequestSigner& signer,
+                             Random& random, std::string folder, std::uint64_t max_bytes)
     : loop_(loop),
       http_(http),
       signer_(signer),
@@ -265,7 +277,8 @@ std::vector<Digest> ArtifactCache::Cached() const {
   std::vector<Digest> digests;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
-    if (const auto digest = Digest::FromHex(entry.path().filename().string())) digests.push_back(*digest);
+    if (const auto digest = Digest::FromHex(entry.path().filename().string()))
+      digests.push_back(*digest);
   }
   return digests;
 }

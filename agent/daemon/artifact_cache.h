@@ -1,8 +1,8 @@
 // Model files on this device, by digest; fetched from the coordinator when missing.
 //
-// Invariant: a file under its own name is complete and had its digest when it came; downloads live in `*.part` and are
-// taken up where they broke off. The files together stay below the limit: the least recently used go first.
-// Threading: the loop's thread; hashing runs on another.
+// Invariant: a file under its own name is complete and had its digest when it came; downloads live
+// in `*.part` and are taken up where they broke off. The files together stay below the limit: the
+// least recently used go first. Threading: the loop's thread; hashing runs on another.
 #pragma once
 
 #include <cstdint>
@@ -31,11 +31,11 @@ class ArtifactFetch {
 class ArtifactSource {
  public:
   virtual ~ArtifactSource() = default;
-  // `done` is called once, later, with the path of the complete, checked file. Errors: kResourceExhausted: the disk or
-  // the cache's limit is too small; kDataLoss: what the coordinator sends has another digest; kUnavailable: it cannot be
-  // reached. One fetch at a time.
-  [[nodiscard]] virtual std::unique_ptr<ArtifactFetch> Fetch(const ModelArtifact& artifact,
-                                                             std::function<void(Result<std::string>)> done) = 0;
+  // `done` is called once, later, with the path of the complete, checked file. Errors:
+  // kResourceExhausted: the disk or the cache's limit is too small; kDataLoss: what the coordinator
+  // sends has another digest; kUnavailable: it cannot be reached. One fetch at a time.
+  [[nodiscard]] virtual std::unique_ptr<ArtifactFetch> Fetch(
+      const ModelArtifact& artifact, std::function<void(Result<std::string>)> done) = 0;
   // Complete files.
   virtual std::vector<Digest> Cached() const = 0;
 };
@@ -46,8 +46,9 @@ class ArtifactCache : public ArtifactSource {
   static constexpr int kMaxFruitlessTries = 5;
 
   // Makes the folder. All must outlive the cache.
-  static Result<std::unique_ptr<ArtifactCache>> Open(Loop& loop, HttpClient& http, const RequestSigner& signer,
-                                                     Random& random, std::string folder, std::uint64_t max_bytes);
+  static Result<std::unique_ptr<ArtifactCache>> Open(Loop& loop, HttpClient& http,
+                                                     const RequestSigner& signer, Random& random,
+                                                     std::string folder, std::uint64_t max_bytes);
 
   std::unique_ptr<ArtifactFetch> Fetch(const ModelArtifact& artifact,
                                        std::function<void(Result<std::string>)> done) override;
@@ -59,11 +60,12 @@ class ArtifactCache : public ArtifactSource {
  private:
   class Download;
 
-  ArtifactCache(Loop& loop, HttpClient& http, const RequestSigner& signer, Random& random, std::string folder,
-                std::uint64_t max_bytes);
+  ArtifactCache(Loop& loop, HttpClient& http, const RequestSigner& signer, Random& random,
+                std::string folder, std::uint64_t max_bytes);
 
   std::string PathOf(const Digest& digest) const { return folder_ + "/" + digest.Hex(); }
-  // Removes least recently used files until `bytes` more fit below the limit and on the disk; never `kept`.
+  // Removes least recently used files until `bytes` more fit below the limit and on the disk; never
+  // `kept`.
   Status MakeRoom(std::uint64_t bytes, const ModelArtifact& kept);
   bool IsVerified(const Digest& digest) const;
 

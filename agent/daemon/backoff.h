@@ -1,4 +1,5 @@
-// How long to wait before the next try: doubling, with jitter so that many devices do not come back at once.
+// How long to wait before the next try: doubling, with jitter so that many devices do not come back
+// at once.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +20,8 @@ class Backoff {
     const auto step = step_;
     step_ = std::min(step_ * 2, max_);
     ++tries_;
-    return step / 2 + std::chrono::milliseconds(random_.Next() % (static_cast<std::uint64_t>(step.count()) / 2 + 1));
+    return step / 2 + std::chrono::milliseconds(random_.Next() %
+                                                (static_cast<std::uint64_t>(step.count()) / 2 + 1));
   }
   // Something went well.
   void Reset() {

@@ -14,7 +14,8 @@ constexpr milliseconds kAnswerTimeout{30'000};
 
 // What an owner can do about a refusal.
 Error WithWayOut(Error error) {
-  if (error.code == ErrorCode::kUnauthenticated) error.message += "; run `fallow-agent join LINK` to join anew";
+  if (error.code == ErrorCode::kUnauthenticated)
+    error.message += "; run `fallow-agent join LINK` to join anew";
   if (error.code == ErrorCode::kUnimplemented) error.message += "; install a newer version";
   return error;
 }
@@ -28,36 +29,39 @@ Result<Reply> ReadReply(const Result<HttpReply>& reply, Result<Reply> (*decode)(
 
 class HttpCoordinatorClient : public CoordinatorClient {
  public:
-  HttpCoordinatorClient(HttpClient& http, const RequestSigner& signer) : http_(http), signer_(signer) {}
+  HttpCoordinatorClient(HttpClient& http, const RequestSigner& signer)
+      : http_(http), signer_(signer) {}
 
   Call Lease(const LeaseRequest& request, Answer<LeaseReply> answer) override {
-    return Send<LeaseReply>("/agent/v1/lease", Encode(request), kAnswerTimeout + request.wait, &DecodeLeaseReply,
-                            std::move(answer));
+    return Send<LeaseReply>("/agent/v1/lease", Encode(request), kAnswerTimeout + request.wait,
+                            &DecodeLeaseReply, std::move(answer));
   }
   Call Report(const ReportRequest& request, Answer<ReportReply> answer) override {
-    return Send<ReportReply>("/agent/v1/report", Encode(request), kAnswerTimeout, &DecodeReportReply,
-                             std::move(answer));
+    return Send<ReportReply>("/agent/v1/report", Encode(request), kAnswerTimeout,
+                             &DecodeReportReply, std::move(answer));
   }
   Call Heartbeat(const HeartbeatRequest& request, Answer<HeartbeatReply> answer) override {
-    return Send<HeartbeatReply>("/agent/v1/heartbeat", Encode(request), kAnswerTimeout, &DecodeHeartbeatReply,
-                                std::move(answer));
+    return Send<HeartbeatReply>("/agent/v1/heartbeat", Encode(request), kAnswerTimeout,
+                                &DecodeHeartbeatReply, std::move(answer));
   }
   Call Release(const ReleaseRequest& request, Answer<void> answer) override {
-    return Send<void>("/agent/v1/release", Encode(request), kAnswerTimeout,
-                      [](ByteView) { return Result<void>(); }, std::move(answer));
+    return Send<void>(
+        "/agent/v1/release", Encode(request), kAnswerTimeout,
+        [](ByteView) { return Result<void>(); }, std::move(answer));
   }
 
  private:
   template <class Reply>
-  Call Send(std::string_view path, Bytes body, milliseconds timeout, Result<Reply> (*decode)(ByteView),
-            Answer<Reply> answer) {
+  Call Send(std::string_view path, Bytes body, milliseconds timeout,
+            Result<Reply> (*decode)(ByteView), Answer<Reply> answer) {
     HttpRequest request = signer_.Post(path, std::move(body));
     request.timeout = timeout;
     request.stall_timeout = timeout;
     request.max_body_bytes = kMaxAgentBodyBytes;
-    return http_.Send(std::move(request), [decode, answer = std::move(answer)](Result<HttpReply> reply) {
-      answer(ReadReply(reply, decode));
-    });
+    return http_.Send(std::move(request),
+                      [decode, answer = std::move(answer)](Result<HttpReply> reply) {
+                        answer(ReadReply(reply, decode));
+                      });
   }
 
   HttpClient& http_;
@@ -66,7 +70,8 @@ class HttpCoordinatorClient : public CoordinatorClient {
 
 }  // namespace
 
-std::unique_ptr<CoordinatorClient> NewCoordinatorClient(HttpClient& http, const RequestSigner& signer) {
+std::unique_ptr<CoordinatorClient> NewCoordinatorClient(HttpClient& http,
+                                                        const RequestSigner& signer) {
   return std::make_unique<HttpCoordinatorClient>(http, signer);
 }
 

@@ -41,7 +41,8 @@ std::vector<PresenceWatch::Kind> PresenceKinds() {
            }},
           {.name = "logind", .open = [name] {
              // A silent desktop on our own display is the X11 source's to judge.
-             return NewLogindPresenceSource(name.empty() ? std::vector<std::string>{} : std::vector{name});
+             return NewLogindPresenceSource(name.empty() ? std::vector<std::string>{}
+                                                         : std::vector{name});
            }}};
 }
 
@@ -91,18 +92,20 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(const DaemonOptions& options) {
       daemon->local_calls_,
       ServeLocalCalls(*daemon->loop_, folder.socket_path(),
                       [raw = daemon.get()](std::string_view call) { return raw->Answer(call); }));
-  FALLOW_ASSIGN_OR_RETURN(daemon->cache_,
-                          ArtifactCache::Open(*daemon->loop_, *daemon->http_, daemon->signer_, *daemon->random_,
-                                              folder.models_path(), options.cache_bytes));
+  FALLOW_ASSIGN_OR_RETURN(
+      daemon->cache_,
+      ArtifactCache::Open(*daemon->loop_, *daemon->http_, daemon->signer_, *daemon->random_,
+                          folder.models_path(), options.cache_bytes));
   const std::vector<LeaseId> left_over = folder.LoadHeldLeases();
   WorkSessionOptions session;
   session.on_leases_changed = [folder](const std::vector<LeaseId>& leases) {
     // Without the file the leases of a killed agent expire, which only takes longer.
-    if (auto status = folder.SaveHeldLeases(leases); !status) LOG_WARN("agent: {}", status.error().message);
+    if (auto status = folder.SaveHeldLeases(leases); !status)
+      LOG_WARN("agent: {}", status.error().message);
   };
-  daemon->session_ =
-      std::make_unique<WorkSession>(*daemon->loop_, *daemon->clock_, *daemon->random_, *daemon->client_,
-                                    *daemon->cache_, *daemon->worker_, daemon->Profile(), std::move(session));
+  daemon->session_ = std::make_unique<WorkSession>(
+      *daemon->loop_, *daemon->clock_, *daemon->random_, *daemon->client_, *daemon->cache_,
+      *daemon->worker_, daemon->Profile(), std::move(session));
   daemon->session_->GiveBack(left_over);
   return daemon;
 }
@@ -113,7 +116,8 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
       membership_(std::move(membership)),
       key_(std::move(key)),
       signer_(*key_, *clock_, membership_.coordinator_url, membership_.device),
-      presence_(*clock_, options.idle.dedicated ? std::vector<PresenceWatch::Kind>{} : PresenceKinds()) {
+      presence_(*clock_,
+                options.idle.dedicated ? std::vector<PresenceWatch::Kind>{} : PresenceKinds()) {
   HttpClientOptions http;
   http.authority_pem = membership_.authority_pem;
   http.user_agent = "fallow-agent/" + options_.agent_version;
@@ -136,8 +140,8 @@ DeviceProfile Daemon::Profile() const {
 }
 
 Status Daemon::Run() {
-  LOG_INFO("agent: device={} coordinator={} state={}", membership_.device.value, membership_.coordinator_url,
-           folder_.path());
+  LOG_INFO("agent: device={} coordinator={} state={}", membership_.device.value,
+           membership_.coordinator_url, folder_.path());
   loop_->OnTerminate([this] { ShutDown(); });
   LookAtPresence();
   loop_->Run();
@@ -153,8 +157,9 @@ void Daemon::LookAtPresence() {
   } else {
     session_->Stop(DeviceState::kInUse, decision.reason);
   }
-  presence_timer_ = loop_->After(running_ && !options_.idle.dedicated ? kPresencePeriodWorking : kPresencePeriodStopped,
-                                 [this] { LookAtPresence(); });
+  presence_timer_ = loop_->After(
+      running_ && !options_.idle.dedicated ? kPresencePeriodWorking : kPresencePeriodStopped,
+      [this] { LookAtPresence(); });
 }
 
 std::string Daemon::Answer(std::string_view call) {
@@ -174,13 +179,15 @@ std::string Daemon::StatusAnswer() const {
                       .profile = session_->profile(),
                       .device = membership_.device,
                       .coordinator_url = membership_.coordinator_url};
-  if (!session_->last_contact()) report.coordinator_trouble = session_->last_contact().error().message;
+  if (!session_->last_contact())
+    report.coordinator_trouble = session_->last_contact().error().message;
   if (const auto success = session_->last_success()) {
-    report.coordinator_heard_ago = std::chrono::duration_cast<std::chrono::seconds>(clock_->Steady() - *success);
+    report.coordinator_heard_ago =
+        std::chrono::duration_cast<std::chrono::seconds>(clock_->Steady() - *success);
   }
-  report.idle_rule = options_.idle.dedicated
-                         ? "dedicated: always free"
-                         : fmt::format("free after {} without input", ShortDuration(options_.idle.idle_after));
+  report.idle_rule = options_.idle.dedicated ? "dedicated: always free"
+                                             : fmt::format("free after {} without input",
+                                                           ShortDuration(options_.idle.idle_after));
   report.presence = readings_;
   report.leases = session_->leases();
   report.finished_request_count = session_->finished_request_count();

@@ -20,8 +20,8 @@ struct DaemonOptions {
   std::string agent_version;
 };
 
-// Runs until SIGTERM, SIGINT or the local call "stop"; then gives all leases back. kNotFound if the agent has joined no
-// coordinator, kAlreadyExists if it is running.
+// Runs until SIGTERM, SIGINT or the local call "stop"; then gives all leases back. kNotFound if the
+// agent has joined no coordinator, kAlreadyExists if it is running.
 Status RunDaemon(const DaemonOptions& options);
 
 // What a running daemon understands on its socket.

@@ -8,7 +8,8 @@ namespace fallow {
 namespace {
 
 std::string WhyNobodyCanTell(std::span<const PresenceReading> readings) {
-  if (readings.empty()) return "no source tells whether somebody is at this machine; counted as in use";
+  if (readings.empty())
+    return "no source tells whether somebody is at this machine; counted as in use";
   std::string why = "nothing tells whether somebody is at this machine; counted as in use (";
   for (std::size_t i = 0; i < readings.size(); ++i) {
     if (i > 0) why += "; ";
@@ -26,14 +27,16 @@ std::string ShortDuration(std::chrono::milliseconds duration) {
   return fmt::format("{} h", seconds / 3600);
 }
 
-IdleDecision DecideIdle(const IdleSettings& settings, std::span<const PresenceReading> readings, bool running) {
+IdleDecision DecideIdle(const IdleSettings& settings, std::span<const PresenceReading> readings,
+                        bool running) {
   if (settings.dedicated) return {true, "this machine is dedicated to work"};
   const PresenceReading* least = nullptr;
   for (const PresenceReading& reading : readings) {
     if (reading.known && (least == nullptr || reading.idle_for < least->idle_for)) least = &reading;
   }
   if (least == nullptr) return {false, WhyNobodyCanTell(readings)};
-  const auto slack = running ? std::min(kIdleHysteresis, settings.idle_after / 2) : std::chrono::milliseconds(0);
+  const auto slack =
+      running ? std::min(kIdleHysteresis, settings.idle_after / 2) : std::chrono::milliseconds(0);
   const std::string idle = ShortDuration(least->idle_for);
   if (least->idle_for >= settings.idle_after - slack) {
     return {true, fmt::format("no input for {} ({})", idle, least->source)};

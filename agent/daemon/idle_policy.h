@@ -11,8 +11,9 @@
 
 namespace fallow {
 
-// Work that has begun goes on down to this much below the threshold, so that a source which rounds its times does not
-// make it start and stop. Input sets the idle time to zero and stops work at once all the same.
+// Work that has begun goes on down to this much below the threshold, so that a source which rounds
+// its times does not make it start and stop. Input sets the idle time to zero and stops work at
+// once all the same.
 inline constexpr std::chrono::milliseconds kIdleHysteresis{10'000};
 
 struct IdleSettings {
@@ -28,7 +29,8 @@ struct IdleDecision {
 };
 
 // `running`: what was decided last. The least idle source that knows counts.
-IdleDecision DecideIdle(const IdleSettings& settings, std::span<const PresenceReading> readings, bool running);
+IdleDecision DecideIdle(const IdleSettings& settings, std::span<const PresenceReading> readings,
+                        bool running);
 
 // "45 s", "4 min", "2 h": whole units, rounded down.
 std::string ShortDuration(std::chrono::milliseconds duration);

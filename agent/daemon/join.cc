@@ -24,7 +24,8 @@ Result<Value> Await(MainLoop& loop, Start start) {
 
 }  // namespace
 
-Result<Membership> Join(const JoinLink& link, const StateFolder& folder, const std::string& agent_version) {
+Result<Membership> Join(const JoinLink& link, const StateFolder& folder,
+                        const std::string& agent_version) {
   FALLOW_RETURN_IF_ERROR(folder.Make());
   FALLOW_ASSIGN_OR_RETURN(const auto key, LoadOrMakeSigningKey(folder.key_path()));
   const auto loop = NewMainLoop();
@@ -33,9 +34,9 @@ Result<Membership> Join(const JoinLink& link, const StateFolder& folder, const s
   options.user_agent = "fallow-agent/" + agent_version;
   options.trust_anybody = true;
   const auto untrusting = NewHttpClient(*loop, options);
-  FALLOW_ASSIGN_OR_RETURN(const std::string authority,
-                          Await<std::string>(*loop, [&](auto done) {
-                            return FetchAuthority(*untrusting, link.coordinator_url, link.pin, std::move(done));
+  FALLOW_ASSIGN_OR_RETURN(const std::string authority, Await<std::string>(*loop, [&](auto done) {
+                            return FetchAuthority(*untrusting, link.coordinator_url, link.pin,
+                                                  std::move(done));
                           }));
 
   options.trust_anybody = false;

@@ -10,8 +10,9 @@
 namespace fallow {
 
 // Blocks until done. Stores the membership in `folder`; the same key joins as the same device.
-//   kPermissionDenied: the certificate is not the link's; kUnauthenticated: the token is not valid (any more);
-//   kUnavailable: the coordinator cannot be reached.
-Result<Membership> Join(const JoinLink& link, const StateFolder& folder, const std::string& agent_version);
+//   kPermissionDenied: the certificate is not the link's; kUnauthenticated: the token is not valid
+//   (any more); kUnavailable: the coordinator cannot be reached.
+Result<Membership> Join(const JoinLink& link, const StateFolder& folder,
+                        const std::string& agent_version);
 
 }  // namespace fallow

@@ -10,7 +10,8 @@
 namespace fallow {
 namespace {
 
-constexpr std::string_view kShape = "a join link looks like https://HOST:PORT/#join=TOKEN&pin=64 HEX DIGITS";
+constexpr std::string_view kShape =
+    "a join link looks like https://HOST:PORT/#join=TOKEN&pin=64 HEX DIGITS";
 
 std::unexpected<Error> Malformed(std::string_view what) {
   return Fail(ErrorCode::kInvalidArgument, fmt::format("{}; {}", what, kShape));
@@ -36,21 +37,26 @@ Result<JoinLink> ParseJoinLink(std::string_view link) {
   if (!link.starts_with(kScheme)) return Malformed("the link does not begin with https://");
   const auto hash = link.find('#');
   if (hash == std::string_view::npos) {
-    return Malformed("the link has no part behind '#' (a shell may have cut it off: put it in quotes)");
+    return Malformed(
+        "the link has no part behind '#' (a shell may have cut it off: put it in quotes)");
   }
   std::string_view url = link.substr(0, hash);
   while (url.ends_with('/')) url.remove_suffix(1);
-  if (url.size() <= kScheme.size() || url.substr(kScheme.size()).find_first_of("/?@ ") != std::string_view::npos) {
+  if (url.size() <= kScheme.size() ||
+      url.substr(kScheme.size()).find_first_of("/?@ ") != std::string_view::npos) {
     return Malformed("the link does not name a host and a port");
   }
   const std::string_view parts = link.substr(hash + 1);
   const auto token = FindPart(parts, "join");
   if (!token || token->empty() || token->size() > kMaxIdBytes) {
-    return Malformed("the link carries no join token (an ampersand may have cut it off: put it in quotes)");
+    return Malformed(
+        "the link carries no join token (an ampersand may have cut it off: put it in quotes)");
   }
   const auto pin_text = FindPart(parts, "pin");
   const auto pin = pin_text ? Digest::FromHex(*pin_text) : std::nullopt;
-  if (!pin) return Malformed("the link carries no valid pin (an ampersand may have cut it off: put it in quotes)");
+  if (!pin)
+    return Malformed(
+        "the link carries no valid pin (an ampersand may have cut it off: put it in quotes)");
   return JoinLink{.coordinator_url = std::string(url), .token = std::string(*token), .pin = *pin};
 }
 

@@ -1,4 +1,5 @@
-// The link an operator gives to a device: `https://HOST:PORT/#join=TOKEN&pin=HEX` (docs/PROTOCOL.md).
+// The link an operator gives to a device: `https://HOST:PORT/#join=TOKEN&pin=HEX`
+// (docs/PROTOCOL.md).
 #pragma once
 
 #include <string>
@@ -12,7 +13,7 @@ namespace fallow {
 struct JoinLink {
   std::string coordinator_url;  // "https://HOST:PORT", no slash at the end
   std::string token;
-  Digest pin;                   // of the authority certificate
+  Digest pin;  // of the authority certificate
   bool operator==(const JoinLink&) const = default;
 };
 

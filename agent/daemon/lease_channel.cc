@@ -20,8 +20,9 @@ std::size_t EstimateBytes(const AttemptResult& result) {
 
 }  // namespace
 
-LeaseChannel::LeaseChannel(Loop& loop, const Clock& clock, Random& random, CoordinatorClient& client, LeaseId lease,
-                           LeaseChannelOptions options, Events events)
+LeaseChannel::LeaseChannel(Loop& loop, const Clock& clock, Random& random,
+                           CoordinatorClient& client, LeaseId lease, LeaseChannelOptions options,
+                           Events events)
     : loop_(loop),
       clock_(clock),
       client_(client),
@@ -76,7 +77,8 @@ void LeaseChannel::SendReport() {
   sent_count_ = report.results.size();
   next_report_at_ = clock_.Steady() + options_.report_period;
   in_flight_ = true;
-  call_ = client_.Report(report, [this](Result<ReportReply> reply) { OnReported(std::move(reply)); });
+  call_ =
+      client_.Report(report, [this](Result<ReportReply> reply) { OnReported(std::move(reply)); });
 }
 
 void LeaseChannel::OnReported(Result<ReportReply> reply) {
@@ -84,8 +86,8 @@ void LeaseChannel::OnReported(Result<ReportReply> reply) {
   events_.on_contact(reply ? Status() : std::unexpected(reply.error()));
   if (!reply && IsTransient(reply.error())) {
     if (clock_.Steady() - last_heard_ > options_.result_patience) {
-      LOG_WARN("agent: lease {}: giving up {} results, the coordinator was away too long", lease_.value,
-               queue_.size());
+      LOG_WARN("agent: lease {}: giving up {} results, the coordinator was away too long",
+               lease_.value, queue_.size());
       return End();
     }
     return RetryLater();
@@ -103,7 +105,8 @@ void LeaseChannel::OnReported(Result<ReportReply> reply) {
 
 void LeaseChannel::SendRelease() {
   in_flight_ = true;
-  const ReleaseRequest release{.lease = lease_, .reason = *release_reason_, .status = events_.status()};
+  const ReleaseRequest release{
+      .lease = lease_, .reason = *release_reason_, .status = events_.status()};
   call_ = client_.Release(release, [this](Status status) { OnReleased(std::move(status)); });
 }
 

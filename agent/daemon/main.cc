@@ -1,7 +1,7 @@
 // fallow-agent: lends this machine's idle hours to a coordinator.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <functional>
@@ -62,11 +62,15 @@ int ExitCodeOf(const Error& error) {
   switch (error.code) {
     case ErrorCode::kPermissionDenied:
     case ErrorCode::kUnauthenticated:
-    case ErrorCode::kUnimplemented: return kExitRefused;
+    case ErrorCode::kUnimplemented:
+      return kExitRefused;
     case ErrorCode::kUnavailable:
-    case ErrorCode::kDeadlineExceeded: return kExitUnreachable;
-    case ErrorCode::kInvalidArgument: return kExitUsage;
-    default: return kExitFailed;
+    case ErrorCode::kDeadlineExceeded:
+      return kExitUnreachable;
+    case ErrorCode::kInvalidArgument:
+      return kExitUsage;
+    default:
+      return kExitFailed;
   }
 }
 
@@ -86,20 +90,27 @@ int JoinVerb(const Options& options) {
 }
 
 int RunVerb(Options options) {
-  if (auto status = SetUpLog("fallow-agent", options.log_level); !status) return FailWith(status.error(), kExitUsage);
+  if (auto status = SetUpLog("fallow-agent", options.log_level); !status)
+    return FailWith(status.error(), kExitUsage);
   options.daemon.state_folder = options.state_folder;
   options.daemon.idle.idle_after = std::chrono::milliseconds(options.idle_after_ms);
   options.daemon.cache_bytes = static_cast<std::uint64_t>(options.cache_size_gib * (1u << 30));
   options.daemon.agent_version = FALLOW_VERSION;
   auto& command = options.daemon.worker_command;
-  command = {ProgramDirectory() + "/fallow-worker", "--backend",       options.backend,
-             "--threads",                            fmt::to_string(options.threads),
-             "--max-sequences",                      fmt::to_string(options.max_sequences),
-             "--log-level",                          options.log_level};
+  command = {ProgramDirectory() + "/fallow-worker",
+             "--backend",
+             options.backend,
+             "--threads",
+             fmt::to_string(options.threads),
+             "--max-sequences",
+             fmt::to_string(options.max_sequences),
+             "--log-level",
+             options.log_level};
   if (!options.device.empty()) command.insert(command.end(), {"--device", options.device});
   const Status status = RunDaemon(options.daemon);
   if (status) return kExitOk;
-  return FailWith(status.error(), status.error().code == ErrorCode::kNotFound ? kExitNotJoined : kExitFailed);
+  return FailWith(status.error(),
+                  status.error().code == ErrorCode::kNotFound ? kExitNotJoined : kExitFailed);
 }
 
 int StatusVerb(const Options& options) {
@@ -113,10 +124,12 @@ int StatusVerb(const Options& options) {
                             "an agent runs but does not answer: " + answer.error().message},
                       kExitFailed);
     }
-    return FailWith({ErrorCode::kUnavailable,
-                     fmt::format("no agent is running for {} (joined to {} as {}): start it with `fallow-agent run`",
-                                 folder.path(), membership->coordinator_url, membership->device.value)},
-                    kExitNotRunning);
+    return FailWith(
+        {ErrorCode::kUnavailable,
+         fmt::format(
+             "no agent is running for {} (joined to {} as {}): start it with `fallow-agent run`",
+             folder.path(), membership->coordinator_url, membership->device.value)},
+        kExitNotRunning);
   }
   if (options.json) {
     fmt::print("{}", *answer);
@@ -137,8 +150,8 @@ int LeaveVerb(const Options& options) {
   const bool was_running = CallLocal(folder.socket_path(), kStopCall).has_value();
   if (auto status = folder.Forget(); !status) return FailWith(status.error(), kExitFailed);
   fmt::print("left{}{}; models stay in {} until you remove them\n",
-             membership ? " " + membership->coordinator_url : "", was_running ? ", and the agent is stopping" : "",
-             folder.models_path());
+             membership ? " " + membership->coordinator_url : "",
+             was_running ? ", and the agent is stopping" : "", folder.models_path());
   return kExitOk;
 }
 
@@ -156,23 +169,31 @@ int Main(int argc, char** argv) {
         ->option_text("DIR [" + options.state_folder + "]");
     return command;
   };
-  CLI::App* join = with_state(app.add_subcommand("join", "Make this machine a device of a coordinator"));
-  join->add_option("LINK", options.link, "https://HOST:PORT/#join=TOKEN&pin=HEX, in quotes")->required();
+  CLI::App* join =
+      with_state(app.add_subcommand("join", "Make this machine a device of a coordinator"));
+  join->add_option("LINK", options.link, "https://HOST:PORT/#join=TOKEN&pin=HEX, in quotes")
+      ->required();
   join->callback([&] { verb = [&] { return JoinVerb(options); }; });
 
-  CLI::App* run = with_state(app.add_subcommand("run", "Work whenever the machine is free, until stopped"));
-  run->add_flag("--dedicated", options.daemon.idle.dedicated, "A machine without an owner: always free");
-  run->add_option("--idle-after", options.idle_after_ms, "Free after so long without input, as 45s, 3m or 1h [3m]")
+  CLI::App* run =
+      with_state(app.add_subcommand("run", "Work whenever the machine is free, until stopped"));
+  run->add_flag("--dedicated", options.daemon.idle.dedicated,
+                "A machine without an owner: always free");
+  run->add_option("--idle-after", options.idle_after_ms,
+                  "Free after so long without input, as 45s, 3m or 1h [3m]")
       ->option_text("TIME")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, std::int64_t>{{"ms", 1}, {"s", 1000}, {"m", 60'000},
-                                                                           {"h", 3'600'000}},
-                                        CLI::AsNumberWithUnit::UNIT_REQUIRED));
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, std::int64_t>{
+              {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}},
+          CLI::AsNumberWithUnit::UNIT_REQUIRED));
   run->add_option("--backend", options.backend, "What to compute on [auto]")
       ->option_text("auto|vulkan|cpu")
       ->check(CLI::IsMember({"auto", "vulkan", "cpu"}));
-  run->add_option("--device", options.device, "Vulkan device (`fallow-worker --list-devices` shows them)")
+  run->add_option("--device", options.device,
+                  "Vulkan device (`fallow-worker --list-devices` shows them)")
       ->option_text("NAME|INDEX|TYPE");
-  run->add_option("--threads", options.threads, "Of the CPU backend [one per processor]")->option_text("COUNT");
+  run->add_option("--threads", options.threads, "Of the CPU backend [one per processor]")
+      ->option_text("COUNT");
   run->add_option("--max-sequences", options.max_sequences, "Requests in the batch at once [32]")
       ->option_text("COUNT")
       ->check(CLI::Range(1, 1024));
@@ -183,11 +204,13 @@ int Main(int argc, char** argv) {
       ->option_text("LEVEL");
   run->callback([&] { verb = [&] { return RunVerb(options); }; });
 
-  CLI::App* status = with_state(app.add_subcommand("status", "What the running agent is doing, and why"));
+  CLI::App* status =
+      with_state(app.add_subcommand("status", "What the running agent is doing, and why"));
   status->add_flag("--json", options.json, "For programs");
   status->callback([&] { verb = [&] { return StatusVerb(options); }; });
 
-  CLI::App* leave = with_state(app.add_subcommand("leave", "Stop the agent and forget its coordinator and key"));
+  CLI::App* leave =
+      with_state(app.add_subcommand("leave", "Stop the agent and forget its coordinator and key"));
   leave->callback([&] { verb = [&] { return LeaveVerb(options); }; });
 
   app.add_subcommand("help", "Show this help")->callback([&] {
@@ -208,4 +231,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace fallow
 
-int main(int argc, char** argv) { return fallow::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return fallow::Main(argc, argv);
+}

@@ -5,7 +5,8 @@
 namespace fallow {
 
 PresenceWatch::PresenceWatch(const Clock& clock, std::vector<Kind> kinds) : clock_(clock) {
-  for (Kind& kind : kinds) slots_.push_back({.kind = std::move(kind), .source = nullptr, .trouble = {}});
+  for (Kind& kind : kinds)
+    slots_.push_back({.kind = std::move(kind), .source = nullptr, .trouble = {}});
 }
 
 std::vector<PresenceReading> PresenceWatch::Read() {

@@ -1,4 +1,5 @@
-// The presence sources of this machine, opened again when they fail: a display server may start or end at any time.
+// The presence sources of this machine, opened again when they fail: a display server may start or
+// end at any time.
 //
 // Threading: the loop's thread.
 #pragma once

@@ -63,8 +63,8 @@ Error ErrorOfReply(const HttpReply& reply) {
   const bool clock_is_off = ErrorField(body, "code") == "stale_signature";
   const ErrorCode code = clock_is_off ? ErrorCode::kUnavailable : CodeOfStatus(reply.status);
   const std::string message = ErrorField(body, "message");
-  return {code, fmt::format("the coordinator refused: {} (HTTP {})", message.empty() ? "no reason given" : message,
-                            reply.status)};
+  return {code, fmt::format("the coordinator refused: {} (HTTP {})",
+                            message.empty() ? "no reason given" : message, reply.status)};
 }
 
 bool IsTransient(const Error& error) {

@@ -24,7 +24,8 @@ class SpeedMeter {
   }
 
   void Add(SteadyTime now, const WorkProgress& progress) {
-    if (last_ && last_->busy && progress.generated_token_count >= last_->token_count && now > last_->at) {
+    if (last_ && last_->busy && progress.generated_token_count >= last_->token_count &&
+        now > last_->at) {
       intervals_.push_back({now - last_->at, progress.generated_token_count - last_->token_count});
       busy_time_ += intervals_.back().duration;
       token_count_ += intervals_.back().token_count;

@@ -44,16 +44,18 @@ std::string Render(const Json& report) {
   const std::string trouble = coordinator.at("trouble").get<std::string>();
   std::string heard = "not heard from yet";
   if (!coordinator.at("heard_s_ago").is_null()) {
-    heard = fmt::format("heard from {} ago", ShortDuration(std::chrono::seconds(coordinator.at("heard_s_ago"))));
+    heard = fmt::format("heard from {} ago",
+                        ShortDuration(std::chrono::seconds(coordinator.at("heard_s_ago"))));
   }
   line("coordinator", fmt::format("{} ({}{}{})", coordinator.at("url").get<std::string>(), heard,
                                   trouble.empty() ? "" : "; ", trouble));
   line("device", fmt::format("{} on {}", report.at("device").get<std::string>(),
                              report.at("hostname").get<std::string>()));
   const Json& backend = report.at("backend");
-  line("computes on", backend.is_null() ? "not known before the worker first runs"
-                                        : fmt::format("{} ({})", report.at("processor").get<std::string>(),
-                                                      backend.get<std::string>()));
+  line("computes on", backend.is_null()
+                          ? "not known before the worker first runs"
+                          : fmt::format("{} ({})", report.at("processor").get<std::string>(),
+                                        backend.get<std::string>()));
   line("policy", report.at("idle_rule").get<std::string>());
   for (const Json& reading : report.at("presence")) {
     const std::string known =
@@ -67,16 +69,19 @@ std::string Render(const Json& report) {
   const Json& worker = report.at("worker");
   std::string worker_text = worker.at("state").get<std::string>();
   if (const int losses = worker.at("losses"); losses > 0) {
-    worker_text += fmt::format(", lost {} (last: {})", losses == 1 ? "once" : fmt::format("{} times", losses),
-                               worker.at("trouble").get<std::string>());
+    worker_text +=
+        fmt::format(", lost {} (last: {})", losses == 1 ? "once" : fmt::format("{} times", losses),
+                    worker.at("trouble").get<std::string>());
   }
   if (!worker.at("last_stop_latency_ms").is_null()) {
-    worker_text += fmt::format(", last stop took {:.1f} ms", worker.at("last_stop_latency_ms").get<double>());
+    worker_text +=
+        fmt::format(", last stop took {:.1f} ms", worker.at("last_stop_latency_ms").get<double>());
   }
   line("worker", worker_text);
   for (const Json& lease : report.at("leases")) {
-    line("lease", fmt::format("{} of {}: {} of {} requests to do{}", lease.at("id").get<std::string>(),
-                              lease.at("job").get<std::string>(), lease.at("unfinished").get<std::uint64_t>(),
+    line("lease", fmt::format("{} of {}: {} of {} requests to do{}",
+                              lease.at("id").get<std::string>(), lease.at("job").get<std::string>(),
+                              lease.at("unfinished").get<std::uint64_t>(),
                               lease.at("requests").get<std::uint64_t>(),
                               lease.at("releasing").get<bool>() ? ", being given back" : ""));
   }
@@ -85,8 +90,9 @@ std::string Render(const Json& report) {
                            report.at("generated_tokens").get<std::uint64_t>(),
                            report.at("tokens_per_second").get<double>()));
   const Json& cache = report.at("cache");
-  line("model cache", fmt::format("{:.2f} of {:.0f} GiB", cache.at("bytes").get<double>() / (1u << 30),
-                                  cache.at("max_bytes").get<double>() / (1u << 30)));
+  line("model cache",
+       fmt::format("{:.2f} of {:.0f} GiB", cache.at("bytes").get<double>() / (1u << 30),
+                   cache.at("max_bytes").get<double>() / (1u << 30)));
   return text;
 }
 
@@ -111,9 +117,11 @@ std::string StatusJson(const StatusReport& report) {
   json["agent_version"] = report.profile.agent_version;
   json["idle_rule"] = report.idle_rule;
   json["presence"] = Json::array();
-  for (const PresenceReading& reading : report.presence) json["presence"].push_back(PresenceJson(reading));
+  for (const PresenceReading& reading : report.presence)
+    json["presence"].push_back(PresenceJson(reading));
   json["leases"] = Json::array();
-  for (const WorkSession::LeaseView& lease : report.leases) json["leases"].push_back(LeaseJson(lease));
+  for (const WorkSession::LeaseView& lease : report.leases)
+    json["leases"].push_back(LeaseJson(lease));
   json["finished_requests"] = report.finished_request_count;
   json["generated_tokens"] = report.generated_token_count;
   json["worker"] = {{"state", report.worker_state},
@@ -121,7 +129,8 @@ std::string StatusJson(const StatusReport& report) {
                     {"losses", report.worker_loss_count},
                     {"trouble", report.worker_trouble}};
   json["worker"]["last_stop_latency_ms"] =
-      report.last_stop_latency ? Json(static_cast<double>(report.last_stop_latency->count()) / 1000) : Json(nullptr);
+      report.last_stop_latency ? Json(static_cast<double>(report.last_stop_latency->count()) / 1000)
+                               : Json(nullptr);
   json["cache"] = {{"bytes", report.cache_bytes}, {"max_bytes", report.cache_max_bytes}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -130,8 +139,9 @@ Result<std::string> StatusText(std::string_view json) {
   try {
     return Render(Json::parse(json));
   } catch (const Json::exception& error) {
-    return Fail(ErrorCode::kDataLoss, fmt::format("the running agent answered something else than a status: {}",
-                                                  error.what()));
+    return Fail(
+        ErrorCode::kDataLoss,
+        fmt::format("the running agent answered something else than a status: {}", error.what()));
   }
 }
 

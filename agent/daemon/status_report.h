@@ -22,7 +22,7 @@ struct StatusReport {
   std::string coordinator_url;
   std::string coordinator_trouble;  // of the last call; empty if it succeeded
   std::optional<std::chrono::seconds> coordinator_heard_ago;
-  std::string idle_rule;            // "free after 3 min without input", "dedicated"
+  std::string idle_rule;  // "free after 3 min without input", "dedicated"
   std::vector<PresenceReading> presence;
   std::vector<WorkSession::LeaseView> leases;
   std::uint64_t finished_request_count = 0;

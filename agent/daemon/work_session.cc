@@ -24,7 +24,8 @@ constexpr std::size_t kAttemptIdBytes = 12;
 }  // namespace
 
 WorkSession::WorkSession(Loop& loop, const Clock& clock, Random& random, CoordinatorClient& client,
-                         ArtifactSource& artifacts, Worker& worker, DeviceProfile profile, WorkSessionOptions options)
+                         ArtifactSource& artifacts, Worker& worker, DeviceProfile profile,
+                         WorkSessionOptions options)
     : loop_(loop),
       clock_(clock),
       random_(random),
@@ -81,7 +82,8 @@ void WorkSession::ShutDown(milliseconds patience, std::function<void()> done) {
   Stop(DeviceState::kPaused, "the agent is shutting down");
   Heartbeat();
   shutdown_timer_ = loop_.After(patience, [this] {
-    if (!leases_.empty()) LOG_WARN("agent: {} leases could not be released and will expire", leases_.size());
+    if (!leases_.empty())
+      LOG_WARN("agent: {} leases could not be released and will expire", leases_.size());
     std::exchange(on_shut_down_, nullptr)();
   });
 }
@@ -93,7 +95,8 @@ void WorkSession::FinishShutDown() {
 }
 
 DeviceStatus WorkSession::status() const {
-  DeviceStatus status{.state = stop_state_, .reason = reason_, .tokens_per_second = speed_.tokens_per_second()};
+  DeviceStatus status{
+      .state = stop_state_, .reason = reason_, .tokens_per_second = speed_.tokens_per_second()};
   if (!allowed_) return status;
   if (refused_ || failures_in_a_row_ >= options_.faulty_after) {
     status.state = DeviceState::kFaulty;
@@ -118,7 +121,8 @@ DeviceStatus WorkSession::status() const {
     status.reason = fmt::format("{}; {}", reason_, trouble_);
   } else if (!worker_.ready()) {
     status.reason = reason_ + "; starting the worker";
-  } else if (std::ranges::any_of(leases_, [](const Held& held) { return held.phase != Phase::kClosing; })) {
+  } else if (std::ranges::any_of(leases_,
+                                 [](const Held& held) { return held.phase != Phase::kClosing; })) {
     status.reason = reason_ + "; loading the model";
   } else {
     status.reason = reason_ + "; waiting for work";
@@ -178,9 +182,12 @@ bool WorkSession::WantsLease() const {
   if (in_hand == 0) return true;
   if (static_cast<std::size_t>(in_hand) >= kMaxLeasesInHand) return false;
   // Not before the first has shown that it can be worked on.
-  if (std::ranges::none_of(leases_, [](const Held& held) { return held.phase == Phase::kInWorker; })) return false;
+  if (std::ranges::none_of(leases_,
+                           [](const Held& held) { return held.phase == Phase::kInWorker; }))
+    return false;
   const double ahead = std::chrono::duration<double>(options_.prefetch_ahead).count();
-  const auto reserve = std::max(kSmallestReserve, static_cast<std::size_t>(requests_per_second_ * ahead));
+  const auto reserve =
+      std::max(kSmallestReserve, static_cast<std::size_t>(requests_per_second_ * ahead));
   return UnfinishedCount() <= reserve;
 }
 
@@ -192,8 +199,10 @@ void WorkSession::AskForLease() {
                        .cached_models = artifacts_.Cached(),
                        .max_request_count = kMaxRequestsPerLease,
                        .wait = options_.lease_wait};
-  if (request.cached_models.size() > kMaxCachedModelsListed) request.cached_models.resize(kMaxCachedModelsListed);
-  ask_call_ = client_.Lease(request, [this](Result<LeaseReply> reply) { OnLeaseReply(std::move(reply)); });
+  if (request.cached_models.size() > kMaxCachedModelsListed)
+    request.cached_models.resize(kMaxCachedModelsListed);
+  ask_call_ =
+      client_.Lease(request, [this](Result<LeaseReply> reply) { OnLeaseReply(std::move(reply)); });
 }
 
 void WorkSession::OnLeaseReply(Result<LeaseReply> reply) {
@@ -241,19 +250,18 @@ void WorkSession::OpenChannel(Held& held) {
   const std::uint64_t ticket = held.ticket;
   held.channel = std::make_unique<LeaseChannel>(
       loop_, clock_, random_, client_, held.lease, options_.channel,
-      LeaseChannel::Events{
-          .status = [this] { return status(); },
-          .on_ended =
-              [this, ticket] {
-                if (Held* ended = Find(ticket)) Close(*ended, "");
-              },
-          .on_closed =
-              [this, ticket] {
-                loop_.Post([this, ticket, alive = std::weak_ptr(alive_)] {
-                  if (!alive.expired()) Remove(ticket);
-                });
-              },
-          .on_contact = [this](const Status& status) { NoteContact(status); }});
+      LeaseChannel::Events{.status = [this] { return status(); },
+                           .on_ended =
+                               [this, ticket] {
+                                 if (Held* ended = Find(ticket)) Close(*ended, "");
+                               },
+                           .on_closed =
+                               [this, ticket] {
+                                 loop_.Post([this, ticket, alive = std::weak_ptr(alive_)] {
+                                   if (!alive.expired()) Remove(ticket);
+                                 });
+                               },
+                           .on_contact = [this](const Status& status) { NoteContact(status); }});
   TellLeases();
 }
 
@@ -287,11 +295,12 @@ void WorkSession::Close(Held& held, const std::string& reason) {
   const bool in_worker = held.phase == Phase::kInWorker;
   held.phase = Phase::kClosing;
   held.fetch.reset();
-  if (in_worker && !held.unfinished.empty() && worker_.ready()) worker_.Send(DropTicket{held.ticket});
+  if (in_worker && !held.unfinished.empty() && worker_.ready())
+    worker_.Send(DropTicket{held.ticket});
   const bool give_back = !held.unfinished.empty() && !reason.empty();
   if (!held.unfinished.empty()) {
-    LOG_INFO("agent: leaves lease={} unfinished={} reason={}", held.lease.value, held.unfinished.size(),
-             reason.empty() ? "the lease has ended" : reason);
+    LOG_INFO("agent: leaves lease={} unfinished={} reason={}", held.lease.value,
+             held.unfinished.size(), reason.empty() ? "the lease has ended" : reason);
   }
   held.channel->Close(give_back ? std::optional(reason) : std::nullopt);
   AdvanceSoon();
@@ -305,7 +314,8 @@ void WorkSession::Remove(std::uint64_t ticket) {
 }
 
 void WorkSession::FetchModel() {
-  if (std::ranges::any_of(leases_, [](const Held& held) { return held.phase == Phase::kFetching; })) return;
+  if (std::ranges::any_of(leases_, [](const Held& held) { return held.phase == Phase::kFetching; }))
+    return;
   const auto next = std::ranges::find(leases_, Phase::kNeedsModel, &Held::phase);
   if (next == leases_.end()) return;
   next->phase = Phase::kFetching;
@@ -336,7 +346,8 @@ void WorkSession::FeedWorker() {
   if (!worker_.ready() || loading_ticket_ != 0) return;
   for (Held& held : leases_) {
     if (held.phase == Phase::kClosing || held.phase == Phase::kInWorker) continue;
-    if (held.phase != Phase::kHasModel || held.model_path.empty()) return;  // in the order of their leases
+    if (held.phase != Phase::kHasModel || held.model_path.empty())
+      return;  // in the order of their leases
     if (worker_model_ != held.model.digest) {
       // Loading frees the model before: what runs on it is finished first.
       const auto runs = [](const Held& other) {
@@ -360,7 +371,8 @@ void WorkSession::OnReady(const WorkerReady& ready) {
   profile_.processor = ready.processor.empty() ? "unknown" : ready.processor;
   profile_.driver = ready.driver;
   profile_.memory_bytes = ready.memory_bytes;
-  LOG_INFO("agent: worker ready backend={} processor={}", ready.vulkan ? "vulkan" : "cpu", ready.processor);
+  LOG_INFO("agent: worker ready backend={} processor={}", ready.vulkan ? "vulkan" : "cpu",
+           ready.processor);
   worker_model_.reset();
   loading_ticket_ = 0;
   progress_ = {};
@@ -369,7 +381,8 @@ void WorkSession::OnReady(const WorkerReady& ready) {
 }
 
 void WorkSession::OnModelReady() {
-  // The lease may have been closed meanwhile; the model is there all the same, but which is no longer known.
+  // The lease may have been closed meanwhile; the model is there all the same, but which is no
+  // longer known.
   if (const Held* held = Find(loading_ticket_)) {
     worker_model_ = held->model.digest;
   } else {
@@ -390,10 +403,12 @@ void WorkSession::OnModelFailed(const Error& error) {
 
 void WorkSession::OnFinished(RequestFinished finished) {
   const auto accuse = [&](std::string_view what) {
-    worker_.Accuse({ErrorCode::kDataLoss, fmt::format("the worker finished request {} of ticket {}, {}",
-                                                      finished.result.request_index, finished.ticket, what)});
+    worker_.Accuse(
+        {ErrorCode::kDataLoss, fmt::format("the worker finished request {} of ticket {}, {}",
+                                           finished.result.request_index, finished.ticket, what)});
   };
-  if (finished.ticket == 0 || finished.ticket > last_ticket_) return accuse("which it was never given");
+  if (finished.ticket == 0 || finished.ticket > last_ticket_)
+    return accuse("which it was never given");
   Held* held = Find(finished.ticket);
   if (held == nullptr || held->phase == Phase::kClosing) return;  // dropped while it was on its way
   if (held->phase != Phase::kInWorker) return accuse("which it was not given yet");
@@ -435,13 +450,15 @@ void WorkSession::OnLost(const Error& error) {
   for (auto it = leases_.begin(); it != leases_.end();) {
     Held& held = *it++;
     if (held.phase == Phase::kInWorker) ++held.loss_count;
-    if (held.loss_count >= options_.max_losses_per_lease || failures_in_a_row_ >= options_.faulty_after) {
+    if (held.loss_count >= options_.max_losses_per_lease ||
+        failures_in_a_row_ >= options_.faulty_after) {
       PauseAsking(error);
       Close(held, "the worker failed again and again: " + error.message);
       continue;
     }
     if (held.phase != Phase::kInWorker && held.phase != Phase::kHasModel) continue;
-    held.phase = Phase::kNeedsModel;  // fetched again: the file may have gone from the cache meanwhile
+    held.phase =
+        Phase::kNeedsModel;  // fetched again: the file may have gone from the cache meanwhile
   }
   AdvanceSoon();
 }
@@ -455,7 +472,8 @@ void WorkSession::NoteContact(const Status& status) {
     return;
   }
   if (failures_in_a_row_ == 0) trouble_ = status.error().message;
-  if (status.error().code == ErrorCode::kUnauthenticated || status.error().code == ErrorCode::kUnimplemented) {
+  if (status.error().code == ErrorCode::kUnauthenticated ||
+      status.error().code == ErrorCode::kUnimplemented) {
     refused_ = true;
     trouble_ = status.error().message;
   }
@@ -476,7 +494,8 @@ void WorkSession::Heartbeat() {
   heartbeat_in_flight_ = true;
   HeartbeatRequest heartbeat{.status = status(), .leases = {}, .progress = progress_};
   for (const Held& held : leases_) {
-    if (heartbeat.leases.size() < kMaxLeasesPerDevice && !held.channel->ended()) heartbeat.leases.push_back(held.lease);
+    if (heartbeat.leases.size() < kMaxLeasesPerDevice && !held.channel->ended())
+      heartbeat.leases.push_back(held.lease);
   }
   heartbeat_call_ = client_.Heartbeat(
       heartbeat, [this](Result<HeartbeatReply> reply) { OnHeartbeat(std::move(reply)); });

@@ -1,9 +1,9 @@
-// The work of one device: asks for leases, brings the model, keeps the worker's batch full, streams results back, and
-// gives everything back when the owner returns.
+// The work of one device: asks for leases, brings the model, keeps the worker's batch full, streams
+// results back, and gives everything back when the owner returns.
 //
-// Invariant: a request of a held lease is in exactly one place: waiting, in the worker, or finished in the lease's
-// channel. While one lease drains the next is fetched, so that the batch does not run empty.
-// Threading: the loop's thread.
+// Invariant: a request of a held lease is in exactly one place: waiting, in the worker, or finished
+// in the lease's channel. While one lease drains the next is fetched, so that the batch does not
+// run empty. Threading: the loop's thread.
 #pragma once
 
 #include <chrono>
@@ -25,14 +25,17 @@ namespace fallow {
 
 struct WorkSessionOptions {
   LeaseChannelOptions channel;
-  std::chrono::milliseconds lease_wait{30'000};            // of the long poll
-  std::chrono::milliseconds heartbeat_period{5'000};       // with leases; several within a lease's duration
-  std::chrono::milliseconds quiet_heartbeat_period{30'000};// without; within the 90 s after which a device is offline
-  std::chrono::milliseconds prefetch_ahead{3'000};         // asks for the next lease so long before the work runs out
+  std::chrono::milliseconds lease_wait{30'000};  // of the long poll
+  std::chrono::milliseconds heartbeat_period{
+      5'000};  // with leases; several within a lease's duration
+  std::chrono::milliseconds quiet_heartbeat_period{
+      30'000};  // without; within the 90 s after which a device is offline
+  std::chrono::milliseconds prefetch_ahead{
+      3'000};  // asks for the next lease so long before the work runs out
   std::chrono::milliseconds first_retry{1'000};
   std::chrono::milliseconds max_retry{60'000};
-  int max_losses_per_lease = 3;                            // workers that may die over one lease
-  int faulty_after = 3;                                    // failures in a row after which the device says so
+  int max_losses_per_lease = 3;  // workers that may die over one lease
+  int faulty_after = 3;          // failures in a row after which the device says so
   // Called whenever a lease is taken or has gone, with all that are held.
   std::function<void(const std::vector<LeaseId>&)> on_leases_changed;
 };
@@ -40,8 +43,9 @@ struct WorkSessionOptions {
 class WorkSession {
  public:
   // `profile`: what is known before a worker has run. All references must outlive the session.
-  WorkSession(Loop& loop, const Clock& clock, Random& random, CoordinatorClient& client, ArtifactSource& artifacts,
-              Worker& worker, DeviceProfile profile, WorkSessionOptions options);
+  WorkSession(Loop& loop, const Clock& clock, Random& random, CoordinatorClient& client,
+              ArtifactSource& artifacts, Worker& worker, DeviceProfile profile,
+              WorkSessionOptions options);
   ~WorkSession();
 
   // Gives back leases that an earlier process of this agent held when it was killed.
@@ -135,11 +139,11 @@ class WorkSession {
   bool allowed_ = false;
   DeviceState stop_state_ = DeviceState::kPaused;
   std::string reason_ = "starting";
-  std::string trouble_;                 // what keeps us from working though we may; empty if nothing
-  int failures_in_a_row_ = 0;           // of models, downloads, the worker
-  bool refused_ = false;                // the coordinator does not know us
+  std::string trouble_;        // what keeps us from working though we may; empty if nothing
+  int failures_in_a_row_ = 0;  // of models, downloads, the worker
+  bool refused_ = false;       // the coordinator does not know us
 
-  std::list<Held> leases_;              // oldest first
+  std::list<Held> leases_;  // oldest first
   std::uint64_t last_ticket_ = 0;
   std::optional<Digest> worker_model_;  // loaded, or being loaded
   std::uint64_t loading_ticket_ = 0;    // the lease whose model is being loaded; 0: none
@@ -154,7 +158,7 @@ class WorkSession {
   Backoff ask_backoff_;
   CoordinatorClient::Call ask_call_;
   bool asking_ = false;
-  std::unique_ptr<Timer> ask_timer_;    // running: not to ask before it ends
+  std::unique_ptr<Timer> ask_timer_;  // running: not to ask before it ends
   CoordinatorClient::Call heartbeat_call_;
   bool heartbeat_in_flight_ = false;
   bool heartbeat_due_ = false;

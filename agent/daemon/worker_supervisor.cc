@@ -16,21 +16,22 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxErrorLineBytes = 1024;
-// Overlays, recorders and the like install themselves into every Vulkan program: foreign code that may change results,
-// draws on the owner's time, and has no business in a worker.
+// Overlays, recorders and the like install themselves into every Vulkan program: foreign code that
+// may change results, draws on the owner's time, and has no business in a worker.
 constexpr const char* kNoForeignLayers = "VK_LOADER_LAYERS_DISABLE=~implicit~";
 
 std::string DescribeExit(const SubprocessExit& exit, const std::string& last_error_line) {
-  std::string text = exit.signal != 0 ? fmt::format("the worker was killed by signal {}", exit.signal)
-                                      : fmt::format("the worker exited with code {}", exit.code);
+  std::string text = exit.signal != 0
+                         ? fmt::format("the worker was killed by signal {}", exit.signal)
+                         : fmt::format("the worker exited with code {}", exit.code);
   if (!last_error_line.empty()) text += fmt::format(" (its last words: {})", last_error_line);
   return text;
 }
 
 }  // namespace
 
-WorkerSupervisor::WorkerSupervisor(Loop& loop, const Clock& clock, Random& random, SubprocessLauncher& launcher,
-                                   WorkerSupervisorOptions options)
+WorkerSupervisor::WorkerSupervisor(Loop& loop, const Clock& clock, Random& random,
+                                   SubprocessLauncher& launcher, WorkerSupervisorOptions options)
     : loop_(loop),
       clock_(clock),
       options_(std::move(options)),
@@ -42,11 +43,16 @@ WorkerSupervisor::~WorkerSupervisor() = default;
 
 std::string_view WorkerSupervisor::state_name() const {
   switch (state_) {
-    case State::kStopped: return "stopped";
-    case State::kStarting: return "starting";
-    case State::kReady: return "ready";
-    case State::kStopping: return "stopping";
-    case State::kRestarting: return "restarting";
+    case State::kStopped:
+      return "stopped";
+    case State::kStarting:
+      return "starting";
+    case State::kReady:
+      return "ready";
+    case State::kStopping:
+      return "stopping";
+    case State::kRestarting:
+      return "restarting";
   }
   FALLOW_UNREACHABLE();
 }
@@ -99,19 +105,22 @@ void WorkerSupervisor::Stop() {
   wanted_ = false;
   switch (state_) {
     case State::kStopped:
-    case State::kStopping: return;
+    case State::kStopping:
+      return;
     case State::kRestarting:
       timer_.reset();
       state_ = State::kStopped;
       return;
     case State::kStarting:
-    case State::kReady: break;
+    case State::kReady:
+      break;
   }
   state_ = State::kStopping;
   stop_asked_at_ = clock_.Steady();
   process_->Write(EncodeFrame(ToWorker(StopWork{})));
   timer_ = loop_.After(options_.stop_patience, [this] {
-    LOG_INFO("agent: the worker did not stop within {} ms and is killed", options_.stop_patience.count());
+    LOG_INFO("agent: the worker did not stop within {} ms and is killed",
+             options_.stop_patience.count());
     process_->Kill();
   });
 }
@@ -162,9 +171,11 @@ void WorkerSupervisor::Handle(FromWorker message) {
                    events_.on_model_ready(ready);
                  },
                  [&](RequestFinished& finished) {
-                   // One of a ticket that was dropped meanwhile is on its way rightly; the session knows tickets.
+                   // One of a ticket that was dropped meanwhile is on its way rightly; the session
+                   // knows tickets.
                    const auto ticket = unfinished_.find(finished.ticket);
-                   if (ticket != unfinished_.end() && --ticket->second == 0) unfinished_.erase(ticket);
+                   if (ticket != unfinished_.end() && --ticket->second == 0)
+                     unfinished_.erase(ticket);
                    restart_backoff_.Reset();
                    WatchForProgress();
                    events_.on_finished(std::move(finished));

@@ -1,7 +1,8 @@
-// The worker process: started, spoken to, watched, stopped within a bound, started anew after a crash.
+// The worker process: started, spoken to, watched, stopped within a bound, started anew after a
+// crash.
 //
-// Invariant: at most one process; what it says out of turn, or not at all, ends it. Nothing of a process that has gone
-// is ever delivered. Threading: the loop's thread.
+// Invariant: at most one process; what it says out of turn, or not at all, ends it. Nothing of a
+// process that has gone is ever delivered. Threading: the loop's thread.
 #pragma once
 
 #include <chrono>
@@ -30,28 +31,32 @@ class Worker {
     std::function<void(const Error&)> on_model_failed;  // the worker goes on, without a model
     std::function<void(RequestFinished)> on_finished;
     std::function<void(const WorkProgress&)> on_progress;
-    // The process has gone, not at our wish. Everything it was given is lost; it is started anew by itself.
+    // The process has gone, not at our wish. Everything it was given is lost; it is started anew by
+    // itself.
     std::function<void(const Error&)> on_lost;
   };
 
   virtual ~Worker() = default;
-  virtual void SetEvents(Events events) = 0;  // before Start
-  virtual void Start() = 0;                   // wants it running; no effect if it is
-  virtual bool ready() const = 0;             // from on_ready until it is stopped or lost
+  virtual void SetEvents(Events events) = 0;       // before Start
+  virtual void Start() = 0;                        // wants it running; no effect if it is
+  virtual bool ready() const = 0;                  // from on_ready until it is stopped or lost
   virtual void Send(const ToWorker& message) = 0;  // when ready
   // Kills it for breaking the protocol; on_lost follows.
   virtual void Accuse(const Error& crime) = 0;
-  // Wants it gone: StopWork, the end of its input, SIGKILL if it does not answer in time. on_lost does not follow.
+  // Wants it gone: StopWork, the end of its input, SIGKILL if it does not answer in time. on_lost
+  // does not follow.
   virtual void Stop() = 0;
 };
 
 struct WorkerSupervisorOptions {
-  std::vector<std::string> command;                    // the program's path, then its arguments
-  std::chrono::milliseconds stop_patience{100};        // from StopWork to SIGKILL: what an owner does not feel
-  std::chrono::milliseconds exit_patience{1'000};      // from the end of its input to SIGKILL
-  std::chrono::milliseconds start_patience{60'000};    // drivers compile shaders at their first start
-  std::chrono::milliseconds load_patience{600'000};    // a large model from a slow disk
-  std::chrono::milliseconds progress_patience{120'000};// with work in hand; a slow device computes a step in less
+  std::vector<std::string> command;  // the program's path, then its arguments
+  std::chrono::milliseconds stop_patience{
+      100};  // from StopWork to SIGKILL: what an owner does not feel
+  std::chrono::milliseconds exit_patience{1'000};    // from the end of its input to SIGKILL
+  std::chrono::milliseconds start_patience{60'000};  // drivers compile shaders at their first start
+  std::chrono::milliseconds load_patience{600'000};  // a large model from a slow disk
+  std::chrono::milliseconds progress_patience{
+      120'000};  // with work in hand; a slow device computes a step in less
   std::chrono::milliseconds first_restart{1'000};
   std::chrono::milliseconds max_restart{60'000};
 };
@@ -104,9 +109,10 @@ class WorkerSupervisor : public Worker {
   std::map<std::uint64_t, std::size_t> unfinished_;  // requests in its hands, by ticket
   WorkProgress last_progress_;
   std::unique_ptr<Subprocess> process_;
-  std::unique_ptr<Subprocess> gone_;  // lost from inside one of its callbacks; destroyed at the next turn
+  std::unique_ptr<Subprocess>
+      gone_;  // lost from inside one of its callbacks; destroyed at the next turn
   FrameReader frames_;
-  std::unique_ptr<Timer> timer_;      // the patience of the present state
+  std::unique_ptr<Timer> timer_;  // the patience of the present state
   std::string last_error_line_;
   std::string last_trouble_;
   int loss_count_ = 0;

@@ -14,29 +14,38 @@ namespace {
 
 std::string_view TypeName(engine::VulkanDeviceType type) {
   switch (type) {
-    case engine::VulkanDeviceType::kDiscrete: return "discrete";
-    case engine::VulkanDeviceType::kIntegrated: return "integrated";
-    case engine::VulkanDeviceType::kVirtual: return "virtual";
-    case engine::VulkanDeviceType::kCpu: return "cpu";
-    case engine::VulkanDeviceType::kOther: return "other";
+    case engine::VulkanDeviceType::kDiscrete:
+      return "discrete";
+    case engine::VulkanDeviceType::kIntegrated:
+      return "integrated";
+    case engine::VulkanDeviceType::kVirtual:
+      return "virtual";
+    case engine::VulkanDeviceType::kCpu:
+      return "cpu";
+    case engine::VulkanDeviceType::kOther:
+      return "other";
   }
   FALLOW_UNREACHABLE();
 }
 
-double Gib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1u << 30); }
+double Gib(std::uint64_t bytes) {
+  return static_cast<double>(bytes) / (1u << 30);
+}
 
 }  // namespace
 
 std::string DeviceTable() {
   const auto cpu = engine::NewCpuBackend({});
-  std::string text = fmt::format("--backend cpu                {}, {:.1f} GiB\n", cpu->info().processor,
-                                 Gib(cpu->info().memory_bytes));
+  std::string text = fmt::format("--backend cpu                {}, {:.1f} GiB\n",
+                                 cpu->info().processor, Gib(cpu->info().memory_bytes));
   const auto devices = engine::ListVulkanDevices();
-  if (!devices) return text + fmt::format("--backend vulkan             none: {}\n", devices.error().message);
+  if (!devices)
+    return text + fmt::format("--backend vulkan             none: {}\n", devices.error().message);
   for (const engine::VulkanDeviceInfo& device : *devices) {
-    text += fmt::format("--backend vulkan --device {:<2} {} ({}), {}, {:.1f} GiB{}\n", device.index, device.name,
-                        TypeName(device.type), device.driver, Gib(device.memory_bytes),
-                        device.unusable_reason.empty() ? "" : "; not usable: " + device.unusable_reason);
+    text += fmt::format(
+        "--backend vulkan --device {:<2} {} ({}), {}, {:.1f} GiB{}\n", device.index, device.name,
+        TypeName(device.type), device.driver, Gib(device.memory_bytes),
+        device.unusable_reason.empty() ? "" : "; not usable: " + device.unusable_reason);
   }
   return text;
 }

@@ -46,15 +46,19 @@ std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
 
 Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& options) {
   switch (options.choice) {
-    case BackendChoice::kCpu: return OpenCpu(options);
-    case BackendChoice::kVulkan: return OpenVulkan(options);
-    case BackendChoice::kAuto: break;
+    case BackendChoice::kCpu:
+      return OpenCpu(options);
+    case BackendChoice::kVulkan:
+      return OpenVulkan(options);
+    case BackendChoice::kAuto:
+      break;
   }
   if (!options.device.empty()) return OpenVulkan(options);
   if (!HasUsableGpu()) return OpenCpu(options);
   auto vulkan = OpenVulkan(options);
   if (vulkan) return vulkan;
-  LOG_WARN("worker: the GPU cannot be used, computing on the processor: {}", vulkan.error().message);
+  LOG_WARN("worker: the GPU cannot be used, computing on the processor: {}",
+           vulkan.error().message);
   return OpenCpu(options);
 }
 

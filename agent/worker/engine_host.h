@@ -16,12 +16,12 @@ enum class BackendChoice : std::uint8_t { kAuto, kVulkan, kCpu };
 
 struct BackendOptions {
   BackendChoice choice = BackendChoice::kAuto;
-  std::string device;              // of Vulkan: index, type or part of the name; empty picks the best
+  std::string device;  // of Vulkan: index, type or part of the name; empty picks the best
   std::uint32_t thread_count = 0;  // of the CPU backend; 0: one per processor
 };
 
-// kAuto takes Vulkan where there is a GPU or a device was asked for, else the CPU backend: a software Vulkan driver
-// computes the same bits on the same processor, slower.
+// kAuto takes Vulkan where there is a GPU or a device was asked for, else the CPU backend: a
+// software Vulkan driver computes the same bits on the same processor, slower.
 Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& options);
 
 class EngineHost : public ModelHost {

@@ -8,7 +8,8 @@ namespace fallow {
 Status CheckFloatEnvironment() {
   if (std::fegetround() != FE_TONEAREST) {
     return Fail(ErrorCode::kFailedPrecondition,
-                "the processor does not round to nearest even: something loaded into this process changed its mode");
+                "the processor does not round to nearest even: something loaded into this process "
+                "changed its mode");
   }
   // Volatile: the compiler must leave these to the processor.
   volatile float smallest_normal = std::numeric_limits<float>::min();
@@ -17,7 +18,8 @@ Status CheckFloatEnvironment() {
   volatile float doubled = denormal * 2.0f;          // zero if operands are taken as zero
   if (denormal == 0.0f || doubled != smallest_normal) {
     return Fail(ErrorCode::kFailedPrecondition,
-                "the processor flushes denormal numbers to zero: something loaded into this process changed its mode");
+                "the processor flushes denormal numbers to zero: something loaded into this "
+                "process changed its mode");
   }
   return {};
 }

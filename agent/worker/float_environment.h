@@ -5,8 +5,8 @@
 
 namespace fallow {
 
-// kFailedPrecondition unless this thread rounds to nearest even and keeps denormals. Libraries loaded into the process
-// can change either (start-up code built with fast-math does).
+// kFailedPrecondition unless this thread rounds to nearest even and keeps denormals. Libraries
+// loaded into the process can change either (start-up code built with fast-math does).
 Status CheckFloatEnvironment();
 
 }  // namespace fallow

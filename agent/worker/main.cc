@@ -1,8 +1,8 @@
-// fallow-worker: computes what the agent's daemon sends through its standard input. Holds no network code.
+// fallow-worker: computes what the agent's daemon sends through its standard input. Holds no
+// network code.
 //
 // Exit codes: 0 the daemon closed the pipe; 1 a failure, named on standard error; 2 wrong usage.
 #include <CLI/CLI.hpp>
-
 #include <array>
 #include <cstdio>
 #include <map>
@@ -47,7 +47,9 @@ struct WorkerOptions {
 };
 
 Status Work(const WorkerOptions& options) {
-  const auto send = [](const FromWorker& message) { return WriteStandardOutput(EncodeFrame(message)); };
+  const auto send = [](const FromWorker& message) {
+    return WriteStandardOutput(EncodeFrame(message));
+  };
   FALLOW_RETURN_IF_ERROR(CheckFloatEnvironment());
   auto backend = OpenBackend(options.backend);
   if (!backend) {
@@ -60,7 +62,8 @@ Status Work(const WorkerOptions& options) {
                                           .processor = info.processor,
                                           .driver = info.driver,
                                           .memory_bytes = info.memory_bytes}));
-  // Not joined: it may wait on the pipe for ever when a failure ends the work first. So it owns what it touches.
+  // Not joined: it may wait on the pipe for ever when a failure ends the work first. So it owns
+  // what it touches.
   const std::shared_ptr<Clock> clock = NewSystemClock();
   const auto inbox = std::make_shared<Inbox>(*clock);
   std::thread([clock, inbox] { inbox->Close(ReadCommands(*inbox)); }).detach();
@@ -68,28 +71,35 @@ Status Work(const WorkerOptions& options) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Computes inference requests for fallow-agent, which starts it.\n"
-               "Messages come on standard input and go to standard output.");
-  app.footer("Exit codes:\n"
-             "  0  the agent closed the pipe\n"
-             "  1  failed; standard error says how\n"
-             "  2  wrong usage");
+  CLI::App app(
+      "Computes inference requests for fallow-agent, which starts it.\n"
+      "Messages come on standard input and go to standard output.");
+  app.footer(
+      "Exit codes:\n"
+      "  0  the agent closed the pipe\n"
+      "  1  failed; standard error says how\n"
+      "  2  wrong usage");
   WorkerOptions options;
   std::string log_level = "info";
   bool list_devices = false, json = false;
-  const std::map<std::string, BackendChoice> choices = {
-      {"auto", BackendChoice::kAuto}, {"vulkan", BackendChoice::kVulkan}, {"cpu", BackendChoice::kCpu}};
+  const std::map<std::string, BackendChoice> choices = {{"auto", BackendChoice::kAuto},
+                                                        {"vulkan", BackendChoice::kVulkan},
+                                                        {"cpu", BackendChoice::kCpu}};
   app.add_option("--backend", options.backend.choice, "auto: a GPU if there is one, else the CPU")
       ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
       ->option_text("auto|vulkan|cpu");
-  app.add_option("--device", options.backend.device, "Vulkan device, as --list-devices names it")->option_text("NAME|INDEX|TYPE");
-  app.add_option("--threads", options.backend.thread_count, "Of the CPU backend [0: one per processor]")
+  app.add_option("--device", options.backend.device, "Vulkan device, as --list-devices names it")
+      ->option_text("NAME|INDEX|TYPE");
+  app.add_option("--threads", options.backend.thread_count,
+                 "Of the CPU backend [0: one per processor]")
       ->check(CLI::Range(0, 1024))
       ->option_text("COUNT");
-  app.add_option("--max-sequences", options.runner.max_sequence_count, "Requests in the batch at once [32]")
+  app.add_option("--max-sequences", options.runner.max_sequence_count,
+                 "Requests in the batch at once [32]")
       ->check(CLI::Range(1, 1024))
       ->option_text("COUNT");
-  app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")->option_text("LEVEL");
+  app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")
+      ->option_text("LEVEL");
   app.add_flag("--list-devices", list_devices, "Print what there is to compute on");
   app.add_flag("--json", json, "With --list-devices: as JSON");
   try {
@@ -105,7 +115,8 @@ int Main(int argc, char** argv) {
     std::fputs((json ? DeviceJson() : DeviceTable()).c_str(), stdout);
     return 0;
   }
-  if (auto status = DieWithParent(); !status && status.error().code == ErrorCode::kCancelled) return 0;
+  if (auto status = DieWithParent(); !status && status.error().code == ErrorCode::kCancelled)
+    return 0;
   const Status status = Work(options);
   if (!status) LOG_ERROR("worker: {}", status.error().message);
   return status ? 0 : 1;

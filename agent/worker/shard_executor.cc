@@ -15,7 +15,9 @@ Status ShardExecutor::Run() {
   return status;
 }
 
-bool ShardExecutor::idle() { return host_.runner() == nullptr || host_.runner()->idle(); }
+bool ShardExecutor::idle() {
+  return host_.runner() == nullptr || host_.runner()->idle();
+}
 
 Status ShardExecutor::RunLoop() {
   while (true) {
@@ -28,37 +30,38 @@ Status ShardExecutor::RunLoop() {
 }
 
 Status ShardExecutor::Obey(Inbox::Command command) {
-  return std::visit(
-      Overloaded{
-          [&](const LoadModel& load) -> Status {
-            auto ready = host_.Load(load.path);
-            if (!ready) return send_(WorkerFailure{std::move(ready).error()});
-            return send_(*ready);
-          },
-          [&](RunRequests& run) -> Status {
-            engine::Runner* runner = host_.runner();
-            if (runner == nullptr) {
-              return Fail(ErrorCode::kFailedPrecondition, "requests came before a model was loaded");
-            }
-            if (runner->idle()) last_progress_ = clock_.Steady();
-            for (InferenceRequest& request : run.requests) {
-              // Reading long prompts takes time; what waits behind makes the runner forget them all.
-              if (inbox_.stop_flag()) break;
-              runner->Add(run.ticket, std::move(request));
-            }
-            return {};
-          },
-          [&](const DropTicket& drop) -> Status {
-            if (host_.runner() != nullptr) host_.runner()->Drop(drop.ticket);
-            return {};
-          },
-          [&](const StopWork&) -> Status {
-            if (host_.runner() != nullptr) host_.runner()->Clear();
-            const auto latency = clock_.Steady() - command.received_at;
-            return send_(Stopped{static_cast<std::uint64_t>(latency.count())});
-          },
-      },
-      command.message);
+  return std::visit(Overloaded{
+                        [&](const LoadModel& load) -> Status {
+                          auto ready = host_.Load(load.path);
+                          if (!ready) return send_(WorkerFailure{std::move(ready).error()});
+                          return send_(*ready);
+                        },
+                        [&](RunRequests& run) -> Status {
+                          engine::Runner* runner = host_.runner();
+                          if (runner == nullptr) {
+                            return Fail(ErrorCode::kFailedPrecondition,
+                                        "requests came before a model was loaded");
+                          }
+                          if (runner->idle()) last_progress_ = clock_.Steady();
+                          for (InferenceRequest& request : run.requests) {
+                            // Reading long prompts takes time; what waits behind makes the runner
+                            // forget them all.
+                            if (inbox_.stop_flag()) break;
+                            runner->Add(run.ticket, std::move(request));
+                          }
+                          return {};
+                        },
+                        [&](const DropTicket& drop) -> Status {
+                          if (host_.runner() != nullptr) host_.runner()->Drop(drop.ticket);
+                          return {};
+                        },
+                        [&](const StopWork&) -> Status {
+                          if (host_.runner() != nullptr) host_.runner()->Clear();
+                          const auto latency = clock_.Steady() - command.received_at;
+                          return send_(Stopped{static_cast<std::uint64_t>(latency.count())});
+                        },
+                    },
+                    command.message);
 }
 
 Status ShardExecutor::Step() {

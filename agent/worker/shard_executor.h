@@ -1,5 +1,5 @@
-// A ShardExecutor does what the daemon commands: it loads models, runs requests in one continuous batch, and sends back
-// each as it finishes.
+// A ShardExecutor does what the daemon commands: it loads models, runs requests in one continuous
+// batch, and sends back each as it finishes.
 //
 // Threading: one thread, the computing one.
 #pragma once
@@ -34,8 +34,8 @@ class ShardExecutor {
   // All must outlive the executor. `send` fails when the daemon no longer listens.
   ShardExecutor(Inbox& inbox, ModelHost& host, const Clock& clock, Send send);
 
-  // Returns when the input has ended: the inbox's end status, or the error that made going on useless. That error has
-  // been sent as WorkerFailure.
+  // Returns when the input has ended: the inbox's end status, or the error that made going on
+  // useless. That error has been sent as WorkerFailure.
   Status Run();
 
  private:

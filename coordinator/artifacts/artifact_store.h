@@ -24,16 +24,19 @@ struct ArtifactInfo {
 class ArtifactWriter {
  public:
   virtual ~ArtifactWriter() = default;
-  virtual Status Write(ByteView bytes) = 0;     // kResourceExhausted: the disk is full, or the size limit is reached
+  virtual Status Write(
+      ByteView bytes) = 0;  // kResourceExhausted: the disk is full, or the size limit is reached
   virtual std::uint64_t size_bytes() const = 0;
-  virtual Result<ArtifactInfo> Finish() = 0;    // durable when it returns; an equal artifact is kept once
+  virtual Result<ArtifactInfo>
+  Finish() = 0;  // durable when it returns; an equal artifact is kept once
 };
 
 class ArtifactReader {
  public:
   virtual ~ArtifactReader() = default;
   virtual std::uint64_t size_bytes() const = 0;
-  // Reads up to `into.size()` bytes at `offset`; fewer only at the end. kDataLoss if the file is not what it was.
+  // Reads up to `into.size()` bytes at `offset`; fewer only at the end. kDataLoss if the file is
+  // not what it was.
   virtual Result<std::size_t> ReadAt(std::uint64_t offset, std::span<std::uint8_t> into) = 0;
 };
 
@@ -42,8 +45,9 @@ class ArtifactStore {
   virtual ~ArtifactStore() = default;
   virtual Result<std::unique_ptr<ArtifactWriter>> Create() = 0;
   virtual Result<std::unique_ptr<ArtifactReader>> Open(const Digest& digest) = 0;  // kNotFound
-  virtual Status Remove(const Digest& digest) = 0;                                 // fine if there is none
-  // Where the file lies on this machine, to be mapped; none if the store is elsewhere. kNotFound if there is none.
+  virtual Status Remove(const Digest& digest) = 0;  // fine if there is none
+  // Where the file lies on this machine, to be mapped; none if the store is elsewhere. kNotFound if
+  // there is none.
   virtual Result<std::optional<std::string>> LocalPath(const Digest& digest) = 0;
 };
 

@@ -1,9 +1,9 @@
 // The coordinator's services, as its API calls them. Each is a room of its own in coordinator/core.
 //
-// Threading: the coordinator's loop. Calls do bounded work on the store and return; long work (validating a file,
-// assembling outputs) goes on in slices on the loop and shows in the job's state.
-// Errors of the kinds kInvalidArgument, kNotFound, kAlreadyExists, kPermissionDenied and kFailedPrecondition are the
-// caller's and their messages are shown to them.
+// Threading: the coordinator's loop. Calls do bounded work on the store and return; long work
+// (validating a file, assembling outputs) goes on in slices on the loop and shows in the job's
+// state. Errors of the kinds kInvalidArgument, kNotFound, kAlreadyExists, kPermissionDenied and
+// kFailedPrecondition are the caller's and their messages are shown to them.
 #pragma once
 
 #include <cstdint>
@@ -28,9 +28,10 @@ class ArtifactStore;
 class Loop;
 class Store;
 
-// A page of a list, newest first, as OpenAI's API cuts it: `after` is the last id of the page before.
+// A page of a list, newest first, as OpenAI's API cuts it: `after` is the last id of the page
+// before.
 struct PageRequest {
-  std::size_t limit = 20;            // 1 … 100; files up to 10,000
+  std::size_t limit = 20;  // 1 … 100; files up to 10,000
   std::optional<std::string> after;
 };
 template <class T>
@@ -39,14 +40,15 @@ struct Page {
   bool has_more = false;
 };
 
-// --- API keys ------------------------------------------------------------------------------------------------------
+// --- API keys
+// ------------------------------------------------------------------------------------------------------
 
 class KeyService {
  public:
   virtual ~KeyService() = default;
   struct NewKey {
     ApiKey key;
-    std::string secret;              // "sk-fallow-…", 256 bits; shown once, never stored
+    std::string secret;  // "sk-fallow-…", 256 bits; shown once, never stored
   };
   virtual Result<NewKey> Create(const AccountId& account, Role role, std::string name) = 0;
   // The live key of a secret; none if unknown or revoked.
@@ -55,7 +57,8 @@ class KeyService {
   virtual Status Revoke(const KeyId& id) = 0;
 };
 
-// --- Files -----------------------------------------------------------------------------------------------------------
+// --- Files
+// -----------------------------------------------------------------------------------------------------------
 
 // A file on its way in. Destroying it before Finish leaves nothing behind.
 class FileUpload {
@@ -64,7 +67,8 @@ class FileUpload {
   // kResourceExhausted when the file limit or the disk is reached.
   virtual Status Write(ByteView bytes) = 0;
   // Durable when it returns.
-  virtual Result<File> Finish(const AccountId& account, FilePurpose purpose, std::string filename) = 0;
+  virtual Result<File> Finish(const AccountId& account, FilePurpose purpose,
+                              std::string filename) = 0;
 };
 
 class FileService {
@@ -80,13 +84,15 @@ class FileService {
   virtual Status Delete(const AccountId& account, const FileId& id) = 0;
 };
 
-// --- Models ----------------------------------------------------------------------------------------------------------
+// --- Models
+// ----------------------------------------------------------------------------------------------------------
 
 class ModelService {
  public:
   virtual ~ModelService() = default;
-  // Takes a finished upload's artifact as a model: reads and checks the whole GGUF structure, tokenizer and template.
-  // kInvalidArgument says why a file is refused; kAlreadyExists if the name is taken by another file.
+  // Takes a finished upload's artifact as a model: reads and checks the whole GGUF structure,
+  // tokenizer and template. kInvalidArgument says why a file is refused; kAlreadyExists if the name
+  // is taken by another file.
   virtual Result<Model> Add(const ModelId& id, const Digest& artifact) = 0;
   virtual Result<std::optional<Model>> Find(const ModelId& id) = 0;
   virtual Result<std::vector<Model>> List() = 0;
@@ -94,7 +100,8 @@ class ModelService {
   virtual Status Remove(const ModelId& id) = 0;
 };
 
-// --- Jobs ------------------------------------------------------------------------------------------------------------
+// --- Jobs
+// ------------------------------------------------------------------------------------------------------------
 
 struct NewJob {
   AccountId account;
@@ -107,8 +114,8 @@ struct NewJob {
 class JobService {
  public:
   virtual ~JobService() = default;
-  // Starts validation and returns the job at once. A create that equals one of the last minute by the same account
-  // returns that job: clients repeat POSTs.
+  // Starts validation and returns the job at once. A create that equals one of the last minute by
+  // the same account returns that job: clients repeat POSTs.
   virtual Result<Job> Create(const NewJob& job) = 0;
   virtual Result<Job> Get(const AccountId& account, const JobId& id) = 0;
   // Whoever's it is, for operators.
@@ -120,16 +127,17 @@ class JobService {
 
   struct RequestView {
     Request request;
-    std::string line;                          // the input line
+    std::string line;  // the input line
     std::optional<CanonicalResult> result;
-    std::string response_json;                 // the chat completion as in the output file; empty without one
+    std::string response_json;  // the chat completion as in the output file; empty without one
   };
   // Requests `first` … `first` + `count` - 1 with what has come of them. count at most 100.
-  virtual Result<std::vector<RequestView>> Requests(const AccountId& account, const JobId& id, std::uint64_t first,
-                                                    std::size_t count) = 0;
+  virtual Result<std::vector<RequestView>> Requests(const AccountId& account, const JobId& id,
+                                                    std::uint64_t first, std::size_t count) = 0;
 };
 
-// --- Devices and leases ------------------------------------------------------------------------------------------------
+// --- Devices and leases
+// ------------------------------------------------------------------------------------------------
 
 class DeviceService {
  public:
@@ -150,20 +158,30 @@ class LeaseService {
  public:
   virtual ~LeaseService() = default;
   // The best shard for the device, cut to fit it; none if nothing suits now.
-  virtual Result<std::optional<LeaseGrant>> Grant(const DeviceId& device, const LeaseRequest& request) = 0;
-  // Records finished requests in one transaction; durable when it returns. Results that came before, of requests that
-  // are settled or never were in the lease, change nothing. False: the lease is not live.
+  virtual Result<std::optional<LeaseGrant>> Grant(const DeviceId& device,
+                                                  const LeaseRequest& request) = 0;
+  // Records finished requests in one transaction; durable when it returns. Results that came
+  // before, of requests that are settled or never were in the lease, change nothing. False: the
+  // lease is not live.
   virtual Result<ReportReply> Report(const DeviceId& device, const ReportRequest& report) = 0;
-  virtual Result<HeartbeatReply> Heartbeat(const DeviceId& device, const HeartbeatRequest& heartbeat) = 0;
+  virtual Result<HeartbeatReply> Heartbeat(const DeviceId& device,
+                                           const HeartbeatRequest& heartbeat) = 0;
   virtual Status Release(const DeviceId& device, const ReleaseRequest& release) = 0;
   virtual Result<std::vector<Lease>> Live() = 0;
 };
 
-// --- Events ------------------------------------------------------------------------------------------------------------
+// --- Events
+// ------------------------------------------------------------------------------------------------------------
 
-// What changed, for whoever waits: long polls and the dashboard. Delivered on the loop, after the change is durable.
-struct JobChanged { JobId job; AccountId account; };
-struct DeviceChanged { DeviceId device; };
+// What changed, for whoever waits: long polls and the dashboard. Delivered on the loop, after the
+// change is durable.
+struct JobChanged {
+  JobId job;
+  AccountId account;
+};
+struct DeviceChanged {
+  DeviceId device;
+};
 struct WorkAvailable {};
 using Event = std::variant<JobChanged, DeviceChanged, WorkAvailable>;
 
@@ -175,14 +193,17 @@ class Subscription {
 class EventBus {
  public:
   virtual ~EventBus() = default;
-  [[nodiscard]] virtual std::unique_ptr<Subscription> Subscribe(std::function<void(const Event&)> on_event) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Subscription> Subscribe(
+      std::function<void(const Event&)> on_event) = 0;
 };
 
-// --- All of it -----------------------------------------------------------------------------------------------------------
+// --- All of it
+// -----------------------------------------------------------------------------------------------------------
 
 struct CoordinatorOptions {
   std::chrono::milliseconds lease_duration{60'000};
-  std::chrono::milliseconds target_shard_time{30'000};  // a shard is cut to about this much of a device's speed
+  std::chrono::milliseconds target_shard_time{
+      30'000};  // a shard is cut to about this much of a device's speed
   std::chrono::hours job_lifetime{24};
   std::chrono::hours file_lifetime{24 * 30};
 };
@@ -200,9 +221,10 @@ class Coordinator {
   virtual ArtifactStore& artifacts() = 0;
 };
 
-// Everything passed in must outlive the coordinator. Takes up where the store left off: unfinished validations and
-// assemblies start again, lease deadlines go on.
-Result<std::unique_ptr<Coordinator>> NewCoordinator(Loop& loop, const Clock& clock, Random& random, Store& store,
-                                                    ArtifactStore& artifacts, const CoordinatorOptions& options);
+// Everything passed in must outlive the coordinator. Takes up where the store left off: unfinished
+// validations and assemblies start again, lease deadlines go on.
+Result<std::unique_ptr<Coordinator>> NewCoordinator(Loop& loop, const Clock& clock, Random& random,
+                                                    Store& store, ArtifactStore& artifacts,
+                                                    const CoordinatorOptions& options);
 
 }  // namespace fallow

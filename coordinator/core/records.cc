@@ -6,14 +6,22 @@ namespace fallow {
 
 std::string_view JobStateName(JobState state) {
   switch (state) {
-    case JobState::kValidating: return "validating";
-    case JobState::kFailed: return "failed";
-    case JobState::kInProgress: return "in_progress";
-    case JobState::kFinalizing: return "finalizing";
-    case JobState::kCompleted: return "completed";
-    case JobState::kExpired: return "expired";
-    case JobState::kCancelling: return "cancelling";
-    case JobState::kCancelled: return "cancelled";
+    case JobState::kValidating:
+      return "validating";
+    case JobState::kFailed:
+      return "failed";
+    case JobState::kInProgress:
+      return "in_progress";
+    case JobState::kFinalizing:
+      return "finalizing";
+    case JobState::kCompleted:
+      return "completed";
+    case JobState::kExpired:
+      return "expired";
+    case JobState::kCancelling:
+      return "cancelling";
+    case JobState::kCancelled:
+      return "cancelled";
   }
   FALLOW_UNREACHABLE();
 }

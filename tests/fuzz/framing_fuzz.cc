@@ -1,5 +1,5 @@
-// A worker pipe's bytes, cut into frames and decoded both ways. The first byte is the size of the chunks fed.
-// What decodes must encode to something that decodes to the same.
+// A worker pipe's bytes, cut into frames and decoded both ways. The first byte is the size of the
+// chunks fed. What decodes must encode to something that decodes to the same.
 #include "base/check.h"
 #include "protocol/limits.h"
 #include "protocol/worker_messages.h"

@@ -130,13 +130,12 @@ class Simulation {
     Check(host_.Start());
     Check(host_.AddModel());
     for (std::size_t i = 0; i < options_.job_count; ++i) {
-      plans_.push_back(
-          {.text = BatchText(dice_.Between(1, options_.max_requests_per_job), i),
-           .account = kAccounts[dice_.Below(std::size(kAccounts))],
-           .submit_at = std::chrono::seconds(dice_.Below(Seconds(options_.trouble))),
-           .cancel_after = dice_.OneIn(6)
-                               ? std::optional(std::chrono::seconds(dice_.Between(1, 300)))
-                               : std::nullopt});
+      plans_.push_back({.text = BatchText(dice_.Between(1, options_.max_requests_per_job), i),
+                        .account = kAccounts[dice_.Below(std::size(kAccounts))],
+                        .submit_at = std::chrono::seconds(dice_.Below(Seconds(options_.trouble))),
+                        .cancel_after = dice_.OneIn(6) ? std::optional(std::chrono::seconds(
+                                                             dice_.Between(1, 300)))
+                                                       : std::nullopt});
     }
     for (std::size_t i = 0; i < options_.device_count; ++i) {
       devices_.push_back(std::make_unique<SimulatedDevice>(

@@ -55,10 +55,9 @@ void Stack::StartAgent() {
   if (options_.dedicated) arguments.push_back("--dedicated");
   arguments.insert(arguments.end(), options_.agent_arguments.begin(),
                    options_.agent_arguments.end());
-  agent_ = std::make_unique<Program>(
-      ProgramOptions{.arguments = arguments,
-                     .environment = options_.agent_environment,
-                     .log_path = At("agent.log")});
+  agent_ = std::make_unique<Program>(ProgramOptions{.arguments = arguments,
+                                                    .environment = options_.agent_environment,
+                                                    .log_path = At("agent.log")});
 }
 
 void Stack::LogIn() {

@@ -43,8 +43,8 @@ class DirectoryReader : public ArtifactReader {
     const std::uint64_t expected =
         offset >= size ? 0 : std::min<std::uint64_t>(into.size(), size - offset);
     if (count != expected) {
-      return Fail(ErrorCode::kDataLoss,
-                  fmt::format("artifact read at {}: {} bytes where {} were", offset, count, expected));
+      return Fail(ErrorCode::kDataLoss, fmt::format("artifact read at {}: {} bytes where {} were",
+                                                    offset, count, expected));
     }
     return count;
   }

@@ -1,4 +1,5 @@
-// The real agent with a real coordinator: joining, explaining itself, leaving, an owner who comes back.
+// The real agent with a real coordinator: joining, explaining itself, leaving, an owner who comes
+// back.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,12 +21,15 @@ const std::string kExample = std::string(FALLOW_SOURCE_DIR) + "/examples/field-n
 
 Finished Agent(const Stack& stack, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "fallow-agent");
-  return RunProgram({.arguments = std::move(arguments), .environment = {}, .log_path = stack.folder() + "/verb.log"});
+  return RunProgram({.arguments = std::move(arguments),
+                     .environment = {},
+                     .log_path = stack.folder() + "/verb.log"});
 }
 
 // The running agent's status; null if it does not answer.
 nlohmann::json StatusOf(const Stack& stack) {
-  const Finished status = Agent(stack, {"status", "--json", "--state-dir", stack.folder() + "/agent"});
+  const Finished status =
+      Agent(stack, {"status", "--json", "--state-dir", stack.folder() + "/agent"});
   return status.exit_code == 0 ? nlohmann::json::parse(status.output) : nlohmann::json();
 }
 
@@ -69,7 +73,8 @@ TEST(AgentProgram, JoinsOnlyTheCoordinatorOfItsLink) {
 
   EXPECT_EQ(join("https://127.0.0.1:1/" + link.substr(link.find('#'))), 5);
   EXPECT_EQ(join("https://127.0.0.1:1/"), 2);
-  EXPECT_EQ(Agent(stack, {"status", "--state-dir", state}).exit_code, 3) << "no failed join leaves anything";
+  EXPECT_EQ(Agent(stack, {"status", "--state-dir", state}).exit_code, 3)
+      << "no failed join leaves anything";
 
   EXPECT_EQ(join(link), 0) << said();
   EXPECT_EQ(Agent(stack, {"status", "--state-dir", state}).exit_code, 6);
@@ -78,8 +83,9 @@ TEST(AgentProgram, JoinsOnlyTheCoordinatorOfItsLink) {
 }
 
 TEST(AgentProgram, CountsAsInUseAndSaysSoWhenNothingTellsPresence) {
-  Stack stack({.dedicated = false,
-               .agent_environment = {"DISPLAY=", "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}});
+  Stack stack(
+      {.dedicated = false,
+       .agent_environment = {"DISPLAY=", "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}});
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
   ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "in_use"; }, 20s)) << stack.Logs();
@@ -95,7 +101,8 @@ TEST(AgentProgram, OneStateFolderHasOneAgent) {
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
   ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "idle"; }, 20s)) << stack.Logs();
-  EXPECT_EQ(Agent(stack, {"run", "--dedicated", "--state-dir", stack.folder() + "/agent"}).exit_code, 1);
+  EXPECT_EQ(
+      Agent(stack, {"run", "--dedicated", "--state-dir", stack.folder() + "/agent"}).exit_code, 1);
   EXPECT_EQ(StateOf(stack), "idle");
 }
 
@@ -131,16 +138,20 @@ TEST(AgentProgram, GivesTheMachineBackWhenTheOwnerTouchesTheMouse) {
 
   Stack stack({.agent_arguments = {"--idle-after", "2s", "--threads", "1"},
                .dedicated = false,
-               .agent_environment = {"DISPLAY=" + display, "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}});
+               .agent_environment = {"DISPLAY=" + display,
+                                     "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}});
   const std::string job = StartWork(stack);
-  const std::string touch = fmt::format("DISPLAY={} timeout 10 {} mousemove 33 44", display, xdotool);
+  const std::string touch =
+      fmt::format("DISPLAY={} timeout 10 {} mousemove 33 44", display, xdotool);
   ASSERT_EQ(std::system(touch.c_str()), 0);
   ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "in_use"; }, 10s)) << stack.Logs();
-  ASSERT_TRUE(WaitUntil([&] { return StatusOf(stack).at("worker").at("state") == "stopped"; }, 10s));
+  ASSERT_TRUE(
+      WaitUntil([&] { return StatusOf(stack).at("worker").at("state") == "stopped"; }, 10s));
   ASSERT_TRUE(WaitUntil([&] { return StatusOf(stack).at("leases").empty(); }, 10s)) << stack.Logs();
   const double latency_ms = StatusOf(stack).at("worker").at("last_stop_latency_ms");
   std::printf("stop latency %.2f ms\n", latency_ms);
-  EXPECT_LT(latency_ms, 1000) << "SIGKILL after 100 ms bounds it; the rest is the test machine's load";
+  EXPECT_LT(latency_ms, 1000)
+      << "SIGKILL after 100 ms bounds it; the rest is the test machine's load";
 
   // And when nobody touches it any more, the job goes on to its end.
   const Finished waited = stack.Run({"wait", job}, 120s);

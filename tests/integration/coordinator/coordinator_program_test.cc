@@ -1,4 +1,5 @@
-// The real fallow-coordinator on a loopback port and a temporary data folder, spoken to by the real HTTP client.
+// The real fallow-coordinator on a loopback port and a temporary data folder, spoken to by the real
+// HTTP client.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -21,13 +22,13 @@ namespace {
 
 using Json = nlohmann::json;
 using testing::Finished;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::Program;
 using testing::ReadFile;
 using testing::RunProgram;
 using testing::TemporaryFolder;
 using testing::WaitUntil;
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr std::chrono::seconds kPatience{20};
 
@@ -40,14 +41,18 @@ struct Reply {
 
 class Running {
  public:
-  explicit Running(const std::string& data_folder) : data_(data_folder), loop_(NewMainLoop()) { Start(); }
+  explicit Running(const std::string& data_folder) : data_(data_folder), loop_(NewMainLoop()) {
+    Start();
+  }
 
   void Start() {
     std::filesystem::remove(ready_file());
-    program_ = std::make_unique<Program>(testing::ProgramOptions{
-        .arguments = {"fallow-coordinator", "--data-dir", data_, "--listen", "127.0.0.1:0", "--ready-file", ready_file()},
-        .log_path = data_ + ".log"});
-    ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(ready_file()) || !program_->running(); }, kPatience));
+    program_ = std::make_unique<Program>(
+        testing::ProgramOptions{.arguments = {"fallow-coordinator", "--data-dir", data_, "--listen",
+                                              "127.0.0.1:0", "--ready-file", ready_file()},
+                                .log_path = data_ + ".log"});
+    ASSERT_TRUE(WaitUntil(
+        [&] { return std::filesystem::exists(ready_file()) || !program_->running(); }, kPatience));
     ready = Json::parse(ReadFile(ready_file()), nullptr, false);
     ASSERT_TRUE(ready.is_object()) << ReadFile(data_ + ".log");
     url = ready["url"];
@@ -61,14 +66,16 @@ class Running {
   Result<Reply> TrySend(HttpRequest request, HttpClient* with = nullptr) {
     request.url = url + request.url;
     Result<Reply> result = Fail(ErrorCode::kInternal, "no reply");
-    const auto exchange = (with == nullptr ? client_.get() : with)->Send(std::move(request), [&](Result<HttpReply> got) {
-      if (got.has_value()) {
-        result = Reply{got->status, std::string(AsText(got->body)), got->headers};
-      } else {
-        result = std::unexpected(got.error());
-      }
-      loop_->Stop();
-    });
+    const auto exchange =
+        (with == nullptr ? client_.get() : with)
+            ->Send(std::move(request), [&](Result<HttpReply> got) {
+              if (got.has_value()) {
+                result = Reply{got->status, std::string(AsText(got->body)), got->headers};
+              } else {
+                result = std::unexpected(got.error());
+              }
+              loop_->Stop();
+            });
     loop_->Run();
     return result;
   }
@@ -97,12 +104,16 @@ class Running {
   Json Validate(const std::string& file) {
     const std::string id = Post("/v1/batches", {{"input_file_id", file},
                                                 {"endpoint", "/v1/chat/completions"},
-                                                {"completion_window", "24h"}}).json().value("id", "");
+                                                {"completion_window", "24h"}})
+                               .json()
+                               .value("id", "");
     Json batch;
-    EXPECT_TRUE(WaitUntil([&] {
-      batch = Get("/v1/batches/" + id).json();
-      return batch.value("status", "") != "validating";
-    }, kPatience));
+    EXPECT_TRUE(WaitUntil(
+        [&] {
+          batch = Get("/v1/batches/" + id).json();
+          return batch.value("status", "") != "validating";
+        },
+        kPatience));
     return batch;
   }
 
@@ -129,7 +140,9 @@ struct CoordinatorProgram : ::testing::Test {
   }
   std::string Line(int number, const std::string& model = "none") {
     return fmt::format(R"({{"custom_id":"r{}","method":"POST","url":"/v1/chat/completions","body":)"
-                       R"({{"model":"{}","messages":[{{"role":"user","content":"hi"}}]}}}})", number, model) + "\n";
+                       R"({{"model":"{}","messages":[{{"role":"user","content":"hi"}}]}}}})",
+                       number, model) +
+           "\n";
   }
   TemporaryFolder folder;
   std::unique_ptr<Running> running;
@@ -143,7 +156,8 @@ TEST_F(CoordinatorProgram, GivesBackAnUploadedFileByteForByte) {
     const Reply reply = running->Upload(path, chunked);
     ASSERT_EQ(reply.status, 200) << reply.body;
     EXPECT_EQ(reply.json()["bytes"], content.size());
-    const Reply back = running->Get("/v1/files/" + reply.json()["id"].get<std::string>() + "/content");
+    const Reply back =
+        running->Get("/v1/files/" + reply.json()["id"].get<std::string>() + "/content");
     EXPECT_EQ(back.status, 200);
     EXPECT_TRUE(back.body == content);
   }
@@ -152,15 +166,18 @@ TEST_F(CoordinatorProgram, GivesBackAnUploadedFileByteForByte) {
 TEST_F(CoordinatorProgram, NamesTheBrokenLineOfABatch) {
   std::string content;
   for (int i = 1; i <= 40; ++i) content += i == 17 ? "{\"custom_id\": broken\n" : Line(i);
-  const Json batch = running->Validate(running->Upload(WriteFile("broken.jsonl", content)).json()["id"]);
+  const Json batch =
+      running->Validate(running->Upload(WriteFile("broken.jsonl", content)).json()["id"]);
   EXPECT_EQ(batch["status"], "failed");
   bool named = false;
-  for (const Json& error : batch["errors"]["data"]) named = named || (error["line"] == 17 && error["code"] == "invalid_json_line");
+  for (const Json& error : batch["errors"]["data"])
+    named = named || (error["line"] == 17 && error["code"] == "invalid_json_line");
   EXPECT_TRUE(named) << batch["errors"];
 }
 
 TEST_F(CoordinatorProgram, NamesAnUnknownModel) {
-  const Json batch = running->Validate(running->Upload(WriteFile("model.jsonl", Line(1))).json()["id"]);
+  const Json batch =
+      running->Validate(running->Upload(WriteFile("model.jsonl", Line(1))).json()["id"]);
   EXPECT_EQ(batch["status"], "failed");
   EXPECT_EQ(batch["errors"]["data"][0]["code"], "model_not_found");
 }
@@ -172,11 +189,14 @@ TEST_F(CoordinatorProgram, TakesTheDemoModelAndNamesADuplicateId) {
   ASSERT_EQ(added.status, 200) << added.body;
   EXPECT_EQ(added.json()["card"]["architecture"], "llama");
   const Json good = running->Validate(
-      running->Upload(WriteFile("good.jsonl", Line(1, "normalizer") + Line(2, "normalizer"))).json()["id"]);
+      running->Upload(WriteFile("good.jsonl", Line(1, "normalizer") + Line(2, "normalizer")))
+          .json()["id"]);
   EXPECT_EQ(good["status"], "in_progress") << good;
   EXPECT_EQ(good["request_counts"]["total"], 2);
   const Json twice = running->Validate(
-      running->Upload(WriteFile("twice.jsonl", Line(1, "normalizer") + Line(2, "normalizer") + Line(1, "normalizer")))
+      running
+          ->Upload(WriteFile("twice.jsonl",
+                             Line(1, "normalizer") + Line(2, "normalizer") + Line(1, "normalizer")))
           .json()["id"]);
   EXPECT_EQ(twice["status"], "failed");
   EXPECT_EQ(twice["errors"]["data"][0]["code"], "duplicate_custom_id");
@@ -197,7 +217,8 @@ TEST_F(CoordinatorProgram, ShowsItsAuthorityToWhoeverKnowsThePin) {
   EXPECT_EQ(CertificatePin(authority->body)->Hex(), running->pin);
   // Without the authority nobody trusts it.
   const auto stranger = NewHttpClient(running->loop(), {});
-  EXPECT_EQ(running->TrySend({.url = "/healthz"}, stranger.get()).error().code, ErrorCode::kPermissionDenied);
+  EXPECT_EQ(running->TrySend({.url = "/healthz"}, stranger.get()).error().code,
+            ErrorCode::kPermissionDenied);
 }
 
 TEST_F(CoordinatorProgram, BelievesOnlySignedAgentCalls) {
@@ -208,7 +229,8 @@ TEST_F(CoordinatorProgram, BelievesOnlySignedAgentCalls) {
   enroll.join_token = link.substr(begin, link.find('&') - begin);
   enroll.public_key = key->public_key();
   enroll.profile.hostname = "desk";
-  const Reply enrolled = running->Send({.method = "POST", .url = "/agent/v1/enroll", .body = Encode(enroll)});
+  const Reply enrolled =
+      running->Send({.method = "POST", .url = "/agent/v1/enroll", .body = Encode(enroll)});
   ASSERT_EQ(enrolled.status, 200) << enrolled.body;
   const auto device = DecodeEnrollReply(AsBytes(enrolled.body))->device;
 
@@ -218,12 +240,14 @@ TEST_F(CoordinatorProgram, BelievesOnlySignedAgentCalls) {
   const auto call = [&](ByteView signed_body) {
     const std::int64_t now = UnixMs(NewSystemClock()->Wall());
     const std::string text = SignedText("POST", "/agent/v1/lease", now, Sha256::Of(signed_body));
-    return running->Send({.method = "POST",
-                          .url = "/agent/v1/lease",
-                          .headers = {{"fallow-device", device.value},
-                                      {"fallow-time", std::to_string(now)},
-                                      {"fallow-signature", ToBase64(key->Sign(AsBytes(text)))}},
-                          .body = body}).status;
+    return running
+        ->Send({.method = "POST",
+                .url = "/agent/v1/lease",
+                .headers = {{"fallow-device", device.value},
+                            {"fallow-time", std::to_string(now)},
+                            {"fallow-signature", ToBase64(key->Sign(AsBytes(text)))}},
+                .body = body})
+        .status;
   };
   EXPECT_EQ(call(body), 200);
   EXPECT_EQ(call(AsBytes("another body")), 401);
@@ -237,9 +261,10 @@ TEST_F(CoordinatorProgram, RefusesAFileThatIsNoModel) {
 }
 
 TEST_F(CoordinatorProgram, LeavesADataFolderToTheOneThatHasIt) {
-  const Finished second = RunProgram({.arguments = {"fallow-coordinator", "--data-dir", folder.path() + "/data",
-                                                    "--listen", "127.0.0.1:0"},
-                                      .log_path = folder.path() + "/second.log"});
+  const Finished second =
+      RunProgram({.arguments = {"fallow-coordinator", "--data-dir", folder.path() + "/data",
+                                "--listen", "127.0.0.1:0"},
+                  .log_path = folder.path() + "/second.log"});
   EXPECT_EQ(second.exit_code, 1);
   EXPECT_EQ(running->Get("/healthz").status, 200);
 }
@@ -247,15 +272,17 @@ TEST_F(CoordinatorProgram, LeavesADataFolderToTheOneThatHasIt) {
 TEST_F(CoordinatorProgram, GreetsWithItsLinksAtTheFirstTimeItServes) {
   const std::string data = folder.path() + "/other", log = folder.path() + "/other.log";
   const std::string taken = running->url.substr(std::string("https://").size());
-  const Finished refused = RunProgram(
-      {.arguments = {"fallow-coordinator", "--data-dir", data, "--listen", taken}, .log_path = log});
+  const Finished refused =
+      RunProgram({.arguments = {"fallow-coordinator", "--data-dir", data, "--listen", taken},
+                  .log_path = log});
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_THAT(ReadFile(log), HasSubstr("--listen chooses another address or port"));
 
   Running other(data);
   const auto greeting = [&] {
     std::string text;
-    EXPECT_TRUE(WaitUntil([&] { return (text = ReadFile(data + ".log")).contains("The links again"); }, kPatience));
+    EXPECT_TRUE(WaitUntil(
+        [&] { return (text = ReadFile(data + ".log")).contains("The links again"); }, kPatience));
     return text;
   };
   EXPECT_THAT(greeting(), HasSubstr("This is its first start."));
@@ -283,7 +310,8 @@ TEST_F(CoordinatorProgram, ShowsItsLinksAndMakesKeysWhetherOrNotItRuns) {
   const auto run = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"fallow-coordinator"});
     arguments.insert(arguments.end(), {"--data-dir", folder.path() + "/data", "--json"});
-    const Finished finished = RunProgram({.arguments = arguments, .log_path = folder.path() + "/command.log"});
+    const Finished finished =
+        RunProgram({.arguments = arguments, .log_path = folder.path() + "/command.log"});
     EXPECT_EQ(finished.exit_code, 0) << ReadFile(folder.path() + "/command.log");
     return Json::parse(finished.output, nullptr, false);
   };
@@ -293,7 +321,8 @@ TEST_F(CoordinatorProgram, ShowsItsLinksAndMakesKeysWhetherOrNotItRuns) {
 
   EXPECT_EQ(running->program().Terminate(), 0);
   EXPECT_EQ(run({"links"})["running"], false);
-  const std::string second = run({"key", "create", "--name", "bob", "--role", "operator"})["secret"];
+  const std::string second =
+      run({"key", "create", "--name", "bob", "--role", "operator"})["secret"];
   running->Start();
   running->key = second;
   EXPECT_EQ(running->Get("/api/me").json()["role"], "operator");
@@ -302,7 +331,8 @@ TEST_F(CoordinatorProgram, ShowsItsLinksAndMakesKeysWhetherOrNotItRuns) {
 TEST_F(CoordinatorProgram, SaysWhatIsWrongWithItsOptions) {
   const auto code = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "fallow-coordinator");
-    return RunProgram({.arguments = arguments, .log_path = folder.path() + "/misuse.log"}).exit_code;
+    return RunProgram({.arguments = arguments, .log_path = folder.path() + "/misuse.log"})
+        .exit_code;
   };
   EXPECT_EQ(code({"--listen", "nowhere"}), 2);
   EXPECT_EQ(code({"--no-such-option"}), 2);

@@ -59,7 +59,8 @@ class WorkerPipe {
     }
     return std::nullopt;
   }
-  std::optional<SubprocessExit> WaitForExit(std::chrono::milliseconds patience = std::chrono::seconds(60)) {
+  std::optional<SubprocessExit> WaitForExit(
+      std::chrono::milliseconds patience = std::chrono::seconds(60)) {
     RunUntil(patience, [this] { return exit_.has_value(); });
     return exit_;
   }

@@ -26,11 +26,12 @@ std::vector<InferenceRequest> DemoRequests(std::size_t count) {
   std::ifstream file(kExample + "batch.jsonl");
   for (std::string line; requests.size() < count && std::getline(file, line);) {
     const auto body = nlohmann::json::parse(line).at("body");
-    InferenceRequest request{.index = requests.size(),
-                             .messages = {},
-                             .max_tokens = body.at("max_tokens"),
-                             .stop = {},
-                             .sampling = {.temperature = body.at("temperature"), .top_p = 1, .top_k = 0, .seed = 0}};
+    InferenceRequest request{
+        .index = requests.size(),
+        .messages = {},
+        .max_tokens = body.at("max_tokens"),
+        .stop = {},
+        .sampling = {.temperature = body.at("temperature"), .top_p = 1, .top_k = 0, .seed = 0}};
     for (const auto& message : body.at("messages")) {
       request.messages.push_back({message.at("role"), message.at("content")});
     }
@@ -59,7 +60,8 @@ std::unique_ptr<WorkerPipe> LoadedWorker(std::vector<std::string> arguments) {
 }
 
 // By request index.
-std::map<std::uint64_t, AttemptResult> RunAll(WorkerPipe& worker, const std::vector<InferenceRequest>& requests) {
+std::map<std::uint64_t, AttemptResult> RunAll(WorkerPipe& worker,
+                                              const std::vector<InferenceRequest>& requests) {
   worker.Send(RunRequests{.ticket = 1, .requests = requests});
   std::map<std::uint64_t, AttemptResult> results;
   while (results.size() < requests.size()) {
@@ -96,7 +98,8 @@ TEST(WorkerProcess, AnswersTheDemoBatch) {
 TEST(WorkerProcess, GivesTheSameBitsOnVulkanAndCpu) {
   if (!HasVulkanDevice()) {
     // Who sets this promises a device.
-    ASSERT_EQ(std::getenv("FALLOW_TEST_VULKAN"), nullptr) << "the worker cannot use the Vulkan device";
+    ASSERT_EQ(std::getenv("FALLOW_TEST_VULKAN"), nullptr)
+        << "the worker cannot use the Vulkan device";
     GTEST_SKIP() << "no Vulkan device on this machine";
   }
   const auto requests = DemoRequests(40);
@@ -112,7 +115,8 @@ TEST(WorkerProcess, StopsAtOnceAndGoesOnWhenAsked) {
   const auto worker = LoadedWorker(kCpu);
   std::uint64_t best_us = UINT64_MAX;
   for (int i = 0; i < 5; ++i) {
-    worker->Send(RunRequests{.ticket = static_cast<std::uint64_t>(i) + 10, .requests = DemoRequests(200)});
+    worker->Send(
+        RunRequests{.ticket = static_cast<std::uint64_t>(i) + 10, .requests = DemoRequests(200)});
     ASSERT_TRUE(worker->Next<RequestFinished>().has_value());
     worker->Send(StopWork{});
     const auto stopped = worker->Next<Stopped>();
@@ -121,7 +125,8 @@ TEST(WorkerProcess, StopsAtOnceAndGoesOnWhenAsked) {
   }
   std::printf("stop latency %.2f ms (best of 5)\n", static_cast<double>(best_us) / 1000);
   EXPECT_LT(best_us, 100'000u);
-  EXPECT_EQ(RunAll(*worker, DemoRequests(3)).size(), 3u) << "nothing of the stopped work comes any more";
+  EXPECT_EQ(RunAll(*worker, DemoRequests(3)).size(), 3u)
+      << "nothing of the stopped work comes any more";
 }
 
 TEST(WorkerProcess, ForgetsADroppedTicket) {
@@ -200,7 +205,8 @@ TEST(WorkerProcess, NamesGarbageAndEnds) {
                ? std::get<WorkerFailure>(*failure).error.message
                : "no failure was named";
   };
-  EXPECT_THAT(end_after({0xFF, 0xFF, 0xFF, 0xFF}), HasSubstr("payload of 4294967295 bytes; at most 67108864"));
+  EXPECT_THAT(end_after({0xFF, 0xFF, 0xFF, 0xFF}),
+              HasSubstr("payload of 4294967295 bytes; at most 67108864"));
   EXPECT_THAT(end_after({3, 0, 0, 0, 0xFF, 0xFF, 0xFF}), HasSubstr("not a protobuf message"));
   EXPECT_THAT(end_after({0, 0, 0, 0}), HasSubstr("empty or of an unknown kind"));
 }

@@ -15,7 +15,9 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string MessageOf(const auto& result) { return result ? "no error" : result.error().message; }
+std::string MessageOf(const auto& result) {
+  return result ? "no error" : result.error().message;
+}
 
 TEST(AgentMessages, EveryMessageSurvivesTheWire) {
   const EnrollRequest enroll{.protocol_version = 1,
@@ -38,18 +40,20 @@ TEST(AgentMessages, EveryMessageSurvivesTheWire) {
   EXPECT_EQ(DecodeLeaseReply(Encode(LeaseReply{})), LeaseReply{});
   const LeaseReply granted{samples::Grant()};
   EXPECT_EQ(DecodeLeaseReply(Encode(granted)), granted);
-  const ReportRequest report{.lease = LeaseId("lease_1"),
-                             .results = {samples::Finished(3, "att_a"), samples::Failed(4, "att_b")},
-                             .status = samples::Status()};
+  const ReportRequest report{
+      .lease = LeaseId("lease_1"),
+      .results = {samples::Finished(3, "att_a"), samples::Failed(4, "att_b")},
+      .status = samples::Status()};
   EXPECT_EQ(DecodeReportRequest(Encode(report)), report);
   for (const bool live : {true, false}) {
     EXPECT_EQ(DecodeReportReply(Encode(ReportReply{live})), ReportReply{live});
   }
-  const HeartbeatRequest heartbeat{
-      .status = samples::Status(),
-      .leases = {LeaseId("lease_1"), LeaseId("lease_2")},
-      .progress = {.generated_token_count = 1, .prompt_token_count = 2, .active_sequence_count = 3,
-                   .waiting_request_count = 4}};
+  const HeartbeatRequest heartbeat{.status = samples::Status(),
+                                   .leases = {LeaseId("lease_1"), LeaseId("lease_2")},
+                                   .progress = {.generated_token_count = 1,
+                                                .prompt_token_count = 2,
+                                                .active_sequence_count = 3,
+                                                .waiting_request_count = 4}};
   EXPECT_EQ(DecodeHeartbeatRequest(Encode(heartbeat)), heartbeat);
   const HeartbeatReply ended{{LeaseId("lease_2")}};
   EXPECT_EQ(DecodeHeartbeatReply(Encode(ended)), ended);
@@ -60,26 +64,33 @@ TEST(AgentMessages, EveryMessageSurvivesTheWire) {
 
 TEST(AgentMessages, EveryErrorCodeSurvivesTheWire) {
   for (int code = 0; code <= static_cast<int>(ErrorCode::kInternal); ++code) {
-    ReportRequest report{.lease = LeaseId("l"), .results = {samples::Failed(1, "a")}, .status = samples::Status()};
+    ReportRequest report{
+        .lease = LeaseId("l"), .results = {samples::Failed(1, "a")}, .status = samples::Status()};
     report.results[0].error->code = static_cast<ErrorCode>(code);
     EXPECT_EQ(DecodeReportRequest(Encode(report)), report) << code;
   }
 }
 
-// Each case breaks one field of a good grant; the error must name the field, its place and the limit.
+// Each case breaks one field of a good grant; the error must name the field, its place and the
+// limit.
 TEST(AgentMessages, GrantErrorsNameFieldPlaceAndLimit) {
   const auto error_after = [](auto&& change) {
     LeaseReply reply{samples::Grant()};
     change(*reply.grant);
     return MessageOf(DecodeLeaseReply(Encode(reply)));
   };
-  EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[1].messages[0].role = "oracle"; }),
-            "lease reply: grant: requests[1]: messages[0]: role: not one of system, user, assistant");
+  EXPECT_EQ(
+      error_after([](LeaseGrant& g) { g.requests[1].messages[0].role = "oracle"; }),
+      "lease reply: grant: requests[1]: messages[0]: role: not one of system, user, assistant");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[2].messages[1].content = "\xC0\xAF"; }),
             "lease reply: grant: requests[2]: messages[1]: content: not UTF-8");
-  EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[0].stop = {"a", "b", "c", "d", "e"}; }),
+  EXPECT_EQ(error_after([](LeaseGrant& g) {
+              g.requests[0].stop = {"a", "b", "c", "d", "e"};
+            }),
             "lease reply: grant: requests[0]: stop: more than 4");
-  EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[0].stop = {"a", ""}; }),
+  EXPECT_EQ(error_after([](LeaseGrant& g) {
+              g.requests[0].stop = {"a", ""};
+            }),
             "lease reply: grant: requests[0]: stop[1]: empty");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[0].stop = {std::string(257, 'x')}; }),
             "lease reply: grant: requests[0]: stop[0]: 257 bytes; at most 256");
@@ -95,11 +106,13 @@ TEST(AgentMessages, GrantErrorsNameFieldPlaceAndLimit) {
             "lease reply: grant: requests: index 3 twice");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests.clear(); }),
             "lease reply: grant: requests: missing; at least one");
-  EXPECT_EQ(error_after([](LeaseGrant& g) { g.lease = LeaseId(); }), "lease reply: grant: lease_id: missing");
+  EXPECT_EQ(error_after([](LeaseGrant& g) { g.lease = LeaseId(); }),
+            "lease reply: grant: lease_id: missing");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.job = JobId(std::string(300, 'x')); }),
             "lease reply: grant: job_id: 300 bytes; at most 256");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.model.model = ModelId("two words"); }),
-            "lease reply: grant: model: model_id: has characters other than printable ASCII without spaces");
+            "lease reply: grant: model: model_id: has characters other than printable ASCII "
+            "without spaces");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.model.size_bytes = 0; }),
             "lease reply: grant: model: size_bytes: missing");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.duration = {}; }),
@@ -133,22 +146,26 @@ TEST(AgentMessages, ReportErrorsNameFieldPlaceAndLimit) {
             "report: results[1]: state_digests: 1 of them; 33 generated tokens have 2");
   EXPECT_EQ(error_after([](ReportRequest& r) { r.results[0].text = "\xED\xA0\x80"; }),
             "report: results[0]: text: not UTF-8");
-  EXPECT_EQ(error_after([](ReportRequest& r) { r.results[0].text.assign(kMaxResultTextBytes + 1, 'x'); }),
-            "report: results[0]: text: 8388609 bytes; at most 8388608");
-  EXPECT_EQ(error_after([](ReportRequest& r) { r.results.resize(kMaxResultsPerReport + 1, r.results[0]); }),
+  EXPECT_EQ(
+      error_after([](ReportRequest& r) { r.results[0].text.assign(kMaxResultTextBytes + 1, 'x'); }),
+      "report: results[0]: text: 8388609 bytes; at most 8388608");
+  EXPECT_EQ(error_after(
+                [](ReportRequest& r) { r.results.resize(kMaxResultsPerReport + 1, r.results[0]); }),
             "report: results: more than 1024");
 }
 
 // A reason may quote a library's or a worker's words; that must never make the call itself refused.
 TEST(AgentMessages, WordsToPeopleAlwaysArrive) {
-  ReleaseRequest release{.lease = LeaseId("l"), .reason = "it said \xFF\xFE", .status = samples::Status()};
+  ReleaseRequest release{
+      .lease = LeaseId("l"), .reason = "it said \xFF\xFE", .status = samples::Status()};
   release.status.reason.assign(kMaxShortTextBytes - 1, 'x');
   release.status.reason += "é";
   const auto arrived = DecodeReleaseRequest(Encode(release));
   ASSERT_TRUE(arrived.has_value()) << arrived.error().message;
   EXPECT_EQ(arrived->reason, "it said ??");
   EXPECT_EQ(arrived->status.reason, std::string(kMaxShortTextBytes - 1, 'x'));
-  ReportRequest report{.lease = LeaseId("l"), .results = {samples::Failed(1, "a")}, .status = samples::Status()};
+  ReportRequest report{
+      .lease = LeaseId("l"), .results = {samples::Failed(1, "a")}, .status = samples::Status()};
   report.results[0].error->message.assign(2 * kMaxShortTextBytes, '\x80');
   const auto reported = DecodeReportRequest(Encode(report));
   ASSERT_TRUE(reported.has_value()) << reported.error().message;
@@ -157,27 +174,35 @@ TEST(AgentMessages, WordsToPeopleAlwaysArrive) {
 
 TEST(AgentMessages, EnrolmentChecksKeyTokenAndVersion) {
   const auto error_after = [](auto&& change) {
-    EnrollRequest enroll{.protocol_version = 1, .join_token = "t", .public_key = Bytes(32), .profile = samples::Profile()};
+    EnrollRequest enroll{.protocol_version = 1,
+                         .join_token = "t",
+                         .public_key = Bytes(32),
+                         .profile = samples::Profile()};
     change(enroll);
     return MessageOf(DecodeEnrollRequest(Encode(enroll)));
   };
   EXPECT_EQ(error_after([](EnrollRequest& e) { e.public_key.resize(31); }),
             "enroll request: public_key: 31 bytes; an Ed25519 key has 32");
-  EXPECT_EQ(error_after([](EnrollRequest& e) { e.join_token.clear(); }), "enroll request: join_token: missing");
+  EXPECT_EQ(error_after([](EnrollRequest& e) { e.join_token.clear(); }),
+            "enroll request: join_token: missing");
   EXPECT_EQ(error_after([](EnrollRequest& e) { e.protocol_version = 0; }),
             "enroll request: protocol_version: missing");
 }
 
 TEST(AgentMessages, WaitAndListsAreBounded) {
-  LeaseRequest lease{.profile = samples::Profile(), .status = samples::Status(), .cached_models = {}};
+  LeaseRequest lease{
+      .profile = samples::Profile(), .status = samples::Status(), .cached_models = {}};
   lease.wait = kMaxLeaseWait + std::chrono::milliseconds(1);
-  EXPECT_EQ(MessageOf(DecodeLeaseRequest(Encode(lease))), "lease request: wait_ms: 60001; at most 60000");
+  EXPECT_EQ(MessageOf(DecodeLeaseRequest(Encode(lease))),
+            "lease request: wait_ms: 60001; at most 60000");
   lease.wait = {};
   lease.cached_models.resize(kMaxCachedModelsListed + 1);
-  EXPECT_EQ(MessageOf(DecodeLeaseRequest(Encode(lease))), "lease request: cached_model_digests: more than 1024");
+  EXPECT_EQ(MessageOf(DecodeLeaseRequest(Encode(lease))),
+            "lease request: cached_model_digests: more than 1024");
   HeartbeatRequest heartbeat{.status = samples::Status(), .leases = {}, .progress = {}};
   heartbeat.leases.resize(kMaxLeasesPerDevice + 1, LeaseId("l"));
-  EXPECT_EQ(MessageOf(DecodeHeartbeatRequest(Encode(heartbeat))), "heartbeat: lease_ids: more than 8");
+  EXPECT_EQ(MessageOf(DecodeHeartbeatRequest(Encode(heartbeat))),
+            "heartbeat: lease_ids: more than 8");
 }
 
 TEST(AgentMessages, AnEmptyBodyIsAnErrorWhereFieldsAreDue) {
@@ -209,7 +234,8 @@ TEST(AgentMessages, DamagedBodiesNeverDoMoreThanFail) {
   }
 }
 
-// Two bytes of an empty sub-message would cost the parser a hundred bytes of memory: refused before it is parsed.
+// Two bytes of an empty sub-message would cost the parser a hundred bytes of memory: refused before
+// it is parsed.
 TEST(AgentMessages, FloodsOfEmptyElementsAreRefusedBeforeParsing) {
   Bytes flood;
   for (int i = 0; i < 5000; ++i) flood.insert(flood.end(), {0x12, 0x00});  // results: {}

@@ -41,7 +41,8 @@ TEST(FrameReader, CutsAStreamOfAnyChunkSizes) {
       reader.Feed(ByteView(stream).subspan(at, std::min(chunk, stream.size() - at)));
       for (std::string& payload : Drain(reader)) payloads.push_back(std::move(payload));
     }
-    EXPECT_THAT(payloads, ElementsAre("one", "", "three", "a longer payload than the others")) << chunk;
+    EXPECT_THAT(payloads, ElementsAre("one", "", "three", "a longer payload than the others"))
+        << chunk;
   }
 }
 

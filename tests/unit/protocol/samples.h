@@ -17,15 +17,19 @@ inline DeviceProfile Profile() {
 }
 
 inline DeviceStatus Status() {
-  return {.state = DeviceState::kWorking, .reason = "no input for 4 min – working", .tokens_per_second = 812.5};
+  return {.state = DeviceState::kWorking,
+          .reason = "no input for 4 min – working",
+          .tokens_per_second = 812.5};
 }
 
 inline InferenceRequest Request(std::uint64_t index) {
   return {.index = index,
-          .messages = {{.role = "system", .content = "Be brief."}, {.role = "user", .content = "Grüße, 世界"}},
+          .messages = {{.role = "system", .content = "Be brief."},
+                       {.role = "user", .content = "Grüße, 世界"}},
           .max_tokens = 64,
           .stop = {"\n\n", "END"},
-          .sampling = {.temperature = 0.7f, .top_p = 0.9f, .top_k = 40, .seed = 0xFFFF'FFFF'FFFF'FFFFu}};
+          .sampling = {
+              .temperature = 0.7f, .top_p = 0.9f, .top_k = 40, .seed = 0xFFFF'FFFF'FFFF'FFFFu}};
 }
 
 inline AttemptResult Finished(std::uint64_t index, const std::string& attempt) {
@@ -46,14 +50,17 @@ inline AttemptResult Failed(std::uint64_t index, const std::string& attempt) {
   AttemptResult result;
   result.attempt = AttemptId(attempt);
   result.request_index = index;
-  result.error = Error{ErrorCode::kInvalidArgument, "prompt of 900 tokens; the model's context is 512"};
+  result.error =
+      Error{ErrorCode::kInvalidArgument, "prompt of 900 tokens; the model's context is 512"};
   return result;
 }
 
 inline LeaseGrant Grant() {
   return {.lease = LeaseId("lease_1"),
           .job = JobId("batch_1"),
-          .model = {.model = ModelId("field-normalizer"), .digest = Digest{.bytes = {1, 2, 3}}, .size_bytes = 1234},
+          .model = {.model = ModelId("field-normalizer"),
+                    .digest = Digest{.bytes = {1, 2, 3}},
+                    .size_bytes = 1234},
           .duration = std::chrono::milliseconds(60'000),
           .requests = {Request(3), Request(4), Request(9)}};
 }

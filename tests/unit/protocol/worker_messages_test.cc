@@ -34,20 +34,24 @@ TEST(WorkerMessages, EveryMessageToTheWorkerSurvivesTheWire) {
 
 TEST(WorkerMessages, EveryMessageFromTheWorkerSurvivesTheWire) {
   for (const FromWorker& message : std::initializer_list<FromWorker>{
-           WorkerReady{.vulkan = true, .processor = "llvmpipe", .driver = "Mesa", .memory_bytes = 5},
+           WorkerReady{
+               .vulkan = true, .processor = "llvmpipe", .driver = "Mesa", .memory_bytes = 5},
            ModelReady{.path = "/m.gguf", .context_length = 512, .max_sequence_count = 32},
            RequestFinished{.ticket = 7, .result = WithoutAttempt(samples::Finished(3, ""))},
            RequestFinished{.ticket = 7, .result = WithoutAttempt(samples::Failed(4, ""))},
-           ProgressReport{{.generated_token_count = 1, .prompt_token_count = 2, .active_sequence_count = 3,
-                           .waiting_request_count = 4}},
-           Stopped{.stop_latency_us = 4200}, WorkerFailure{{ErrorCode::kDataLoss, "the device was lost"}}}) {
+           ProgressReport{{.generated_token_count = 1,
+           .prompt_token_count = 2,
+           .active_sequence_count = 3,
+           .waiting_request_count = 4}},
+           Stopped{.stop_latency_us = 4200},
+           WorkerFailure{{ErrorCode::kDataLoss, "the device was lost"}}}) {
     EXPECT_EQ(DecodeFromWorker(PayloadOf(EncodeFrame(message))), message) << message.index();
   }
 }
 
 TEST(WorkerMessages, AWorkerMayNotNameAttempts) {
-  const auto message = DecodeFromWorker(
-      PayloadOf(EncodeFrame(FromWorker(RequestFinished{.ticket = 1, .result = samples::Finished(3, "att_x")}))));
+  const auto message = DecodeFromWorker(PayloadOf(EncodeFrame(
+      FromWorker(RequestFinished{.ticket = 1, .result = samples::Finished(3, "att_x")}))));
   ASSERT_FALSE(message.has_value());
   EXPECT_EQ(message.error().message,
             "request_finished: result: attempt_id: present, but a worker does not name attempts");
@@ -55,16 +59,18 @@ TEST(WorkerMessages, AWorkerMayNotNameAttempts) {
 
 TEST(WorkerMessages, EmptyAndUnknownMessagesAreNamed) {
   EXPECT_EQ(DecodeToWorker({}).error().message, "message to worker: empty or of an unknown kind");
-  EXPECT_EQ(DecodeFromWorker({}).error().message, "message from worker: empty or of an unknown kind");
+  EXPECT_EQ(DecodeFromWorker({}).error().message,
+            "message from worker: empty or of an unknown kind");
   const Bytes unknown = {0x7A, 0x00};  // field 15, length 0
-  EXPECT_EQ(DecodeToWorker(unknown).error().message, "message to worker: empty or of an unknown kind");
+  EXPECT_EQ(DecodeToWorker(unknown).error().message,
+            "message to worker: empty or of an unknown kind");
   EXPECT_EQ(DecodeToWorker(PayloadOf(EncodeFrame(ToWorker(LoadModel{""})))).error().message,
             "load_model: path: missing");
 }
 
 TEST(WorkerMessages, DamagedPayloadsNeverDoMoreThanFail) {
-  const Bytes good = PayloadOf(
-      EncodeFrame(FromWorker(RequestFinished{.ticket = 1, .result = WithoutAttempt(samples::Finished(3, ""))})));
+  const Bytes good = PayloadOf(EncodeFrame(FromWorker(
+      RequestFinished{.ticket = 1, .result = WithoutAttempt(samples::Finished(3, ""))})));
   std::size_t failures = 0;
   for (std::size_t at = 0; at < good.size(); ++at) {
     failures += !DecodeFromWorker(ByteView(good).first(at)).has_value();

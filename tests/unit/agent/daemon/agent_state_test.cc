@@ -38,7 +38,9 @@ TEST(AgentState, SaysHowToJoin) {
 }
 
 TEST(AgentState, ADamagedMembershipIsNamed) {
-  for (const char* content : {"", "{", "[]", "{}", R"({"coordinator": 5, "device": "d", "authority_certificate": "c"})"}) {
+  for (const char* content :
+       {"", "{", "[]", "{}",
+        R"({"coordinator": 5, "device": "d", "authority_certificate": "c"})"}) {
     Fixture f;
     f.Write("agent.json", content);
     EXPECT_EQ(f.folder.LoadMembership().error().code, ErrorCode::kDataLoss) << content;

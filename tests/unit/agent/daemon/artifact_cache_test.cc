@@ -69,7 +69,9 @@ struct Fixture {
     http.last().Fail(ErrorCode::kUnavailable, "connection reset");
     loop.RunPending();
   }
-  std::string Path(const ModelArtifact& artifact) const { return folder.path() + "/models/" + artifact.digest.Hex(); }
+  std::string Path(const ModelArtifact& artifact) const {
+    return folder.path() + "/models/" + artifact.digest.Hex();
+  }
   // Puts a complete file into the cache.
   void Bring(const std::string& content) {
     Fetch(ArtifactOf(content));
@@ -83,7 +85,8 @@ TEST(ArtifactCache, FetchesChecksAndKeeps) {
   Fixture f;
   const std::string content = Content(5000, 'a');
   f.Fetch(ArtifactOf(content));
-  EXPECT_EQ(f.http.last().request().url, "https://c/agent/v1/artifacts/" + Sha256::Of(content).Hex());
+  EXPECT_EQ(f.http.last().request().url,
+            "https://c/agent/v1/artifacts/" + Sha256::Of(content).Hex());
   EXPECT_EQ(f.Range(), "");
   f.Piece(content.substr(0, 3000));
   EXPECT_EQ(f.fetch->received_bytes(), 3000u);

@@ -52,8 +52,8 @@ TEST(CoordinatorClient, SignsWhatItSends) {
   EXPECT_EQ(HeaderOf(request, "Fallow-Device"), "dev_7");
   EXPECT_EQ(HeaderOf(request, "Fallow-Time"), std::to_string(UnixMs(f.clock.Wall())));
   EXPECT_EQ(HeaderOf(request, "Content-Type"), "application/x-protobuf");
-  const std::string text =
-      SignedText("POST", "/agent/v1/heartbeat", UnixMs(f.clock.Wall()), Sha256::Of(ByteView(request.body)));
+  const std::string text = SignedText("POST", "/agent/v1/heartbeat", UnixMs(f.clock.Wall()),
+                                      Sha256::Of(ByteView(request.body)));
   EXPECT_EQ(HeaderOf(request, "Fallow-Signature"), ToBase64(f.key.Sign(AsBytes(text))));
 }
 
@@ -61,7 +61,8 @@ TEST(CoordinatorClient, TheSignedTimeFollowsTheCalendarClock) {
   Fixture f;
   f.clock.StepWall(std::chrono::hours(-2));
   f.Heartbeat();
-  EXPECT_EQ(HeaderOf(f.http.last().request(), "Fallow-Time"), std::to_string(UnixMs(f.clock.Wall())));
+  EXPECT_EQ(HeaderOf(f.http.last().request(), "Fallow-Time"),
+            std::to_string(UnixMs(f.clock.Wall())));
 }
 
 TEST(CoordinatorClient, DecodesTheReply) {
@@ -79,10 +80,12 @@ TEST(CoordinatorClient, TellsUnreachableFromRefused) {
     ErrorCode code;
     bool transient;
   };
-  for (const Case& c : {Case{401, ErrorCode::kUnauthenticated, false}, Case{403, ErrorCode::kPermissionDenied, false},
-                        Case{404, ErrorCode::kNotFound, false}, Case{410, ErrorCode::kUnimplemented, false},
-                        Case{400, ErrorCode::kInvalidArgument, false}, Case{429, ErrorCode::kUnavailable, true},
-                        Case{500, ErrorCode::kUnavailable, true}, Case{503, ErrorCode::kUnavailable, true}}) {
+  for (const Case& c :
+       {Case{401, ErrorCode::kUnauthenticated, false},
+        Case{403, ErrorCode::kPermissionDenied, false}, Case{404, ErrorCode::kNotFound, false},
+        Case{410, ErrorCode::kUnimplemented, false}, Case{400, ErrorCode::kInvalidArgument, false},
+        Case{429, ErrorCode::kUnavailable, true}, Case{500, ErrorCode::kUnavailable, true},
+        Case{503, ErrorCode::kUnavailable, true}}) {
     Fixture f;
     f.Heartbeat();
     f.Answer(c.status, R"({"error": {"message": "because", "code": "x"}})");
@@ -123,7 +126,8 @@ TEST(CoordinatorClient, ReadsNoReasonFromAHugeErrorBody) {
 }
 
 TEST(CoordinatorClient, AStrangeErrorBodyIsNoReasonToFailDifferently) {
-  for (const char* body : {"", "<html>", "[]", R"({"error": "x"})", R"({"error": {"message": 5}})", "\xFF\xFE"}) {
+  for (const char* body :
+       {"", "<html>", "[]", R"({"error": "x"})", R"({"error": {"message": 5}})", "\xFF\xFE"}) {
     Fixture f;
     f.Heartbeat();
     f.Answer(503, body);

@@ -25,7 +25,9 @@ class FakeCoordinator : public CoordinatorClient {
       const Answer<Reply> call = std::exchange(answer, nullptr);
       if (call) call(std::move(reply));
     }
-    void Give(ErrorCode code, std::string message) { Give(Result<Reply>(fallow::Fail(code, std::move(message)))); }
+    void Give(ErrorCode code, std::string message) {
+      Give(Result<Reply>(fallow::Fail(code, std::move(message))));
+    }
   };
   template <class Request, class Reply>
   using Exchanges = std::deque<std::shared_ptr<Exchange<Request, Reply>>>;

@@ -17,12 +17,14 @@ PresenceReading Idle(std::string source, std::chrono::milliseconds idle_for) {
 PresenceReading Unknown(std::string source, std::string why) {
   return {.source = std::move(source), .known = false, .idle_for = {}, .detail = std::move(why)};
 }
-IdleDecision Decide(std::vector<PresenceReading> readings, bool running = false, IdleSettings settings = {}) {
+IdleDecision Decide(std::vector<PresenceReading> readings, bool running = false,
+                    IdleSettings settings = {}) {
   return DecideIdle(settings, readings, running);
 }
 
 TEST(IdlePolicy, CountsAsInUseWhenNothingCanTell) {
-  const IdleDecision decision = Decide({Unknown("x11", "DISPLAY is not set"), Unknown("logind", "no bus")});
+  const IdleDecision decision =
+      Decide({Unknown("x11", "DISPLAY is not set"), Unknown("logind", "no bus")});
   EXPECT_FALSE(decision.run);
   EXPECT_THAT(decision.reason, HasSubstr("x11: DISPLAY is not set; logind: no bus"));
   EXPECT_FALSE(Decide({}).run);
@@ -58,7 +60,8 @@ TEST(IdlePolicy, ADedicatedMachineIsAlwaysFree) {
 }
 
 TEST(IdlePolicy, ReasonsAreWords) {
-  EXPECT_EQ(Decide({Idle("x11 :0", 4s)}).reason, "input 4 s ago (x11 :0); free after 3 min without");
+  EXPECT_EQ(Decide({Idle("x11 :0", 4s)}).reason,
+            "input 4 s ago (x11 :0); free after 3 min without");
   EXPECT_EQ(Decide({Idle("x11 :0", 20min)}).reason, "no input for 20 min (x11 :0)");
 }
 

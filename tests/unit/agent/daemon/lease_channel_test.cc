@@ -23,7 +23,12 @@ struct Fixture {
   LeaseChannelOptions options;
   int ended = 0;
   int closed = 0;
-  LeaseChannel channel{loop, clock, random, coordinator, LeaseId("lease_1"), options,
+  LeaseChannel channel{loop,
+                       clock,
+                       random,
+                       coordinator,
+                       LeaseId("lease_1"),
+                       options,
                        {.status = [] { return DeviceStatus{}; },
                         .on_ended = [this] { ++ended; },
                         .on_closed = [this] { ++closed; },
@@ -37,7 +42,8 @@ struct Fixture {
   }
   std::vector<std::string> Attempts(std::size_t report) {
     std::vector<std::string> names;
-    for (const auto& result : coordinator.reports.at(report)->request.results) names.push_back(result.attempt.value);
+    for (const auto& result : coordinator.reports.at(report)->request.results)
+      names.push_back(result.attempt.value);
     return names;
   }
 };
@@ -59,7 +65,8 @@ TEST(LeaseChannel, SendsTheFirstResultAtOnceAndTheNextTogether) {
   EXPECT_EQ(f.channel.unacknowledged_count(), 0u);
 }
 
-// A coordinator that was killed comes back within minutes; it may or may not have stored what it never answered.
+// A coordinator that was killed comes back within minutes; it may or may not have stored what it
+// never answered.
 TEST(LeaseChannel, RepeatsTheSameAttemptsUntilTheyAreAcknowledged) {
   Fixture f;
   f.Add(1);
@@ -112,7 +119,8 @@ TEST(LeaseChannel, ReleasesOnlyAfterTheResultsAreAcknowledged) {
   f.channel.Close("the owner is back");
   EXPECT_TRUE(f.coordinator.releases.empty());
   f.coordinator.reports[0]->Give(ReportReply{true});
-  ASSERT_EQ(f.coordinator.reports.size(), 2u);  // at once: nothing more comes that could go together
+  ASSERT_EQ(f.coordinator.reports.size(),
+            2u);  // at once: nothing more comes that could go together
   f.coordinator.reports[1]->Give(ReportReply{true});
   ASSERT_EQ(f.coordinator.releases.size(), 1u);
   EXPECT_EQ(f.coordinator.releases[0]->request.reason, "the owner is back");
@@ -134,7 +142,8 @@ TEST(LeaseChannel, RepeatsTheReleaseForAWhileOnly) {
   Fixture f;
   f.channel.Close("the owner is back");
   while (f.closed == 0 && f.coordinator.releases.size() < 100) {
-    if (!f.coordinator.releases.back()->answered) f.coordinator.releases.back()->Give(ErrorCode::kUnavailable, "gone");
+    if (!f.coordinator.releases.back()->answered)
+      f.coordinator.releases.back()->Give(ErrorCode::kUnavailable, "gone");
     f.loop.Advance(1s);
   }
   EXPECT_EQ(f.closed, 1);

@@ -10,47 +10,58 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 StatusReport Sample() {
-  return {.status = {.state = DeviceState::kInUse, .reason = "input 4 s ago", .tokens_per_second = 120},
-          .profile = {.hostname = "attic", .backend = BackendKind::kVulkan, .processor = "llvmpipe"},
-          .device = DeviceId("dev_7"),
-          .coordinator_url = "https://c:8443",
-          .coordinator_trouble = "connection refused",
-          .coordinator_heard_ago = std::chrono::seconds(180),
-          .idle_rule = "free after 3 min without input",
-          .presence = {{.source = "x11 :0", .known = true, .idle_for = std::chrono::seconds(4), .detail = ""},
-                       {.source = "logind", .known = false, .idle_for = {}, .detail = "no bus"}},
-          .leases = {{.lease = LeaseId("lease_1"), .job = JobId("batch_1"), .model = ModelId("m"), .request_count = 10,
-                      .unfinished_count = 4, .unacknowledged_count = 1, .releasing = true}},
-          .finished_request_count = 6,
-          .generated_token_count = 60,
-          .worker_state = "stopping",
-          .worker_process_id = 42,
-          .worker_loss_count = 1,
-          .worker_trouble = "killed by signal 11",
-          .last_stop_latency = std::chrono::microseconds(4200),
-          .cache_bytes = 1 << 30,
-          .cache_max_bytes = std::uint64_t{50} << 30};
+  return {
+      .status = {.state = DeviceState::kInUse, .reason = "input 4 s ago", .tokens_per_second = 120},
+      .profile = {.hostname = "attic", .backend = BackendKind::kVulkan, .processor = "llvmpipe"},
+      .device = DeviceId("dev_7"),
+      .coordinator_url = "https://c:8443",
+      .coordinator_trouble = "connection refused",
+      .coordinator_heard_ago = std::chrono::seconds(180),
+      .idle_rule = "free after 3 min without input",
+      .presence =
+          {{.source = "x11 :0", .known = true, .idle_for = std::chrono::seconds(4), .detail = ""},
+           {.source = "logind", .known = false, .idle_for = {}, .detail = "no bus"}},
+      .leases = {{.lease = LeaseId("lease_1"),
+                  .job = JobId("batch_1"),
+                  .model = ModelId("m"),
+                  .request_count = 10,
+                  .unfinished_count = 4,
+                  .unacknowledged_count = 1,
+                  .releasing = true}},
+      .finished_request_count = 6,
+      .generated_token_count = 60,
+      .worker_state = "stopping",
+      .worker_process_id = 42,
+      .worker_loss_count = 1,
+      .worker_trouble = "killed by signal 11",
+      .last_stop_latency = std::chrono::microseconds(4200),
+      .cache_bytes = 1 << 30,
+      .cache_max_bytes = std::uint64_t{50} << 30};
 }
 
 TEST(StatusReport, TellsWhatAndWhyInWords) {
   const auto text = StatusText(StatusJson(Sample()));
   ASSERT_TRUE(text.has_value()) << text.error().message;
   EXPECT_THAT(*text, testing::StartsWith("in_use: input 4 s ago\n"));
-  EXPECT_THAT(*text, AllOf(HasSubstr("https://c:8443 (heard from 3 min ago; connection refused)"),
-                           HasSubstr("dev_7 on attic"), HasSubstr("llvmpipe (vulkan)"),
-                           HasSubstr("x11 :0: idle for 4 s"), HasSubstr("logind: cannot tell, no bus"),
-                           HasSubstr("4 of 10 requests to do, being given back"), HasSubstr("last stop took 4.2 ms"),
-                           HasSubstr("killed by signal 11"), HasSubstr("1.00 of 50 GiB")));
+  EXPECT_THAT(*text,
+              AllOf(HasSubstr("https://c:8443 (heard from 3 min ago; connection refused)"),
+                    HasSubstr("dev_7 on attic"), HasSubstr("llvmpipe (vulkan)"),
+                    HasSubstr("x11 :0: idle for 4 s"), HasSubstr("logind: cannot tell, no bus"),
+                    HasSubstr("4 of 10 requests to do, being given back"),
+                    HasSubstr("last stop took 4.2 ms"), HasSubstr("killed by signal 11"),
+                    HasSubstr("1.00 of 50 GiB")));
 }
 
 TEST(StatusReport, AFreshAgentHasNothingToTellYet) {
   const auto text = StatusText(StatusJson({}));
   ASSERT_TRUE(text.has_value()) << text.error().message;
-  EXPECT_THAT(*text, AllOf(HasSubstr("not heard from yet"), HasSubstr("not known before the worker first runs")));
+  EXPECT_THAT(*text, AllOf(HasSubstr("not heard from yet"),
+                           HasSubstr("not known before the worker first runs")));
 }
 
 TEST(StatusReport, AnotherAnswerIsAnErrorNotACrash) {
-  for (const char* answer : {"", "{}", "[]", R"({"error": "an unknown call"})", R"({"state": 5, "reason": []})"}) {
+  for (const char* answer :
+       {"", "{}", "[]", R"({"error": "an unknown call"})", R"({"state": 5, "reason": []})"}) {
     EXPECT_FALSE(StatusText(answer).has_value()) << answer;
   }
 }

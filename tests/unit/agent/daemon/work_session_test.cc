@@ -32,7 +32,8 @@ class FakeWorker : public Worker {
 
   void BecomeReady() {
     is_ready = true;
-    events.on_ready({.vulkan = false, .processor = "AVX2, 2 threads", .driver = "", .memory_bytes = 1 << 30});
+    events.on_ready(
+        {.vulkan = false, .processor = "AVX2, 2 threads", .driver = "", .memory_bytes = 1 << 30});
   }
   void Lose(std::string why) {
     is_ready = false;
@@ -82,8 +83,10 @@ struct Fixture {
   FakeArtifacts artifacts;
   FakeWorker worker;
   std::vector<LeaseId> told_leases;
-  WorkSessionOptions options{.on_leases_changed = [this](const std::vector<LeaseId>& ids) { told_leases = ids; }};
-  WorkSession session{loop, clock, random, coordinator, artifacts, worker, {.hostname = "attic"}, options};
+  WorkSessionOptions options{
+      .on_leases_changed = [this](const std::vector<LeaseId>& ids) { told_leases = ids; }};
+  WorkSession session{loop,   clock, random, coordinator, artifacts, worker, {.hostname = "attic"},
+                      options};
 
   // Free, with a worker that is ready and a question for work under way.
   void Begin() {
@@ -92,12 +95,14 @@ struct Fixture {
     worker.BecomeReady();
     loop.RunPending();
   }
-  void Grant(const std::string& lease, std::uint64_t first, std::uint64_t count, const std::string& model = "m") {
-    LeaseGrant grant{.lease = LeaseId(lease),
-                     .job = JobId("batch_1"),
-                     .model = {.model = ModelId(model), .digest = Sha256::Of(model), .size_bytes = 100},
-                     .duration = 60s,
-                     .requests = {}};
+  void Grant(const std::string& lease, std::uint64_t first, std::uint64_t count,
+             const std::string& model = "m") {
+    LeaseGrant grant{
+        .lease = LeaseId(lease),
+        .job = JobId("batch_1"),
+        .model = {.model = ModelId(model), .digest = Sha256::Of(model), .size_bytes = 100},
+        .duration = 60s,
+        .requests = {}};
     for (std::uint64_t i = first; i < first + count; ++i) {
       grant.requests.push_back({.index = i, .messages = {{"user", "x"}}, .stop = {}});
     }
@@ -195,7 +200,8 @@ TEST(WorkSession, FetchesTheNextLeaseWhileTheFirstDrains) {
   ASSERT_EQ(f.coordinator.leases.size(), 2u);
   f.Grant("lease_2", 100, 100);
   f.BringModel();
-  ASSERT_EQ(f.worker.Told<RunRequests>().size(), 2u) << "the same model: added to the running batch";
+  ASSERT_EQ(f.worker.Told<RunRequests>().size(), 2u)
+      << "the same model: added to the running batch";
   EXPECT_EQ(f.worker.Told<RunRequests>()[1].ticket, 2u);
   EXPECT_EQ(f.coordinator.leases.size(), 2u) << "two leases are enough";
 }
@@ -208,7 +214,8 @@ TEST(WorkSession, LoadsAnotherModelOnlyWhenTheFirstHasDrained) {
   EXPECT_EQ(f.worker.Told<LoadModel>().size(), 1u);
   f.Finish(1, 0);
   f.Finish(1, 1);
-  EXPECT_THAT(f.worker.Told<LoadModel>(), ElementsAre(LoadModel{"/models/m"}, LoadModel{"/models/other"}));
+  EXPECT_THAT(f.worker.Told<LoadModel>(),
+              ElementsAre(LoadModel{"/models/m"}, LoadModel{"/models/other"}));
   f.ModelLoads();
   EXPECT_EQ(f.worker.Told<RunRequests>().size(), 2u);
 }
@@ -231,7 +238,8 @@ TEST(WorkSession, GivesEverythingBackWhenTheOwnerReturns) {
   f.coordinator.releases[0]->Give(Status());
   f.loop.RunPending();
   EXPECT_THAT(f.session.leases(), IsEmpty());
-  EXPECT_EQ(f.coordinator.heartbeats.back()->request.status.state, DeviceState::kInUse) << "told at once";
+  EXPECT_EQ(f.coordinator.heartbeats.back()->request.status.state, DeviceState::kInUse)
+      << "told at once";
 }
 
 TEST(WorkSession, AGrantThatComesAfterTheOwnerGoesBackAtOnce) {
@@ -334,7 +342,8 @@ TEST(WorkSession, HearsFromAHeartbeatThatALeaseHasEnded) {
   f.AnswerHeartbeats();
   f.loop.Advance(f.options.heartbeat_period);
   ASSERT_THAT(f.coordinator.heartbeats.back()->request.leases, ElementsAre(LeaseId("lease_1")));
-  f.coordinator.heartbeats.back()->Give(HeartbeatReply{{LeaseId("lease_1"), LeaseId("lease_unknown")}});
+  f.coordinator.heartbeats.back()->Give(
+      HeartbeatReply{{LeaseId("lease_1"), LeaseId("lease_unknown")}});
   f.loop.RunPending();
   EXPECT_THAT(f.worker.Told<DropTicket>(), ElementsAre(DropTicket{1}));
   EXPECT_THAT(f.session.leases(), IsEmpty());
@@ -405,13 +414,15 @@ TEST(WorkSession, AsksAgainWithGrowingDelaysWhileTheCoordinatorIsAway) {
 TEST(WorkSession, SaysThatTheCoordinatorNoLongerKnowsIt) {
   Fixture f;
   f.Begin();
-  f.coordinator.leases.back()->Give(ErrorCode::kUnauthenticated, "no such device; run `fallow-agent join LINK`");
+  f.coordinator.leases.back()->Give(ErrorCode::kUnauthenticated,
+                                    "no such device; run `fallow-agent join LINK`");
   f.loop.RunPending();
   EXPECT_EQ(f.session.status().state, DeviceState::kFaulty);
   EXPECT_THAT(f.session.status().reason, HasSubstr("fallow-agent join"));
 }
 
-// A killed agent cannot release; the next start does it for it, so that its requests need not wait for the expiry.
+// A killed agent cannot release; the next start does it for it, so that its requests need not wait
+// for the expiry.
 TEST(WorkSession, GivesBackWhatAKilledAgentHeld) {
   Fixture f;
   f.session.GiveBack({LeaseId("lease_8"), LeaseId("lease_9")});

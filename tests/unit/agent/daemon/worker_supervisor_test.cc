@@ -26,14 +26,17 @@ struct Fixture {
   std::vector<std::string> events;
 
   Fixture() {
-    worker.SetEvents({.on_ready = [this](const WorkerReady&) { events.push_back("ready"); },
-                      .on_model_ready = [this](const ModelReady&) { events.push_back("model ready"); },
-                      .on_model_failed = [this](const Error& e) { events.push_back("model failed: " + e.message); },
-                      .on_finished = [this](RequestFinished r) {
-                        events.push_back("finished " + std::to_string(r.result.request_index));
-                      },
-                      .on_progress = [this](const WorkProgress&) { events.push_back("progress"); },
-                      .on_lost = [this](const Error& e) { events.push_back("lost: " + e.message); }});
+    worker.SetEvents(
+        {.on_ready = [this](const WorkerReady&) { events.push_back("ready"); },
+         .on_model_ready = [this](const ModelReady&) { events.push_back("model ready"); },
+         .on_model_failed =
+             [this](const Error& e) { events.push_back("model failed: " + e.message); },
+         .on_finished =
+             [this](RequestFinished r) {
+               events.push_back("finished " + std::to_string(r.result.request_index));
+             },
+         .on_progress = [this](const WorkProgress&) { events.push_back("progress"); },
+         .on_lost = [this](const Error& e) { events.push_back("lost: " + e.message); }});
   }
 
   FakeChild& child() { return launcher.last(); }
@@ -48,7 +51,8 @@ struct Fixture {
   }
   void Work(std::uint64_t ticket, std::size_t count) {
     RunRequests run{.ticket = ticket, .requests = {}};
-    for (std::size_t i = 0; i < count; ++i) run.requests.push_back({.index = i, .messages = {{"user", "x"}}, .stop = {}});
+    for (std::size_t i = 0; i < count; ++i)
+      run.requests.push_back({.index = i, .messages = {{"user", "x"}}, .stop = {}});
     worker.Send(run);
   }
   // What the child was told, as message indices of ToWorker.
@@ -179,7 +183,8 @@ TEST(WorkerSupervisor, RestartsAfterACrashWithGrowingDelays) {
     f.loop.Advance(*delay);
     ASSERT_EQ(f.launcher.children().size(), static_cast<std::size_t>(i) + 2);
   }
-  EXPECT_THAT(f.events.front(), HasSubstr("exited with code 1 (its last words: vkCreateDevice failed)"));
+  EXPECT_THAT(f.events.front(),
+              HasSubstr("exited with code 1 (its last words: vkCreateDevice failed)"));
   EXPECT_LE(delays[0], 1000ms);
   EXPECT_GE(delays[3], 4000ms);
   EXPECT_EQ(f.worker.losses_in_a_row(), 4);
@@ -254,11 +259,14 @@ TEST(WorkerSupervisor, KillsAWorkerThatBreaksTheProtocol) {
   EXPECT_THAT(crime({0xFF, 0xFF, 0xFF, 0xFF}, true), HasSubstr("payload of 4294967295 bytes"));
   EXPECT_THAT(crime({2, 0, 0, 0, 0xFF, 0xFF}, true), HasSubstr("not a protobuf message"));
   EXPECT_THAT(crime(EncodeFrame(FromWorker(WorkerReady{})), true), HasSubstr("ready out of turn"));
-  EXPECT_THAT(crime(EncodeFrame(FromWorker(ModelReady{})), true), HasSubstr("model ready out of turn"));
+  EXPECT_THAT(crime(EncodeFrame(FromWorker(ModelReady{})), true),
+              HasSubstr("model ready out of turn"));
   EXPECT_THAT(crime(EncodeFrame(FromWorker(Stopped{})), true), HasSubstr("stopped out of turn"));
-  EXPECT_THAT(crime(EncodeFrame(FromWorker(ProgressReport{})), false), HasSubstr("before being ready"));
-  EXPECT_THAT(crime(EncodeFrame(FromWorker(WorkerFailure{{ErrorCode::kDataLoss, "device lost"}})), true),
-              HasSubstr("device lost"));
+  EXPECT_THAT(crime(EncodeFrame(FromWorker(ProgressReport{})), false),
+              HasSubstr("before being ready"));
+  EXPECT_THAT(
+      crime(EncodeFrame(FromWorker(WorkerFailure{{ErrorCode::kDataLoss, "device lost"}})), true),
+      HasSubstr("device lost"));
 }
 
 TEST(WorkerSupervisor, NothingOfALostWorkerIsDelivered) {

@@ -8,7 +8,9 @@
 namespace fallow {
 namespace {
 
-TEST(FloatEnvironment, TheDefaultKeepsTheContract) { EXPECT_TRUE(CheckFloatEnvironment().has_value()); }
+TEST(FloatEnvironment, TheDefaultKeepsTheContract) {
+  EXPECT_TRUE(CheckFloatEnvironment().has_value());
+}
 
 TEST(FloatEnvironment, AnotherRoundingModeIsRefused) {
   std::fesetround(FE_UPWARD);

@@ -14,7 +14,8 @@ using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// Finishes one request a step, each step taking 400 ms. `before_step` lets a test put commands in during a step.
+// Finishes one request a step, each step taking 400 ms. `before_step` lets a test put commands in
+// during a step.
 class FakeRunner : public engine::Runner {
  public:
   explicit FakeRunner(SimulatedClock& clock) : clock_(clock) {}
@@ -30,7 +31,9 @@ class FakeRunner : public engine::Runner {
   void Clear() override { queue_.clear(); }
   bool idle() const override { return queue_.empty(); }
   WorkProgress progress() const override {
-    return {.generated_token_count = step_count_, .prompt_token_count = 0, .active_sequence_count = 0,
+    return {.generated_token_count = step_count_,
+            .prompt_token_count = 0,
+            .active_sequence_count = 0,
             .waiting_request_count = static_cast<std::uint32_t>(queue_.size())};
   }
   Result<std::vector<engine::FinishedRequest>> Step(const engine::StopFlag& stop) override {
@@ -76,7 +79,8 @@ struct Fixture : ModelHost {
 
   RunRequests Requests(std::uint64_t ticket, std::uint64_t count) {
     RunRequests run{.ticket = ticket, .requests = {}};
-    for (std::uint64_t i = 0; i < count; ++i) run.requests.push_back({.index = i, .messages = {}, .stop = {}});
+    for (std::uint64_t i = 0; i < count; ++i)
+      run.requests.push_back({.index = i, .messages = {}, .stop = {}});
     return run;
   }
   // "ticket:index" of everything finished, in order.
@@ -84,7 +88,8 @@ struct Fixture : ModelHost {
     std::vector<std::string> finished;
     for (const FromWorker& message : sent) {
       if (const auto* request = std::get_if<RequestFinished>(&message)) {
-        finished.push_back(std::to_string(request->ticket) + ":" + std::to_string(request->result.request_index));
+        finished.push_back(std::to_string(request->ticket) + ":" +
+                           std::to_string(request->result.request_index));
       }
     }
     return finished;
@@ -126,7 +131,8 @@ TEST(ShardExecutor, ReportsProgressOnceASecondAndWhenDone) {
   };
   EXPECT_TRUE(f.executor.Run().has_value());
   std::vector<std::uint64_t> steps;
-  for (const auto& report : f.Sent<ProgressReport>()) steps.push_back(report.progress.generated_token_count);
+  for (const auto& report : f.Sent<ProgressReport>())
+    steps.push_back(report.progress.generated_token_count);
   EXPECT_THAT(steps, ElementsAre(3, 5));  // after 1.2 s, and when the batch ran empty
 }
 
@@ -184,7 +190,8 @@ TEST(ShardExecutor, GoesOnAfterAModelThatDoesNotLoad) {
   f.inbox.Put(LoadModel{"m"});
   f.inbox.Close({});
   EXPECT_TRUE(f.executor.Run().has_value());
-  EXPECT_THAT(f.sent, ElementsAre(FromWorker(WorkerFailure{{ErrorCode::kInvalidArgument, "broken: not a GGUF file"}}),
+  EXPECT_THAT(f.sent, ElementsAre(FromWorker(WorkerFailure{
+                                      {ErrorCode::kInvalidArgument, "broken: not a GGUF file"}}),
                                   FromWorker(ModelReady{"m", 512, 32})));
 }
 
@@ -195,7 +202,8 @@ TEST(ShardExecutor, EndsWhenTheBackendFails) {
   f.fake_runner.failure = Error{ErrorCode::kDataLoss, "the device was lost"};
   const Status status = f.executor.Run();
   ASSERT_FALSE(status.has_value());
-  EXPECT_EQ(f.sent.back(), FromWorker(WorkerFailure{{ErrorCode::kDataLoss, "the device was lost"}}));
+  EXPECT_EQ(f.sent.back(),
+            FromWorker(WorkerFailure{{ErrorCode::kDataLoss, "the device was lost"}}));
 }
 
 TEST(ShardExecutor, RefusesRequestsWithoutAModel) {
@@ -216,7 +224,8 @@ TEST(ShardExecutor, EndsWhenNobodyListens) {
 
 TEST(ShardExecutor, PassesOnWhyTheInputEnded) {
   Fixture f;
-  f.inbox.Close(Fail(ErrorCode::kInvalidArgument, "frame: payload of 4294967295 bytes; at most 67108864"));
+  f.inbox.Close(
+      Fail(ErrorCode::kInvalidArgument, "frame: payload of 4294967295 bytes; at most 67108864"));
   EXPECT_THAT(f.executor.Run().error().message, HasSubstr("4294967295"));
 }
 
