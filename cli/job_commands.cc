@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds kPollPeriod = 500ms;
+constexpr std::chrono::milliseconds kPollPeriod = 250ms;
 // Near the end a look more often costs little and ends the wait sooner.
 constexpr std::chrono::milliseconds kShortestPollPeriod = 100ms;
 constexpr auto kLongestRetryPause = 5s;
