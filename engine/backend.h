@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "engine/weight_format.h"
 
 namespace fallow::engine {
 
@@ -29,12 +30,6 @@ inline constexpr std::uint32_t kQuantBlock = 32;
 
 // Set from any thread to end a step at the next dispatch boundary.
 using StopFlag = std::atomic<bool>;
-
-enum class WeightType : std::uint8_t { kF32, kF16, kQ8_0 };
-std::string_view WeightTypeName(WeightType type);  // "F32", "F16", "Q8_0"
-// Bytes of a row of `columns` weights as GGUF stores it. `columns` is a multiple of the type's
-// block (Q8_0: 32).
-std::uint64_t WeightRowBytes(WeightType type, std::uint64_t columns);
 
 // fp32 values on the device. Destroyed before its backend.
 class Tensor {
@@ -74,6 +69,10 @@ struct StepRows {
   std::span<const std::uint32_t> positions;
   std::span<const std::uint32_t> pages;
   std::uint32_t pages_per_row = 0;
+  // The last position that row r sees, for models that look ahead; empty: its own.
+  std::span<const std::uint32_t> last_seen;
+  // The row's place in rotary tables; empty: its position.
+  std::span<const std::uint32_t> rotary_places;
 
   std::uint32_t count() const { return static_cast<std::uint32_t>(tokens.size()); }
 };
@@ -82,6 +81,30 @@ struct AttentionShape {
   std::uint32_t head_count = 0;
   std::uint32_t kv_head_count = 0;  // divides head_count
   std::uint32_t head_size = 0;
+  std::uint32_t scale_divisor = 0;  // scores are multiplied by 1 / sqrt of this; 0: head_size
+  std::uint32_t window = 0;         // a row sees its own position and window - 1 before; 0: all
+  float softcap = 0;                // score = cap * tanh(score / cap); 0: none
+};
+
+// Which values of a head turn together.
+enum class RotaryPairs : std::uint8_t {
+  kNeighbours,  // 2i and 2i + 1
+  kHalves,      // i and i + rotary_size / 2
+};
+struct RotaryShape {
+  std::uint32_t head_size = 0;
+  std::uint32_t rotary_size = 0;  // the first values of a head turn, the rest stay; even
+  RotaryPairs pairs = RotaryPairs::kNeighbours;
+};
+
+// What an embedding table is looked up by.
+enum class EmbedBy : std::uint8_t { kToken, kPosition };
+
+// Int8 forms that a tensor has room for: products with integer weights read those. Ignored where
+// the columns are no whole blocks.
+struct Int8Forms {
+  bool per_32 = true;
+  bool per_256 = true;
 };
 
 struct BackendInfo {
@@ -99,12 +122,27 @@ class Backend {
   // Allocation and loading.
   // -------------------------------------------------------------------------------------
   // kResourceExhausted, naming the size, when the device has no room.
-  virtual Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns) = 0;
+  Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns) {
+    return NewTensor(rows, columns, {});
+  }
+  virtual Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
+                                                    Int8Forms forms) = 0;
   // `data`: rows * WeightRowBytes(type, columns) bytes as in GGUF; need not outlive the call.
   // Refuses Inf and NaN (kInvalidArgument).
   virtual Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
                                                     std::uint32_t columns, ByteView data) = 0;
   virtual Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) = 0;
+  // Device memory that each of the above takes, and that all of them hold now.
+  virtual std::uint64_t TensorBytes(std::uint32_t rows, std::uint32_t columns,
+                                    Int8Forms forms) const = 0;
+  virtual std::uint64_t MatrixBytes(WeightType type, std::uint32_t rows,
+                                    std::uint32_t columns) const = 0;
+  virtual std::uint64_t KvCacheBytes(const KvShape& shape) const = 0;
+  // The most that steps of such attention take beside tensors and caches, all layers together.
+  virtual std::uint64_t StepBytes(const AttentionShape& shape, std::uint32_t max_rows,
+                                  std::uint32_t pages_per_row) const = 0;
+  virtual std::uint64_t used_bytes() const = 0;
+
   // Not within a step. Row-major, `rows` × columns values from the first row on.
   virtual Status Upload(Tensor& tensor, std::span<const float> values) = 0;
   virtual Status Download(const Tensor& tensor, std::uint32_t rows, std::span<float> values) = 0;
@@ -115,28 +153,41 @@ class Backend {
   virtual Status BeginStep(const StepRows& rows) = 0;
 
   // The step's rows are used unless a count is given. `out` never is an input unless said.
-  // out[r] = row tokens[r] of `table`, widened to fp32 and snapped.
-  virtual void Embed(const Matrix& table, Tensor& out) = 0;
-  // out[r] = snap((x[r] * rsqrt(mean of squares + epsilon)) * weight), over x.columns(). weight: 1
-  // × columns.
+  // out[r] = the row of `table` for the row's token or position, widened to fp32 and snapped.
+  virtual void Embed(const Matrix& table, EmbedBy by, Tensor& out) = 0;
+  // Each group of weight.columns() values, which divide x.columns(): a row, or each head of one.
+  // out = snap((x * rsqrt(mean of squares + epsilon)) * weight). weight: 1 row. `out` may be `x`.
   virtual void RmsNorm(const Tensor& x, const Tensor& weight, float epsilon, Tensor& out,
                        std::uint32_t rows) = 0;
+  // out[r] = snap(((x - mean) * rsqrt(variance + epsilon)) * weight + bias), over x.columns().
+  // weight and bias: 1 row each.
+  virtual void LayerNorm(const Tensor& x, const Tensor& weight, const Tensor& bias, float epsilon,
+                         Tensor& out, std::uint32_t rows) = 0;
   // out[r][n] = snap(sum over k of weights[n][k] * x[r][k]) as the contract orders it for the
-  // weights' type; int8 types quantise x per 32 first.
+  // weights' type; integer types read x's int8 form, which is made first where it is not current.
   virtual void MatMul(const Matrix& weights, const Tensor& x, Tensor& out, std::uint32_t rows) = 0;
-  // Rotates neighbouring pairs of each head of x in place. table: one row per position, head_size
+  // Rotates pairs of each head of x in place. table: a row for each rotary place, rotary_size
   // columns of (cos, sin) pairs. x.columns() = heads * head_size.
-  virtual void Rope(Tensor& x, const Tensor& table, std::uint32_t head_size) = 0;
+  virtual void Rope(Tensor& x, const Tensor& table, const RotaryShape& shape) = 0;
   // Quantises each row's keys and values per 32 and stores them at the row's place in its pages.
   virtual void StoreKv(const Tensor& keys, const Tensor& values, KvCache& cache) = 0;
-  // out[r] = attention of q[r] over the positions 0 … positions[r] of its sequence, all heads;
-  // scores times own rsqrt(head_size).
+  // out[r] = attention of q[r] over the positions of its sequence that it sees, all heads: up to
+  // last_seen[r], and within the shape's window. Those must have been stored, in this step or before.
   virtual void Attention(const Tensor& q, const KvCache& cache, const AttentionShape& shape,
                          Tensor& out) = 0;
   // x = snap(x + y), in place.
   virtual void Add(Tensor& x, const Tensor& y) = 0;
-  // gate = snap(silu(gate) * up), in place.
+  // x = snap(x + row) for every row of x, in place. row: 1 row.
+  virtual void AddRow(Tensor& x, const Tensor& row) = 0;
+  // x = snap(x * factor), in place.
+  virtual void Scale(Tensor& x, float factor) = 0;
+  // gate = snap(silu(gate) * up), gate = snap(gelu(gate) * up), in place.
   virtual void SiluMul(Tensor& gate, const Tensor& up) = 0;
+  virtual void GeluMul(Tensor& gate, const Tensor& up) = 0;
+  // x = snap(gelu(x)), in place.
+  virtual void Gelu(Tensor& x) = 0;
+  // x = snap(cap * tanh(x / cap)), in place, of the first `rows` rows.
+  virtual void Softcap(Tensor& x, float cap, std::uint32_t rows) = 0;
   // out[i] = x[source_rows[i]].
   virtual void GatherRows(const Tensor& x, std::span<const std::uint32_t> source_rows,
                           Tensor& out) = 0;

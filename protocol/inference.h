@@ -29,10 +29,19 @@ struct Sampling {
   bool operator==(const Sampling&) const = default;
 };
 
-// One line of a batch, checked: everything a worker needs and nothing else.
+// One text of which a vector is asked: as UTF-8, or as token ids where those are not empty.
+struct EmbeddingInput {
+  std::string text;
+  std::vector<std::uint32_t> token_ids;
+  bool operator==(const EmbeddingInput&) const = default;
+};
+
+// One line of a batch, checked: everything a worker needs and nothing else. It asks for an answer
+// to messages, or for the vectors of inputs: one of the two is empty.
 struct InferenceRequest {
-  std::uint64_t index = 0;            // position in the job, from 0
-  std::vector<ChatMessage> messages;  // at least one
+  std::uint64_t index = 0;             // position in the job, from 0
+  std::vector<ChatMessage> messages;
+  std::vector<EmbeddingInput> inputs;  // the rest does not apply to these
   std::uint32_t max_tokens = 0;       // at most this many generated; 0: up to the model's context
   std::vector<std::string>
       stop;  // at most 4, none empty; generation ends before the first that appears
@@ -52,7 +61,10 @@ struct AttemptResult {
   std::vector<std::uint32_t> token_ids;  // everything generated, the end token included
   std::vector<Digest>
       state_digests;  // one per 32 generated tokens, the last may cover fewer (docs/ARITHMETIC.md)
-  std::uint32_t prompt_token_count = 0;
+  std::uint32_t prompt_token_count = 0;  // of all inputs together
+  // One vector for each input, all of the model's embedding length; then text and token_ids are
+  // empty, and state_digests has one for each vector.
+  std::vector<std::vector<float>> embeddings;
   bool operator==(const AttemptResult&) const = default;
 };
 

@@ -42,6 +42,7 @@ const CpuMatrix& Own(const Matrix& matrix) {
 
 class CpuBackend final : public Backend {
  public:
+  using Backend::NewTensor;
   explicit CpuBackend(const CpuBackendOptions& options)
       : kernels_(options.path == CpuPath::kPlain ? PlainKernels() : BestKernels()),
         pool_(options.thread_count != 0 ? options.thread_count
@@ -55,7 +56,8 @@ class CpuBackend final : public Backend {
 
   const BackendInfo& info() const override { return info_; }
 
-  Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns) override {
+  Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
+                                            Int8Forms) override {
     FALLOW_RETURN_IF_ERROR(Take(CpuTensor::BytesFor(rows, columns), "a tensor"));
     auto tensor = std::make_unique<CpuTensor>(budget_, rows, columns);
     if (!tensor->allocated()) return OutOfMemory(CpuTensor::BytesFor(rows, columns), "a tensor");
@@ -119,7 +121,7 @@ class CpuBackend final : public Backend {
     return {};
   }
 
-  void Embed(const Matrix& table, Tensor& out) override {
+  void Embed(const Matrix& table, EmbedBy, Tensor& out) override {
     FALLOW_CHECK(table.columns() == out.columns() && row_count() <= out.rows());
     for (const std::uint32_t token : program_.tokens) {
       if (token < table.rows()) continue;
@@ -158,7 +160,8 @@ class CpuBackend final : public Backend {
             .weights = &Own(weights)});
   }
 
-  void Rope(Tensor& x, const Tensor& table, std::uint32_t head_size) override {
+  void Rope(Tensor& x, const Tensor& table, const RotaryShape& shape) override {
+    const std::uint32_t head_size = shape.head_size;
     FALLOW_CHECK(table.columns() == head_size && x.columns() % head_size == 0);
     for (const std::uint32_t position : program_.positions) {
       if (position < table.rows()) continue;
@@ -225,6 +228,23 @@ class CpuBackend final : public Backend {
             .out = &Own(out),
             .first_source_row = first});
   }
+
+  void LayerNorm(const Tensor&, const Tensor&, const Tensor&, float, Tensor&,
+                 std::uint32_t) override {
+    FALLOW_UNREACHABLE();
+  }
+  void AddRow(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
+  void Scale(Tensor&, float) override { FALLOW_UNREACHABLE(); }
+  void GeluMul(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
+  void Gelu(Tensor&) override { FALLOW_UNREACHABLE(); }
+  void Softcap(Tensor&, float, std::uint32_t) override { FALLOW_UNREACHABLE(); }
+  std::uint64_t TensorBytes(std::uint32_t, std::uint32_t, Int8Forms) const override { return 0; }
+  std::uint64_t MatrixBytes(WeightType, std::uint32_t, std::uint32_t) const override { return 0; }
+  std::uint64_t KvCacheBytes(const KvShape&) const override { return 0; }
+  std::uint64_t StepBytes(const AttentionShape&, std::uint32_t, std::uint32_t) const override {
+    return 0;
+  }
+  std::uint64_t used_bytes() const override { return 0; }
 
   Status Finish(const StopFlag& stop) override {
     if (step_status_.has_value()) step_status_ = ExecuteStep(program_, kernels_, pool_, stop);

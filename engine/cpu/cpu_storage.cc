@@ -26,6 +26,7 @@ std::uint64_t ValueBytes(WeightType type) {
       return 4;
     case WeightType::kF16:
       return 2;
+    default:
     case WeightType::kQ8_0:
       return 1;
   }

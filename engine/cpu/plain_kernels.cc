@@ -73,6 +73,7 @@ float Product(const WeightsView& weights, std::uint32_t n, const RowsView& x, st
   const std::size_t first = std::size_t{n} * weights.columns;
   const float* x_row = x.values + std::size_t{r} * weights.columns;
   switch (weights.type) {
+    default:
     case WeightType::kQ8_0:
       return ProductQ8(weights, n, x, r);
     case WeightType::kF16: {

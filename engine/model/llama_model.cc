@@ -238,7 +238,7 @@ class LlamaModel final : public Model {
     const auto output_count = static_cast<std::uint32_t>(output_rows.size());
     FALLOW_CHECK(rows.count() >= 1 && rows.count() <= w.max_rows && output_count >= 1);
     FALLOW_RETURN_IF_ERROR(backend_.BeginStep(rows));
-    backend_.Embed(*weights_.embedding, *w.x);
+    backend_.Embed(*weights_.embedding, EmbedBy::kToken, *w.x);
     for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
       RecordLayer(weights_.layers[i], *w.caches[i], rows.count(), w);
     }
@@ -259,10 +259,10 @@ class LlamaModel final : public Model {
     backend_.MatMul(*layer.q, *w.normed, *w.q, rows);
     backend_.MatMul(*layer.k, *w.normed, *w.k, rows);
     backend_.MatMul(*layer.v, *w.normed, *w.v, rows);
-    backend_.Rope(*w.q, *weights_.rope_table, c.head_size);
-    backend_.Rope(*w.k, *weights_.rope_table, c.head_size);
+    backend_.Rope(*w.q, *weights_.rope_table, {c.head_size, c.head_size});
+    backend_.Rope(*w.k, *weights_.rope_table, {c.head_size, c.head_size});
     backend_.StoreKv(*w.k, *w.v, cache);
-    backend_.Attention(*w.q, cache, {c.head_count, c.kv_head_count, c.head_size}, *w.attended);
+    backend_.Attention(*w.q, cache, {c.head_count, c.kv_head_count, c.head_size, c.head_size}, *w.attended);
     backend_.MatMul(*layer.attention_output, *w.attended, *w.change, rows);
     backend_.Add(*w.x, *w.change);
     backend_.RmsNorm(*w.x, *layer.feed_forward_norm, c.norm_epsilon, *w.normed, rows);
@@ -279,6 +279,21 @@ class LlamaModel final : public Model {
 };
 
 }  // namespace
+
+ModelReport ReadModelReport(ByteView file) {
+  ModelReport report;
+  auto card = ReadModelCard(file);
+  if (card.has_value()) {
+    report.card = *std::move(card);
+  } else {
+    report.refusals.push_back(std::move(card).error());
+  }
+  return report;
+}
+
+std::uint64_t ModelCard::MemoryBytes(std::uint32_t sequence_count, std::uint32_t tokens) const {
+  return weight_bytes + std::uint64_t{sequence_count} * tokens * bytes_per_position;
+}
 
 Result<ModelCard> ReadModelCard(ByteView file) {
   FALLOW_ASSIGN_OR_RETURN(const GgufFile gguf, GgufFile::Parse(file));

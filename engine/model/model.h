@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -14,24 +15,42 @@
 
 namespace fallow::engine {
 
-// What a GGUF file says of itself; all of it checked. Needs no backend, so the coordinator reads it
-// too.
+// What a model is for.
+enum class Pooling : std::uint8_t { kNone, kMean, kFirst, kLast };
+
+// What a GGUF file says of itself; all of it checked. Needs no backend, so the coordinator and the
+// command line read it too.
 struct ModelCard {
   std::string architecture;  // "llama"
   std::string name;          // general.name as UTF-8, cut to 256 bytes; may be empty
+  std::string license;       // general.license as UTF-8, cut; may be empty
   std::uint64_t parameter_count = 0;
   std::uint64_t file_bytes = 0;
   std::uint32_t context_length = 0;  // tokens
   std::uint32_t layer_count = 0;
   std::uint32_t embedding_length = 0;
   std::uint32_t vocabulary_size = 0;
-  std::string weight_types;  // "Q8_0 43, F32 13": tensors by type
-  std::string tokenizer;     // "gpt2 (gpt-2)"
-  bool chat = false;         // has a chat template that we know how to render
+  std::string weight_types;         // "Q8_0 43, F32 13": tensors by type
+  std::string tokenizer;            // "gpt2 (gpt-2)"
+  bool chat = false;                // has a chat template that we can render
+  Pooling pooling = Pooling::kNone;  // kNone: it generates; else it embeds
+  std::uint64_t weight_bytes = 0;   // on a device, about
+  // Of a cache, on a device: keys and values of all layers.
+  std::uint64_t bytes_per_position = 0;
+
+  // What `sequence_count` sequences of `tokens` tokens take on a device, weights included, about.
+  std::uint64_t MemoryBytes(std::uint32_t sequence_count, std::uint32_t tokens) const;
 };
 
-// Reads and checks the whole file's structure, its tokenizer and template. Errors name what is
-// refused and why. `file` is the whole GGUF file (memory-mapped).
+// A file's card, as far as it could be read, and every reason why the file is refused.
+struct ModelReport {
+  ModelCard card;
+  std::vector<Error> refusals;
+};
+ModelReport ReadModelReport(ByteView file);
+
+// The card of a file that is not refused; else the first reason. `file` is the whole GGUF file
+// (memory-mapped).
 Result<ModelCard> ReadModelCard(ByteView file);
 
 class Model {
@@ -58,7 +77,7 @@ class Model {
 
   struct StepOutput {
     std::span<float> hidden;  // final normalised states, output_rows.size() × embedding_length
-    std::span<float> logits;  // output_rows.size() × vocabulary_size
+    std::span<float> logits;  // output_rows.size() × vocabulary_size; empty: not computed
   };
   // Computes the step's rows through all layers and the states and logits of `output_rows` (indices
   // into the rows, ascending, at least one). kCancelled as Backend::Finish.

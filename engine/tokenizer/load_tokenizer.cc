@@ -34,6 +34,15 @@ class ByteLevelBpe final : public Tokenizer {
     return tokens;
   }
 
+  std::vector<std::uint32_t> EncodePrompt(std::span<const PromptPiece> pieces) const override {
+    std::string text;
+    for (const PromptPiece& piece : pieces) text += piece.text;
+    return Encode(text);
+  }
+  std::vector<std::uint32_t> EncodeText(std::string_view text) const override {
+    return Encode(text);
+  }
+
   Result<std::uint32_t> SpecialToken(std::string_view spelling) const override {
     const auto found = specials.find(spelling);
     if (found != specials.end()) return found->second;

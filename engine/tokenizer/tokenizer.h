@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,9 +12,23 @@
 
 namespace fallow::engine {
 
+// A run of a prompt's text, and who wrote it.
+struct PromptPiece {
+  std::string text;
+  bool from_template = false;  // else it is a message's: what spells a control token stays text
+};
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
+
+  // A rendered prompt. Control tokens are recognised inside runs of the template's text alone; all
+  // other text is one, whoever wrote it, so that merges cross the seams. Begins with the token that
+  // the vocabulary wants in front of every text, once.
+  virtual std::vector<std::uint32_t> EncodePrompt(std::span<const PromptPiece> pieces) const = 0;
+  // A whole text by itself, as for an embedding: with the tokens that the vocabulary wants in front
+  // and behind.
+  virtual std::vector<std::uint32_t> EncodeText(std::string_view text) const = 0;
 
   // Ordinary text only: what spells a special token stays text.
   virtual std::vector<std::uint32_t> Encode(std::string_view text) const = 0;

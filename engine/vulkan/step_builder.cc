@@ -21,6 +21,7 @@ std::string_view EmbedKernel(WeightType type) {
       return "embed_f32";
     case WeightType::kF16:
       return "embed_f16";
+    default:
     case WeightType::kQ8_0:
       return "embed_q8_0";
   }

@@ -15,6 +15,7 @@ std::string_view MatMulKernel(WeightType type, bool many, bool packed) {
       return many ? "matmul_many_f32" : "matmul_few_f32";
     case WeightType::kF16:
       return many ? "matmul_many_f16" : "matmul_few_f16";
+    default:
     case WeightType::kQ8_0:
       if (packed) return many ? "matmul_many_q8_0_packed" : "matmul_few_q8_0_packed";
       return many ? "matmul_many_q8_0" : "matmul_few_q8_0";

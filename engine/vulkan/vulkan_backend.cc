@@ -40,6 +40,7 @@ const VulkanMatrix& Own(const Matrix& matrix) {
 
 class VulkanBackend final : public TunedVulkanBackend {
  public:
+  using Backend::NewTensor;
   static Result<std::unique_ptr<VulkanBackend>> Create(std::unique_ptr<VulkanDevice> device,
                                                        const VulkanDeviceInfo& about) {
     std::unique_ptr<VulkanBackend> self(new VulkanBackend(std::move(device)));
@@ -64,7 +65,8 @@ class VulkanBackend final : public TunedVulkanBackend {
             .validation_messages = device_->instance().validation_messages()};
   }
 
-  Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns) override {
+  Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
+                                            Int8Forms) override {
     FALLOW_RETURN_IF_ERROR(CheckColumns("tensor", columns));
     const std::uint64_t bytes = VulkanTensor::Bytes(rows, columns);
     FALLOW_ASSIGN_OR_RETURN(auto memory, AllocateZeros(bytes, "a tensor"));
@@ -142,7 +144,7 @@ class VulkanBackend final : public TunedVulkanBackend {
   }
 
   Status BeginStep(const StepRows& rows) override { return builder_->Begin(rows, max_page_count_); }
-  void Embed(const Matrix& table, Tensor& out) override { builder_->Embed(Own(table), Own(out)); }
+  void Embed(const Matrix& table, EmbedBy, Tensor& out) override { builder_->Embed(Own(table), Own(out)); }
   void RmsNorm(const Tensor& x, const Tensor& weight, float epsilon, Tensor& out,
                std::uint32_t rows) override {
     builder_->RmsNorm(Own(x), Own(weight), epsilon, Own(out), rows);
@@ -150,7 +152,8 @@ class VulkanBackend final : public TunedVulkanBackend {
   void MatMul(const Matrix& weights, const Tensor& x, Tensor& out, std::uint32_t rows) override {
     builder_->MatMul(Own(weights), OwnState(x), Own(out), rows);
   }
-  void Rope(Tensor& x, const Tensor& table, std::uint32_t head_size) override {
+  void Rope(Tensor& x, const Tensor& table, const RotaryShape& shape) override {
+    const std::uint32_t head_size = shape.head_size;
     builder_->Rope(Own(x), Own(table), head_size);
   }
   void StoreKv(const Tensor& keys, const Tensor& values, KvCache& cache) override {
@@ -166,6 +169,23 @@ class VulkanBackend final : public TunedVulkanBackend {
                   Tensor& out) override {
     builder_->GatherRows(Own(x), source_rows, Own(out));
   }
+
+  void LayerNorm(const Tensor&, const Tensor&, const Tensor&, float, Tensor&,
+                 std::uint32_t) override {
+    FALLOW_UNREACHABLE();
+  }
+  void AddRow(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
+  void Scale(Tensor&, float) override { FALLOW_UNREACHABLE(); }
+  void GeluMul(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
+  void Gelu(Tensor&) override { FALLOW_UNREACHABLE(); }
+  void Softcap(Tensor&, float, std::uint32_t) override { FALLOW_UNREACHABLE(); }
+  std::uint64_t TensorBytes(std::uint32_t, std::uint32_t, Int8Forms) const override { return 0; }
+  std::uint64_t MatrixBytes(WeightType, std::uint32_t, std::uint32_t) const override { return 0; }
+  std::uint64_t KvCacheBytes(const KvShape&) const override { return 0; }
+  std::uint64_t StepBytes(const AttentionShape&, std::uint32_t, std::uint32_t) const override {
+    return 0;
+  }
+  std::uint64_t used_bytes() const override { return 0; }
 
   Status Finish(const StopFlag& stop) override {
     Status status = builder_->status();

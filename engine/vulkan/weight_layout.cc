@@ -25,6 +25,7 @@ std::uint64_t GroupElements(WeightType type, std::uint32_t columns) {
       return blocks * 64;
     case WeightType::kF16:
       return blocks * 32;
+    default:
     case WeightType::kQ8_0:
       return blocks * 16 + (blocks + kChunkBlocks - 1) / kChunkBlocks * 8;
   }

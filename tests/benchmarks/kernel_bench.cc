@@ -142,14 +142,14 @@ class ShapedModel {
     Backend& b = backend_;
     const std::uint32_t n = rows.count();
     Must(b.BeginStep(rows));
-    b.Embed(*embedding_, *x_);
+    b.Embed(*embedding_, EmbedBy::kToken, *x_);
     for (const Layer& l : layers_) {
       b.RmsNorm(*x_, *norm_, 1e-5f, *normed_, n);
       b.MatMul(*l.q, *normed_, *q_, n);
       b.MatMul(*l.k, *normed_, *k_, n);
       b.MatMul(*l.v, *normed_, *v_, n);
-      b.Rope(*q_, *rope_, kHeadSize);
-      b.Rope(*k_, *rope_, kHeadSize);
+      b.Rope(*q_, *rope_, {kHeadSize, kHeadSize});
+      b.Rope(*k_, *rope_, {kHeadSize, kHeadSize});
       b.StoreKv(*k_, *v_, *l.cache);
       b.Attention(*q_, *l.cache, {kHeads, kKvHeads, kHeadSize}, *attended_);
       b.MatMul(*l.o, *attended_, *o_, n);
@@ -222,11 +222,11 @@ void TimeOperators(Backend& backend, std::uint32_t rows) {
   time("norm", [&] { backend.RmsNorm(*wide, *norm, 1e-5f, *other, rows); });
   time("add", [&] { backend.Add(*wide, *other); });
   time("silu, mul", [&] { backend.SiluMul(*wide, *other); });
-  time("rope", [&] { backend.Rope(*q, *rope, kHeadSize); });
+  time("rope", [&] { backend.Rope(*q, *rope, {kHeadSize, kHeadSize}); });
   time("store", [&] { backend.StoreKv(*k, *v, *cache); });
   time("attention", [&] { backend.Attention(*q, *cache, {kHeads, kKvHeads, kHeadSize}, *other); });
   time("product", [&] { backend.MatMul(*weights, *wide, *other, rows); });
-  time("embed", [&] { backend.Embed(*weights, *wide); });
+  time("embed", [&] { backend.Embed(*weights, EmbedBy::kToken, *wide); });
 }
 
 int Main(int argc, char** argv) {

@@ -90,6 +90,7 @@ Bytes TryingWeights(WeightType type, std::uint32_t rows, std::uint32_t columns,
         bytes[i + 1] = static_cast<std::uint8_t>(bits >> 8);
       }
       break;
+    default:
     case WeightType::kQ8_0:
       for (std::size_t i = 0; i < bytes.size(); i += 34) {
         const std::uint32_t scale =

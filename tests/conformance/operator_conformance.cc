@@ -225,7 +225,7 @@ TEST_P(BackendConformance, EmbedAndGatherRows) {
         const std::vector<std::uint32_t> tokens{0, 100, 33, 33, 7};
         const std::vector<std::uint32_t> zeros(5);
         bench.Begin({.tokens = tokens, .positions = zeros, .pages = zeros, .pages_per_row = 1});
-        bench.backend().Embed(*table, *x);
+        bench.backend().Embed(*table, EmbedBy::kToken, *x);
         bench.backend().GatherRows(*x, std::vector<std::uint32_t>{4, 0, 4}, *out);
         bench.Finish();
         bench.Take(*x, 5);
@@ -248,9 +248,9 @@ TEST_P(BackendConformance, Rope) {
         const std::vector<std::uint32_t> positions{0, 1, 299, 17};
         const std::vector<std::uint32_t> pages{0, 1, 0, 1, 0, 1, 0, 1};
         bench.Begin({.tokens = zeros, .positions = positions, .pages = pages, .pages_per_row = 2});
-        bench.backend().Rope(*x, *table, head_size);
-        bench.backend().Rope(*y, *table, head_size);  // may be computed with the one before
-        bench.backend().Rope(*x, *table, head_size);
+        bench.backend().Rope(*x, *table, {head_size, head_size});
+        bench.backend().Rope(*y, *table, {head_size, head_size});  // may be computed with the one before
+        bench.backend().Rope(*x, *table, {head_size, head_size});
         bench.Finish();
         bench.Take(*x, 4);
         bench.Take(*y, 4);
@@ -439,14 +439,14 @@ TEST_P(BackendConformance, RefusesTokensAndPositionsBeyondTheirTables) {
   const std::vector<std::uint32_t> token{4}, position{4}, zero{0};
   const StopFlag stop{false};
   bench.Begin({token, zero, zero, 1});
-  subject_->Embed(*table, *x);
+  subject_->Embed(*table, EmbedBy::kToken, *x);
   EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
   bench.Begin({zero, position, zero, 1});
   subject_->Rope(*x, *rope, 32);
   EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
   // The next step is not touched by it.
   bench.Begin({zero, zero, zero, 1});
-  subject_->Embed(*table, *x);
+  subject_->Embed(*table, EmbedBy::kToken, *x);
   EXPECT_TRUE(subject_->Finish(stop).has_value());
 }
 

@@ -63,7 +63,7 @@ TEST_F(VulkanTest, SplitsWeightsThatExceedABinding) {
         std::vector<std::uint32_t> tokens(rows), zeros(rows);
         for (std::uint32_t r = 0; r < rows; ++r) tokens[r] = (r * 331 + 999) % kOutputs;
         bench.Begin({.tokens = tokens, .positions = zeros, .pages = zeros, .pages_per_row = 1});
-        bench.backend().Embed(*weights, *embedded);
+        bench.backend().Embed(*weights, EmbedBy::kToken, *embedded);
         bench.backend().MatMul(*weights, *x, *y, rows);
         bench.backend().MatMul(*weights, *embedded, *z, rows);
         bench.Finish();

@@ -17,6 +17,14 @@ class ByteTokenizer final : public Tokenizer {
   std::vector<std::uint32_t> Encode(std::string_view text) const override {
     return {text.begin(), text.end()};
   }
+  std::vector<std::uint32_t> EncodePrompt(std::span<const PromptPiece> pieces) const override {
+    std::string text;
+    for (const PromptPiece& piece : pieces) text += piece.text;
+    return Encode(text);
+  }
+  std::vector<std::uint32_t> EncodeText(std::string_view text) const override {
+    return Encode(text);
+  }
   Result<std::uint32_t> SpecialToken(std::string_view spelling) const override {
     if (spelling == "<|im_start|>") return kStart;
     if (spelling == "<|im_end|>") return kEnd;

@@ -56,7 +56,8 @@ class RandomValues {
       case WeightType::kF16:
         for (std::size_t i = 0; i < data.size(); i += 2) Put(data, i, Half());
         break;
-      case WeightType::kQ8_0:
+      default:
+    case WeightType::kQ8_0:
         for (std::size_t i = 0; i < data.size(); i += 34) {
           Put(data, i, Half());
           for (std::size_t j = 2; j < 34; ++j) data[i + j] = static_cast<std::uint8_t>(random_());

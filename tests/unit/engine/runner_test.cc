@@ -263,6 +263,14 @@ TEST_F(RunnerTest, TakesHalfOfTheMemoryThatTheWeightsLeave) {
 class LongWinded final : public Tokenizer {
  public:
   std::vector<std::uint32_t> Encode(std::string_view) const override { return {0}; }
+  std::vector<std::uint32_t> EncodePrompt(std::span<const PromptPiece> pieces) const override {
+    std::string text;
+    for (const PromptPiece& piece : pieces) text += piece.text;
+    return Encode(text);
+  }
+  std::vector<std::uint32_t> EncodeText(std::string_view text) const override {
+    return Encode(text);
+  }
   Result<std::uint32_t> SpecialToken(std::string_view) const override { return 0u; }
   std::string_view TokenBytes(std::uint32_t) const override { return spelling_; }
   std::uint32_t vocabulary_size() const override { return 1; }
