@@ -235,7 +235,8 @@ const GgufTensor* GraphBuilder::CheckTensor(const std::string& name, std::uint32
                                             std::uint32_t columns) {
   const GgufTensor* tensor = file_.FindTensor(name);
   if (tensor == nullptr) {
-    refusals_.AddWrong(fmt::format("tensor {} is missing", name));
+    if (missing_.insert(name).second)
+      refusals_.AddWrong(fmt::format("tensor {} is missing", name));
     return nullptr;
   }
   known_.insert(tensor->name);

@@ -97,7 +97,9 @@ class GraphBuilder {
   std::string prefix_;
   bool of_outputs_ = false;
   std::set<std::string_view> known_;                  // tensors that have a place
-  std::set<std::string, std::less<>> refused_types_;  // each is named once
+  // Each is named once.
+  std::set<std::string, std::less<>> missing_;
+  std::set<std::string, std::less<>> refused_types_;
 };
 
 }  // namespace fallow::engine
