@@ -115,8 +115,8 @@ void GraphBuilder::Scale(Value x, float factor) {
   Append(GraphOpKind::kScale, x, x).number = factor;
 }
 
-void GraphBuilder::Gelu(Value x) {
-  Append(GraphOpKind::kGelu, x, x);
+void GraphBuilder::GeluErf(Value x) {
+  Append(GraphOpKind::kGeluErf, x, x);
 }
 
 // --- Blocks -----------------------------------------------------------------------------------

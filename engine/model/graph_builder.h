@@ -50,7 +50,7 @@ class GraphBuilder {
   void Add(Value x, Value y);
   void AddRow(Value x, std::string_view table, std::uint32_t row);  // a row of a table to each
   void Scale(Value x, float factor);
-  void Gelu(Value x);
+  void GeluErf(Value x);
 
   // Blocks that most families share. Queries, keys and values come from `attn_q`, `attn_k` and
   // `attn_v`, or from the rows of `attn_qkv` where the file has that instead.
