@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "engine/gguf/split_part.h"
 #include "engine/model/limits.h"
 
 namespace fallow::engine {
@@ -49,12 +50,7 @@ class ConfigReader {
     }
     FALLOW_ASSIGN_OR_RETURN(const auto causal, file_.FindBool("llama.attention.causal"));
     if (!causal.value_or(true)) return NotComputed("llama.attention.causal false is not computed");
-    FALLOW_ASSIGN_OR_RETURN(const auto split, file_.FindUint("split.count"));
-    if (split.value_or(1) > 1) {
-      return NotComputed(
-          fmt::format("split.count {}: join the {} files into one first", *split, *split));
-    }
-    return {};
+    return CheckIsWhole(file_);
   }
 
   Status ReadSize(std::string_view key, std::uint64_t limit, std::uint32_t& size) {

@@ -281,12 +281,18 @@ class LlamaModel final : public Model {
 }  // namespace
 
 ModelReport ReadModelReport(ByteView file) {
+  const auto gguf = GgufFile::Parse(file);
+  if (!gguf.has_value()) return {.refusals = {gguf.error()}};
+  return ReadModelReport(*gguf, file.size());
+}
+
+ModelReport ReadModelReport(const GgufFile& file, std::uint64_t file_bytes) {
   ModelReport report;
-  auto card = ReadModelCard(file);
-  if (card.has_value()) {
-    report.card = *std::move(card);
+  auto text = ReadModelText(file, file_bytes);
+  if (text.has_value()) {
+    report.card = std::move(text->card);
   } else {
-    report.refusals.push_back(std::move(card).error());
+    report.refusals.push_back(std::move(text).error());
   }
   return report;
 }
