@@ -1,4 +1,4 @@
-// Counts what `new` gives out in a test program: link counted_memory.cc, which replaces it. Memory
+// Counts what `new` gives out in a test program: link test_counted_memory, which replaces it. Memory
 // that C libraries take by malloc is not counted.
 #pragma once
 

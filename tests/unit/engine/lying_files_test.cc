@@ -207,7 +207,7 @@ std::vector<Lie> TensorLies() {
          [](ModelParts& file) { file.RemoveTensor("output_norm.weight"); }),
       In("embedding_missing", "tensor token_embd.weight is missing",
          [](ModelParts& file) { file.RemoveTensor("token_embd.weight"); }),
-      In("tensor_too_many", "tensor blk.0.attn_sinks.weight has no place",
+      In("tensor_too_many", "blk.0.attn_sinks.weight has no place",
          [](ModelParts& file) {
            file.tensors.push_back({"blk.0.attn_sinks.weight", {4}, kF32Tensor, Bytes(16), {}});
          }),
@@ -331,7 +331,7 @@ std::vector<Lie> TextLies() {
            file.Key("tokenizer.ggml.tokens") = {"tokenizer.ggml.tokens", GgufWriter::kArray,
                                                 file.Key("tokenizer.ggml.token_type").payload};
          }),
-      In("tokens_empty", "32 x 258 values; 32 x 0 expected",
+      In("tokens_empty", "tokenizer.ggml.tokens: 0 tokens",
          [](ModelParts& file) { file.SetStrings("tokenizer.ggml.tokens", {}); }),
       In("tokens_fewer_than_the_embedding", "tensor token_embd.weight: 32 x 258 values; 32 x 257",
          [tokens_of](ModelParts& file) {
@@ -404,7 +404,7 @@ std::vector<Lie> LargeLies() {
            file.SetStrings("tokenizer.ggml.tokens", tokens);
            file.Remove("tokenizer.ggml.token_type");
          }),
-      In("a_million_empty_tokens", "32 x 258 values; 32 x 1048576 expected",
+      In("a_million_empty_tokens", "258 entries for 1048576 tokens",
          [](ModelParts& file) {
            file.SetStrings("tokenizer.ggml.tokens", std::vector<std::string>(1 << 20));
          }),
@@ -464,11 +464,12 @@ TEST(LyingFiles, NoMessageIsLongOrSteersATerminal) {
   }
 }
 
-// A directory entry takes 32 bytes of a file at least and some hundreds of memory; what grows
-// otherwise, or by what a file only says, is a bomb.
+// A token of a vocabulary takes a dozen bytes of a file at least, and nodes and strings of some
+// hundred bytes in memory; nothing else takes more for its size. What grows by what a file only
+// says is a bomb.
 TEST(LyingFiles, NoneTakesMoreMemoryThanItsSizeAllows) {
   constexpr std::size_t kAtLeastBytes = 256 << 10;
-  constexpr std::size_t kTimesTheFile = 8;
+  constexpr std::size_t kTimesTheFile = 20;
   for (const Lie& lie : AllLies()) {
     const Bytes file = lie.tell(Sound());
     const std::size_t before = CountedBytes();
