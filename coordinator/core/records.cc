@@ -37,6 +37,13 @@ std::size_t AnswerBytes(const AttemptResult& result) {
   return bytes;
 }
 
+void ForgetAnswer(AttemptResult& result) {
+  result.text = {};
+  result.token_ids = {};
+  result.state_digests = {};
+  result.embeddings = {};
+}
+
 bool IsFinal(JobState state) {
   return state == JobState::kFailed || state == JobState::kCompleted ||
          state == JobState::kExpired || state == JobState::kCancelled;

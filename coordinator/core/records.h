@@ -128,9 +128,9 @@ struct Request {
   std::uint64_t assigned_seed = 0;  // used when the line has none
   std::uint32_t max_tokens =
       0;  // at most so many can be generated: the line's limit or the model's context
+  RequestState state = RequestState::kPending;
   std::uint32_t input_count = 0;  // vectors it asks for; 0: it asks for an answer
   VectorEncoding vector_encoding = VectorEncoding::kFloat;
-  RequestState state = RequestState::kPending;
   bool operator==(const Request&) const = default;
 };
 
@@ -146,6 +146,8 @@ struct CanonicalResult {
 
 // How much memory an answer takes, about.
 std::size_t AnswerBytes(const AttemptResult& result);
+// Leaves what is known of the attempt beside its answer.
+void ForgetAnswer(AttemptResult& result);
 
 struct Model {
   ModelId id;
