@@ -52,6 +52,10 @@ class Writer:
         self._keys.append(_text(name) + struct.pack("<IIQ", ARRAY, value_type, len(values)) +
                           b"".join(_value(value_type, value) for value in values))
 
+    def copy_keys(self, reader):
+        """All keys of another file, as they lie there."""
+        self._keys.extend(reader.raw_keys)
+
     def tensor(self, name, dimensions, type_name, data):
         """`dimensions`: the fastest first, so (columns, rows)."""
         self._infos.append(_text(name) + struct.pack("<I", len(dimensions)) +
@@ -87,7 +91,8 @@ class StoredTensor:
 
 
 class Reader:
-    """keys: name to value. tensors: name to StoredTensor. Reads a sound file; a lying one raises."""
+    """keys: name to value; raw_keys: their bytes, names and all. tensors: name to StoredTensor. Reads a
+    sound file; a lying one raises."""
 
     def __init__(self, path):
         self._bytes = np.fromfile(path, np.uint8)
@@ -98,10 +103,12 @@ class Reader:
         version, tensor_count, key_count = (self._number(t) for t in (U32, U64, U64))
         if version != 3:
             raise ValueError(f"{path}: GGUF version {version}; 3 is read")
-        self.keys = {}
+        self.keys, self.raw_keys = {}, []
         for _ in range(key_count):
+            start = self._place
             name = self._string()
             self.keys[name] = self._read(self._number(U32))
+            self.raw_keys.append(bytes(self._raw[start:self._place]))
         infos = [self._info() for _ in range(tensor_count)]
         start = self._place + -self._place % self.keys.get("general.alignment", ALIGNMENT)
         self.tensors = {name: self._stored(dimensions, type_name, start + offset)
