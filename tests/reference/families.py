@@ -64,7 +64,7 @@ def _norm(name, columns):
 
 
 def _bias(name, columns):
-    return Tensor(name, 1, columns, 0.0, 0.2)
+    return Tensor(name, 1, columns, 0.0, 0.1)
 
 
 # Keys that several families have.
@@ -86,7 +86,7 @@ def _head_keys(s):
 
 # Tensors that several families have.
 
-_SHARP = 2.0  # queries and keys a little larger, so that attention chooses
+_SHARP = 1.5  # queries a little larger than values, so that attention chooses
 
 
 def _embedding(s, spread):
@@ -229,7 +229,7 @@ def _phi3_keys(s):
                                ("rope.freq_base", F32, 10000.0),
                                ("rope.scaling.original_context_length", U32, original),
                                ("rope.scaling.attn_factor", F32, stretch),
-                               ("attention.sliding_window", U32, 262144)]
+                               ("attention.sliding_window", U32, s.window)]
 
 
 def _phi3_tensors(s):
@@ -303,9 +303,11 @@ def _llama(rule="llama-bpe", **shape):
     return _family("llama", _llama_keys, _llama_tensors, _byte_level(rule), Shape(**shape))
 
 
-def _phi3(context, original_context, rotary):
-    shape = Shape(context=context, rotary=rotary, options={"original_context": original_context})
-    return _family("phi3", _phi3_keys, _phi3_tensors, _byte_level("gpt-2"), shape)
+def _phi3(context, original_context, rotary, window):
+    """llama.cpp sees no window, so that of the benchmark's shape is longer than the context."""
+    shape = Shape(context=context, rotary=rotary, window=window,
+                  options={"original_context": original_context})
+    return _family("phi3", _phi3_keys, _phi3_tensors, _byte_level("gpt-2"), shape, window=2 * context)
 
 
 def _bert(pooling):
@@ -338,9 +340,9 @@ FAMILIES = {
     # Five layers of six look back over the window only.
     "gemma3": _family("gemma3", _gemma3_keys, _gemma3_tensors, _byte_level("gpt-2"),
                       Shape(layers=6, feed_forward=256, kv_heads=1, window=64, tied=True)),
-    "phi3": _phi3(context=1024, original_context=512, rotary=64),
+    "phi3": _phi3(context=1024, original_context=512, rotary=64, window=2048),
     # A prompt beyond the original context; a quarter of each head does not turn.
-    "phi3-long": _phi3(context=512, original_context=128, rotary=48),
+    "phi3-long": _phi3(context=512, original_context=128, rotary=48, window=100),
     "bert": _bert(pooling=1),
     "bert-first": _bert(pooling=2),
     "bert-last": _bert(pooling=3),

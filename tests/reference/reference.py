@@ -223,9 +223,9 @@ def gemma3(model, tokens, _max_tokens):
 
 def phi3(model, tokens, max_tokens):
     """Abdin et al. 2024; Ding et al. 2024 (LongRoPE): frequencies are divided by one set of factors
-    within the original context, by another beyond, and both turn with a larger magnitude. GGUF:
-    queries, keys and values are rows of one matrix, gate and up of another; the magnitude is a key.
-    The window that the keys tell is as long as the context or is left out by the converter."""
+    within the original context, by another beyond, and both turn with a larger magnitude; every
+    layer sees a window. GGUF: queries, keys and values are rows of one matrix, gate and up of
+    another; the magnitude is a key."""
     rotary = model.key("rope.dimension_count")
     turning = frequencies(rotary, model.key("rope.freq_base"))
     magnitude = model.key("rope.scaling.attn_factor", 1.0)
@@ -241,7 +241,8 @@ def phi3(model, tokens, max_tokens):
         q, k, v = np.split(qkv, [model.heads, model.heads + model.kv_heads], axis=1)
         q = rotate_halves(q, turning, magnitude)
         k = rotate_halves(k, turning, magnitude)
-        attended = attention(q, k, v, 1 / math.sqrt(model.head_size))
+        attended = attention(q, k, v, 1 / math.sqrt(model.head_size),
+                             window=model.key("attention.sliding_window", 0))
         x = x + model.linear(block + "attn_output", attended)
         gate, up = np.split(model.linear(block + "ffn_up", model.rms(block + "ffn_norm", x)), 2,
                             axis=1)

@@ -1,24 +1,27 @@
 // Runs a GGUF model with the engine, token ids in and numbers out, for the accuracy benchmark; the
 // counterpart of peer_logits.cc, with the same output.
 //
-//   fallow-accuracy-logits MODEL.gguf cpu|vulkan logits STRIDE  < prompts
-//   fallow-accuracy-logits MODEL.gguf cpu|vulkan answers REQUESTS.jsonl
+//   fallow-accuracy-logits MODEL.gguf cpu|vulkan logits STRIDE < prompts
+//   fallow-accuracy-logits MODEL.gguf cpu|vulkan answers
 //
-// Each line of `prompts` is one prompt as "id id …". For each, every STRIDE-th position's logits are
-// printed, a line for each; or its embedding where the model has a pooling type. `answers` prints
-// for each request two lines: the ids of its prompt, and those of its answer.
+// Each line of `prompts` is one prompt as "id id …". `logits` prints for each prompt the logits of
+// every STRIDE-th position, a line for each (0: of the last one alone), or its embedding where the
+// model has a pooling type. `answers` prints for each of the demo's 200 requests a line with the
+// ids of its prompt and one with those of its answer. Exit status 3: no such backend here.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <iterator>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "engine/cpu/cpu_backend.h"
-#include "engine/model/model.h"
+#include "tests/golden/demo_model.h"
+#include "tests/golden/sequence_run.h"
 #ifdef FALLOW_WITH_VULKAN
 #include "engine/vulkan/vulkan_backend.h"
 #endif
@@ -26,63 +29,100 @@
 namespace fallow::engine {
 namespace {
 
-constexpr std::uint32_t kStepRows = 128;
+constexpr int kNoBackend = 3;
 
-[[noreturn]] void Quit(const std::string& message) {
+[[noreturn]] void Quit(const std::string& message, int status = 1) {
   fmt::print(stderr, "fallow-accuracy-logits: {}\n", message);
-  std::exit(1);
+  std::exit(status);
 }
 
 template <class T>
-T OrQuit(Result<T> result) {
-  if (!result.has_value()) Quit(result.error().message);
+T OrQuit(Result<T> result, int status = 1) {
+  if (!result.has_value()) Quit(result.error().message, status);
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-Bytes ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) Quit(fmt::format("{} cannot be read", path));
-  return Bytes(std::istreambuf_iterator<char>(file), {});
+std::unique_ptr<Backend> OpenBackend(std::string_view name) {
+  if (name == "cpu") return NewCpuBackend({});
+#ifdef FALLOW_WITH_VULKAN
+  if (name == "vulkan") return OrQuit(NewVulkanBackend({}), kNoBackend);
+#endif
+  Quit(fmt::format("no backend {} in this program", name), kNoBackend);
 }
 
-void Print(std::span<const float> values) {
-  for (const float value : values) fmt::print("{:.9g} ", value);
+template <class T>
+void Print(const T& values) {
+  for (const auto value : values) {
+    if constexpr (std::is_floating_point_v<std::decay_t<decltype(value)>>) {
+      fmt::print("{:.9g} ", value);
+    } else {
+      fmt::print("{} ", value);
+    }
+  }
   fmt::print("\n");
+}
+
+// Pooled as docs/ARITHMETIC.md says.
+std::vector<float> Embedding(const ModelCard& card, std::span<const float> states) {
+  const std::size_t width = card.embedding_length;
+  const std::size_t count = states.size() / width;
+  const std::size_t first = card.pooling == Pooling::kLast ? count - 1 : 0;
+  const std::size_t end = card.pooling == Pooling::kFirst ? 1 : count;
+  std::vector<double> sums(width);
+  for (std::size_t i = first; i < end; ++i)
+    for (std::size_t j = 0; j < width; ++j) sums[j] += states[i * width + j];
+  const double length = std::sqrt(std::inner_product(sums.begin(), sums.end(), sums.begin(), 0.0));
+  std::vector<float> vector;
+  for (const double sum : sums) vector.push_back(static_cast<float>(sum / length));
+  return vector;
+}
+
+void PrintLogits(Model& model, std::uint32_t stride) {
+  const ModelCard& card = model.card();
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    SequenceInput input;
+    input.tokens.assign(std::istream_iterator<std::uint32_t>(words), {});
+    const auto count = static_cast<std::uint32_t>(input.tokens.size());
+    const std::uint32_t step = card.pooling != Pooling::kNone ? 1 : stride == 0 ? count : stride;
+    for (std::uint32_t place = step - 1; place < count; place += step)
+      input.places.push_back(place);
+    const SequenceOutput output = OrQuit(RunSequence(model, input, {}));
+    if (card.pooling != Pooling::kNone) {
+      Print(Embedding(card, output.hidden));
+      continue;
+    }
+    const std::span<const float> logits = output.logits;
+    for (std::size_t i = 0; i < input.places.size(); ++i)
+      Print(logits.subspan(i * card.vocabulary_size, card.vocabulary_size));
+  }
+}
+
+void PrintAnswers(Model& model) {
+  const auto requests = ReadDemoRequests("batch.jsonl");
+  const auto results = OrQuit(Generate(model, {}, requests));
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    Print(OrQuit(model.chat_format().Render(requests[i].messages, model.tokenizer())));
+    Print(results[i].token_ids);
+  }
+}
+
+void Run(std::span<char*> arguments) {
+  const bool logits = arguments.size() == 5 && std::string_view(arguments[3]) == "logits";
+  if (!logits && (arguments.size() != 4 || std::string_view(arguments[3]) != "answers"))
+    Quit("usage: fallow-accuracy-logits MODEL cpu|vulkan logits STRIDE | answers");
+  const auto backend = OpenBackend(arguments[2]);
+  const auto model = OrQuit(Model::Load(ReadWholeFile(arguments[1]), *backend));
+  if (logits) {
+    PrintLogits(*model, static_cast<std::uint32_t>(std::strtoul(arguments[4], nullptr, 10)));
+  } else {
+    PrintAnswers(*model);
+  }
 }
 
 }  // namespace
 }  // namespace fallow::engine
 
 int main(int argc, char** argv) {
-  using namespace fallow::engine;
-  auto backend = NewCpuBackend({.thread_count = 2});
-  auto model = OrQuit(Model::Load(ReadFile(argv[1]), *backend));
-  const std::uint32_t stride = std::atoi(argv[4]);
-  const auto& card = model->card();
-  const std::uint32_t pages = (card.context_length + 255) / 256;
-  auto workspace = OrQuit(model->NewWorkspace(kStepRows, pages));
-  std::vector<std::uint32_t> page_ids(pages);
-  for (std::uint32_t i = 0; i < pages; ++i) page_ids[i] = i;
-  for (std::string line; std::getline(std::cin, line);) {
-    std::istringstream in(line);
-    std::vector<std::uint32_t> tokens(std::istream_iterator<std::uint32_t>(in), {});
-    for (std::uint32_t first = 0; first < tokens.size(); first += kStepRows) {
-      const std::uint32_t count = std::min<std::size_t>(kStepRows, tokens.size() - first);
-      std::vector<std::uint32_t> t, p, g, o;
-      for (std::uint32_t i = 0; i < count; ++i) {
-        t.push_back(tokens[first + i]);
-        p.push_back(first + i);
-        g.insert(g.end(), page_ids.begin(), page_ids.end());
-        if ((first + i + 1) % stride == 0) o.push_back(i);
-      }
-      const bool none = o.empty();
-      if (none) o.push_back(0);
-      std::vector<float> hidden(o.size() * card.embedding_length), logits(o.size() * card.vocabulary_size);
-      const StopFlag stop = false;
-      OrQuit(model->Forward(*workspace, {t, p, g, pages}, o, {hidden, logits}, stop));
-      if (none) continue;
-      for (std::size_t i = 0; i < o.size(); ++i)
-        Print(std::span(logits).subspan(i * card.vocabulary_size, card.vocabulary_size));
-    }
-  }
+  fallow::engine::Run({argv, static_cast<std::size_t>(argc)});
 }

@@ -8,8 +8,8 @@
 // f32: the float path, keys and values kept in F32 and attention step by step. q8_0: the path that
 // people run, keys and values in Q8_0 and the flash attention that those need.
 // Each line of standard input is a prompt as "id id …". `logits` prints for each prompt the logits
-// of every STRIDE-th position, a line for each, or its embedding where the model has a pooling type;
-// `greedy` a line with the tokens it chooses, up to the token END.
+// of every STRIDE-th position, a line for each (0: of the last one alone), or its embedding where
+// the model has a pooling type; `greedy` a line with the tokens it chooses, up to the token END.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -108,7 +108,9 @@ std::span<const float> Logits(llama_context* context, const llama_model* model, 
 void PrintLogits(const llama_model* model, llama_context* context,
                  std::span<const llama_token> prompt, std::size_t stride) {
   const bool embeds = llama_pooling_type(context) != LLAMA_POOLING_TYPE_NONE;
-  Decode(context, prompt, 0, embeds ? 1 : stride);
+  if (embeds) stride = 1;
+  if (stride == 0) stride = prompt.size();
+  Decode(context, prompt, 0, stride);
   if (embeds) return PrintEmbedding(model, context);
   for (std::size_t place = stride - 1; place < prompt.size(); place += stride)
     Print(Logits(context, model, place));
@@ -144,16 +146,14 @@ int main(int argc, char** argv) {
   const ModelHandle model = LoadModel(argv[1]);
   const ContextHandle context = NewContext(model.get(), std::strcmp(argv[2], "f32") == 0,
                                            static_cast<std::uint32_t>(std::atoi(argv[3])));
-  llama_set_embeddings(context.get(),
-                       llama_pooling_type(context.get()) != LLAMA_POOLING_TYPE_NONE);
+  llama_set_embeddings(context.get(), llama_pooling_type(context.get()) != LLAMA_POOLING_TYPE_NONE);
   for (std::string line; std::getline(std::cin, line);) {
     const std::vector<llama_token> prompt = ReadPrompt(line);
     if (llama_memory_t memory = llama_get_memory(context.get())) llama_memory_clear(memory, true);
     if (greedy) {
       PrintGreedy(model.get(), context.get(), prompt, std::atoi(argv[5]), std::atoi(argv[6]));
     } else {
-      PrintLogits(model.get(), context.get(), prompt,
-                  static_cast<std::size_t>(std::atoi(argv[5])));
+      PrintLogits(model.get(), context.get(), prompt, static_cast<std::size_t>(std::atoi(argv[5])));
     }
   }
 }
