@@ -95,13 +95,14 @@ def attention(q, k, v, scale, causal=True, window=0, cap=0.0):
     """Vaswani et al. 2017, with heads of queries that share keys and values (Ainslie et al. 2023).
     q: positions × heads × values; k, v: positions × kv heads × values. With a window, a position
     sees itself and window - 1 before. Returns positions × (heads * values)."""
-    positions, heads, _ = q.shape
-    share = heads // k.shape[1]
+    share = q.shape[1] // k.shape[1]
     k, v = np.repeat(k, share, axis=1), np.repeat(v, share, axis=1)
-    scores = softcap(np.einsum("qhd,khd->hqk", q, k, optimize=True) * scale, cap)
-    behind = np.arange(positions)[:, None] - np.arange(positions)
+    q, k, v = (x.transpose(1, 0, 2) for x in (q, k, v))  # by head
+    scores = softcap(q @ k.transpose(0, 2, 1) * scale, cap)
+    behind = np.arange(len(scores[0]))[:, None] - np.arange(len(scores[0]))
     if causal:
         scores = np.where(behind >= 0, scores, -np.inf)
     if window:
         scores = np.where(behind < window, scores, -np.inf)
-    return np.einsum("hqk,khd->qhd", softmax(scores), v, optimize=True).reshape(positions, -1)
+    out = softmax(scores) @ v
+    return out.transpose(1, 0, 2).reshape(len(behind), -1)
