@@ -53,7 +53,7 @@ enum class GraphOpKind : std::uint8_t {
   kScale,
   kSiluMul,
   kGeluMul,
-  kGelu,
+  kGeluErf,
   kSoftcap,
   kGatherRows
 };

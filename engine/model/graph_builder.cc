@@ -115,8 +115,8 @@ void GraphBuilder::Scale(Value x, float factor) {
   Append(GraphOpKind::kScale, x, x).number = factor;
 }
 
-void GraphBuilder::Gelu(Value x) {
-  Append(GraphOpKind::kGelu, x, x);
+void GraphBuilder::GeluErf(Value x) {
+  Append(GraphOpKind::kGeluErf, x, x);
 }
 
 // --- Blocks -----------------------------------------------------------------------------------
@@ -235,7 +235,8 @@ const GgufTensor* GraphBuilder::CheckTensor(const std::string& name, std::uint32
                                             std::uint32_t columns) {
   const GgufTensor* tensor = file_.FindTensor(name);
   if (tensor == nullptr) {
-    refusals_.AddWrong(fmt::format("tensor {} is missing", name));
+    if (missing_.insert(name).second)
+      refusals_.AddWrong(fmt::format("tensor {} is missing", name));
     return nullptr;
   }
   known_.insert(tensor->name);

@@ -50,7 +50,7 @@ class GraphBuilder {
   void Add(Value x, Value y);
   void AddRow(Value x, std::string_view table, std::uint32_t row);  // a row of a table to each
   void Scale(Value x, float factor);
-  void Gelu(Value x);
+  void GeluErf(Value x);
 
   // Blocks that most families share. Queries, keys and values come from `attn_q`, `attn_k` and
   // `attn_v`, or from the rows of `attn_qkv` where the file has that instead.
@@ -97,7 +97,9 @@ class GraphBuilder {
   std::string prefix_;
   bool of_outputs_ = false;
   std::set<std::string_view> known_;                  // tensors that have a place
-  std::set<std::string, std::less<>> refused_types_;  // each is named once
+  // Each is named once.
+  std::set<std::string, std::less<>> missing_;
+  std::set<std::string, std::less<>> refused_types_;
 };
 
 }  // namespace fallow::engine

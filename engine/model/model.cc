@@ -151,8 +151,8 @@ class GraphModel final : public Model {
         return backend_.SiluMul(x, y);
       case GraphOpKind::kGeluMul:
         return backend_.GeluMul(x, y);
-      case GraphOpKind::kGelu:
-        return backend_.Gelu(x);
+      case GraphOpKind::kGeluErf:
+        return backend_.GeluErf(x);
       case GraphOpKind::kSoftcap:
         return backend_.Softcap(x, op.number, rows);
       case GraphOpKind::kGatherRows:

@@ -177,7 +177,7 @@ class VulkanBackend final : public TunedVulkanBackend {
   void AddRow(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
   void Scale(Tensor&, float) override { FALLOW_UNREACHABLE(); }
   void GeluMul(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
-  void Gelu(Tensor&) override { FALLOW_UNREACHABLE(); }
+  void GeluErf(Tensor&) override { FALLOW_UNREACHABLE(); }
   void Softcap(Tensor&, float, std::uint32_t) override { FALLOW_UNREACHABLE(); }
   std::uint64_t TensorBytes(std::uint32_t, std::uint32_t, Int8Forms) const override { return 0; }
   std::uint64_t MatrixBytes(WeightType, std::uint32_t, std::uint32_t) const override { return 0; }

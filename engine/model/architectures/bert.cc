@@ -32,7 +32,7 @@ Value Describe(GraphBuilder& graph, const ModelShape& shape) {
     state = graph.LayerNorm(state, "attn_output_norm");
 
     const Value fed = graph.Linear(state, "ffn_up", shape.feed_forward_length, Bias::kRequired);
-    graph.Gelu(fed);
+    graph.GeluErf(fed);
     graph.Add(state, graph.Linear(fed, "ffn_down", shape.embedding_length, Bias::kRequired));
     state = graph.LayerNorm(state, "layer_output_norm");
   }
