@@ -23,7 +23,7 @@ test('sizes, rates and counts fit a table cell', () => {
   assert.deepEqual([0, 999, 2675968, 9960000, 24e9].map(formatBytes), ['0 bytes', '999 bytes', '2.7 MB', '10 MB', '24 GB']);
   assert.deepEqual([0, 8.44, 312.4, 1204].map(formatRate), ['0', '8.4', '312', '1,204']);
   assert.deepEqual([1, 2000].map((n) => countOf(n, 'request')), ['1 request', '2,000 requests']);
-  assert.deepEqual([270, 2_512_000, 7.24e9].map(formatParameters), ['270', '2.5 M', '7.2 B']);
+  assert.deepEqual([270, 2_512_000, 494_032_768, 999_999_999, 7.24e9].map(formatParameters), ['270', '2.5 M', '494 M', '1.0 B', '7.2 B']);
 });
 
 test('a job is at 100 % only when nothing is left', () => {
