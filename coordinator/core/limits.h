@@ -19,6 +19,9 @@ inline constexpr std::size_t kMaxBatchLineDepth = 32;
 // Enough to see what is wrong; a job's record stays small.
 inline constexpr std::size_t kMaxJobErrors = 100;
 
+// Of why a model file is refused; a file whose every tensor is wrong says so with the first ones.
+inline constexpr std::size_t kMaxRefusalReasons = 20;
+
 // One slice of a long task, so that the loop answers others in between (some milliseconds).
 inline constexpr std::size_t kValidationSliceBytes = 256 << 10;
 inline constexpr std::size_t kAssemblySliceRequests = 256;

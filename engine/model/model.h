@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "engine/backend.h"
 #include "engine/chat/chat_format.h"
+#include "engine/gguf/gguf_file.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace fallow::engine {
@@ -48,6 +49,8 @@ struct ModelReport {
   std::vector<Error> refusals;
 };
 ModelReport ReadModelReport(ByteView file);
+// The same of a directory that is read already, of a file of `file_bytes`.
+ModelReport ReadModelReport(GgufFile file, std::uint64_t file_bytes);
 
 // The card of a file that is not refused; else the first reason. `file` is the whole GGUF file
 // (memory-mapped).

@@ -9,6 +9,7 @@
 
 #include "base/utf8.h"
 #include "engine/chat/load_chat_format.h"
+#include "engine/gguf/split_part.h"
 #include "engine/model/architecture.h"
 #include "engine/model/limits.h"
 #include "engine/model/refusals.h"
@@ -66,12 +67,8 @@ class ModelFileReader {
   }
 
   void RefuseSplitParts() {
-    const auto count = Take(file_.FindUint("split.count"));
-    if (count.value_or(1) <= 1) return;
-    refusals_.AddNotComputed(fmt::format(
-        "split.count {}: one of {} parts of a model; `fallow models add` joins them, given the "
-        "first",
-        *count, *count));
+    if (auto whole = CheckIsWhole(file_); !whole.has_value())
+      refusals_.Add(std::move(whole).error());
   }
 
   const Architecture* ReadArchitecture() {
@@ -154,14 +151,19 @@ class ModelFileReader {
 }  // namespace
 
 std::unique_ptr<ModelFile> ReadModelFile(ByteView bytes, std::vector<Error>& refusals) {
+  auto gguf = GgufFile::Parse(bytes);
+  if (gguf.has_value()) return ReadModelFile(*std::move(gguf), bytes.size(), refusals);
+  refusals.push_back(std::move(gguf).error());
   auto model = std::make_unique<ModelFile>();
   model->card.file_bytes = bytes.size();
-  auto gguf = GgufFile::Parse(bytes);
-  if (!gguf.has_value()) {
-    refusals.push_back(std::move(gguf).error());
-    return model;
-  }
-  model->gguf = *std::move(gguf);
+  return model;
+}
+
+std::unique_ptr<ModelFile> ReadModelFile(GgufFile gguf, std::uint64_t file_bytes,
+                                         std::vector<Error>& refusals) {
+  auto model = std::make_unique<ModelFile>();
+  model->card.file_bytes = file_bytes;
+  model->gguf = std::move(gguf);
   refusals = ModelFileReader(*model).Run();
   return model;
 }
@@ -169,6 +171,12 @@ std::unique_ptr<ModelFile> ReadModelFile(ByteView bytes, std::vector<Error>& ref
 ModelReport ReadModelReport(ByteView file) {
   ModelReport report;
   report.card = ReadModelFile(file, report.refusals)->card;
+  return report;
+}
+
+ModelReport ReadModelReport(GgufFile file, std::uint64_t file_bytes) {
+  ModelReport report;
+  report.card = ReadModelFile(std::move(file), file_bytes, report.refusals)->card;
   return report;
 }
 
