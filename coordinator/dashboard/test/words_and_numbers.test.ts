@@ -58,6 +58,17 @@ test('a request is recognised by what its user said last', () => {
   assert.equal(questionOf({ body: {}, response: null } as Request), '');
 });
 
+test('an embedding request is recognised by its first input, and answered by vectors', () => {
+  const preview = { object: 'embeddings_preview', vector_count: 3, vector_length: 384, data: [] };
+  const asking = (input: unknown) => ({ body: { input }, response: preview }) as unknown as Request;
+  assert.equal(questionOf(asking('a text')), 'a text');
+  assert.equal(questionOf(asking(['a', 'b', 'c'])), 'a (and 2 more inputs)');
+  assert.equal(questionOf(asking([5, 6])), '[5, 6]');
+  assert.equal(questionOf(asking([[5, 6], [7]])), '[5,6] (and 1 more input)');
+  assert.equal(answerOf(asking('a text')), '3 vectors of 384 values');
+  assert.equal(answerOf({ body: { input: 'x' }, response: null } as unknown as Request), '');
+});
+
 test('a long id is cut where it still tells two apart', () => {
   assert.equal(shortId('batch_0123456789abcdef'), 'batch_0123456789…');
   assert.equal(shortId('dev_1'), 'dev_1');
