@@ -8,16 +8,20 @@
 namespace fallow::engine {
 namespace {
 
-// Ends of a turn, of a text, of a tool call. DeepSeek writes its own with full-width bars and
-// marks for spaces.
-constexpr std::array<std::string_view, 33> kEndSpellings = {
+// Ends of a turn, of a text, of a tool call, and what a code model writes when it has filled its gap
+// or goes on to another file. DeepSeek writes its own with full-width bars and marks for spaces.
+constexpr std::array<std::string_view, 21> kMarkers = {
     "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|calls|>", "<|flush|>",
-    "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
-    "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<turn|>", "<|tool_response>",
-    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>", "[e~[",
-    // What a code model writes when it has filled its gap, or goes on to another file.
-    "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]", "<|fim_repo|>", "<|repo_name|>",
-    "<fim-repo>", "<REPO>", "<reponame>", "<|file_sep|>",
+    "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<|end_of_text|>", "<end_of_utterance>",
+    "<turn|>", "<|tool_response>", "[e~[", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<|fim_repo|>",
+    "<|repo_name|>", "<|file_sep|>",
+};
+constexpr std::string_view kDeepSeekEnd =
+    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
+// The same, but ordinary text has them too, and some vocabularies an ordinary token for it.
+constexpr std::array<std::string_view, 11> kTags = {
+    "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<PAD>", "[PAD]", "<fim-repo>", "<REPO>",
+    "<reponame>",
 };
 
 constexpr std::array<std::string_view, 6> kEndKeys = {
@@ -28,7 +32,8 @@ constexpr std::array<std::string_view, 6> kEndKeys = {
 
 }  // namespace
 
-std::vector<std::uint32_t> FindSpelledEndTokens(const SpellingIndex& spellings) {
+std::vector<std::uint32_t> FindSpelledEndTokens(const SpellingIndex& spellings,
+                                                std::span<const TokenKind> kinds) {
   const auto has = [&](std::string_view spelling) {
     return spellings.Find(spelling).has_value();
   };
@@ -38,10 +43,17 @@ std::vector<std::uint32_t> FindSpelledEndTokens(const SpellingIndex& spellings) 
   // There "</s>" is a tag for text struck out.
   const bool s_is_a_tag = has("<|tool_response>");
   std::vector<std::uint32_t> tokens;
-  for (const std::string_view spelling : kEndSpellings) {
-    if (message_end_is_none && spelling == "<|end|>") continue;
-    if (s_is_a_tag && spelling == "</s>") continue;
-    if (const auto id = spellings.Find(spelling); id.has_value()) tokens.push_back(*id);
+  const auto add = [&](std::string_view spelling, bool only_special) {
+    const auto id = spellings.Find(spelling);
+    if (id.has_value() && !(only_special && kinds[*id] == TokenKind::kNormal))
+      tokens.push_back(*id);
+  };
+  for (const std::string_view spelling : kMarkers) {
+    if (!(message_end_is_none && spelling == "<|end|>")) add(spelling, false);
+  }
+  add(kDeepSeekEnd, false);
+  for (const std::string_view spelling : kTags) {
+    if (!(s_is_a_tag && spelling == "</s>")) add(spelling, true);
   }
   return tokens;
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <functional>
 #include <queue>
 
 #include "engine/tokenizer/space_mark.h"
@@ -24,11 +25,10 @@ struct Piece {
   std::uint32_t next = kNone;
 };
 
-// Two neighbours that spell a token. Stale when either has changed since.
+// A piece and the next one, which spell a token. Stale when they do not have its length by now.
 struct Candidate {
   float score = 0;
   std::uint32_t left = 0;
-  std::uint32_t right = 0;
   std::uint32_t length = 0;
 
   bool operator<(const Candidate& other) const {
@@ -54,7 +54,12 @@ class Joiner {
 
   template <class Visit>
   void Run(Visit visit) {
-    for (std::uint32_t i = 0; i < pieces_.size(); ++i) Offer(i);
+    std::vector<Candidate> candidates;
+    for (std::uint32_t i = 0; i < pieces_.size(); ++i) {
+      if (const auto candidate = CandidateAt(i); candidate.has_value())
+        candidates.push_back(*candidate);
+    }
+    queue_ = std::priority_queue(std::less<>(), std::move(candidates));
     while (!queue_.empty()) {
       const Candidate candidate = queue_.top();
       queue_.pop();
@@ -65,19 +70,24 @@ class Joiner {
   }
 
  private:
-  void Offer(std::uint32_t left) {
+  std::optional<Candidate> CandidateAt(std::uint32_t left) const {
     const std::uint32_t right = pieces_[left].next;
-    if (right == kNone) return;
+    if (right == kNone) return std::nullopt;
     const std::uint32_t length = pieces_[left].length + pieces_[right].length;
     const auto token = index_.Find(text_.substr(pieces_[left].begin, length));
-    if (token.has_value()) queue_.push({scores_[*token], left, right, length});
+    if (!token.has_value()) return std::nullopt;
+    return Candidate{scores_[*token], left, length};
+  }
+
+  void Offer(std::uint32_t left) {
+    if (const auto candidate = CandidateAt(left); candidate.has_value()) queue_.push(*candidate);
   }
 
   void Join(const Candidate& candidate) {
     Piece& left = pieces_[candidate.left];
-    Piece& right = pieces_[candidate.right];
-    if (left.length == 0 || right.length == 0 || left.length + right.length != candidate.length)
-      return;
+    if (left.length == 0 || left.next == kNone) return;
+    Piece& right = pieces_[left.next];
+    if (left.length + right.length != candidate.length) return;
     left.length += right.length;
     right.length = 0;
     left.next = right.next;
@@ -90,7 +100,7 @@ class Joiner {
   const SpellingIndex& index_;
   const std::vector<float>& scores_;
   std::vector<Piece> pieces_;
-  std::priority_queue<Candidate> queue_;
+  std::priority_queue<Candidate, std::vector<Candidate>, std::less<>> queue_;
 };
 
 // The byte that "<0x41>" names.

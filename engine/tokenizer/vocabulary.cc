@@ -121,7 +121,7 @@ class VocabularyReader {
   }
 
   Status ReadEndTokens() {
-    std::vector<std::uint32_t> ends = FindSpelledEndTokens(index_);
+    std::vector<std::uint32_t> ends = FindSpelledEndTokens(index_, vocabulary_.kinds);
     for (const std::uint32_t token : ends) vocabulary_.kinds[token] = TokenKind::kControl;
     FALLOW_ASSIGN_OR_RETURN(ends, AddNamedEndTokens(file_, vocabulary_.size(), std::move(ends)));
     if (vocabulary_.eos.has_value()) ends.push_back(*vocabulary_.eos);

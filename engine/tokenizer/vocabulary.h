@@ -17,7 +17,7 @@ namespace fallow::engine {
 // Tokens beyond this are in no vocabulary we know; it bounds what a file can make us hold.
 inline constexpr std::size_t kMaxVocabularyTokens = 1 << 20;
 // The longest known spellings are white space of 512 characters in two-byte stand-ins.
-inline constexpr std::size_t kMaxTokenSpellingBytes = 16 << 10;
+inline constexpr std::size_t kMaxTokenSpellingBytes = 4 << 10;
 
 // The values of tokenizer.ggml.token_type.
 enum class TokenKind : std::uint8_t {
