@@ -1,0 +1,27 @@
+// The kernels of each weight type, by the names of shaders/CMakeLists.txt.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "engine/weight_format.h"
+
+namespace fallow::engine {
+
+struct TypeKernels {
+  std::string embed;
+  std::string few;         // a product of few rows
+  std::string many;        // and of many
+  std::string few_packed;  // with a packed dot product; integer types only
+  std::string many_packed;
+  double multiply_add_ns = 0;  // nominal, of a product (engine/vulkan/dispatch.h)
+
+  std::string_view Product(bool many_rows, bool packed) const {
+    if (packed) return many_rows ? many_packed : few_packed;
+    return many_rows ? many : few;
+  }
+};
+
+const TypeKernels& KernelsOf(WeightType type);
+
+}  // namespace fallow::engine
