@@ -55,7 +55,7 @@ void StepBuilder::AppendMatMul(const VulkanMatrix& weights, const MatrixPart& pa
                            .stride = out.stride()});
   SetArguments(*dispatch, arguments);
   dispatch->grid = {OctetGroups(tiles), many ? (rows + 7) / 8 : rows, 1};
-  dispatch->work += kernels.multiply_add_ns * part.rows * x.stride() * rows;
+  dispatch->work += kernels.MultiplyAddNs(many) * part.rows * x.stride() * rows;
   last_ = weights.parts.size() == 1 ? Last::kMatMul : Last::kOther;
   last_x_ = &x;
   last_type_ = weights.type();
@@ -89,7 +89,8 @@ bool StepBuilder::JoinMatMul(const VulkanMatrix& weights, const VulkanTensor& x,
   dispatch.uses.push_back({part.memory.block(), part.memory.offset(), false});
   dispatch.uses.push_back(written);
   dispatch.grid[0] = OctetGroups(segment.tile_end);
-  dispatch.work += KernelsOf(weights.type()).multiply_add_ns * part.rows * x.stride() * rows;
+  dispatch.work +=
+      KernelsOf(weights.type()).MultiplyAddNs(rows >= kManyRows) * part.rows * x.stride() * rows;
   return true;
 }
 

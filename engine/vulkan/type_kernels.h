@@ -14,12 +14,15 @@ struct TypeKernels {
   std::string many;        // and of many
   std::string few_packed;  // with a packed dot product; integer types only
   std::string many_packed;
-  double multiply_add_ns = 0;  // nominal, of a product (engine/vulkan/dispatch.h)
+  // Nominal time of a multiply-add in either (engine/vulkan/dispatch.h).
+  double few_ns = 0;
+  double many_ns = 0;
 
   std::string_view Product(bool many_rows, bool packed) const {
     if (packed) return many_rows ? many_packed : few_packed;
     return many_rows ? many : few;
   }
+  double MultiplyAddNs(bool many_rows) const { return many_rows ? many_ns : few_ns; }
 };
 
 const TypeKernels& KernelsOf(WeightType type);
