@@ -5,7 +5,7 @@
 //   kOperation 1: x = snap(x + y)
 //   kOperation 2: x = snap(silu(x) * y)
 //   kOperation 3: x = snap(gelu(x) * y)
-//   kOperation 4: x = snap(gelu(x))
+//   kOperation 4: x = snap(gelu_erf(x))
 //   kOperation 5: x = snap(x * factor)
 //   kOperation 6: x = snap(softcap(x)), factor the cap, inverse that of it
 //   kForm:        x also as int8 per 32 or per 256 columns (include/int8_form.glsl)
@@ -51,6 +51,10 @@ vec4 Gelu4(vec4 v) {
   return vec4(ExactGelu(v.x), ExactGelu(v.y), ExactGelu(v.z), ExactGelu(v.w));
 }
 
+vec4 GeluErf4(vec4 v) {
+  return vec4(ExactGeluErf(v.x), ExactGeluErf(v.y), ExactGeluErf(v.z), ExactGeluErf(v.w));
+}
+
 vec4 Softcap4(vec4 v, float cap, float inverse) {
   return vec4(ExactSoftcap(v.x, cap, inverse), ExactSoftcap(v.y, cap, inverse),
               ExactSoftcap(v.z, cap, inverse), ExactSoftcap(v.w, cap, inverse));
@@ -61,7 +65,7 @@ vec4 Operate(vec4 v, uint y_at) {
   if (kOperation == 1) value = v + y[y_at];
   if (kOperation == 2) value = Silu4(v) * y[y_at];
   if (kOperation == 3) value = Gelu4(v) * y[y_at];
-  if (kOperation == 4) value = Gelu4(v);
+  if (kOperation == 4) value = GeluErf4(v);
   if (kOperation == 5) value = v * args.factor;
   if (kOperation == 6) value = Softcap4(v, args.factor, args.inverse);
   return Snap4(value);

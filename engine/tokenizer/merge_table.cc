@@ -44,12 +44,20 @@ void MergeTable::Freeze() {
   std::ranges::sort(rules_, {}, [](const Rule& rule) { return std::pair(rule.pair, rule.rank); });
   const auto repeated = std::ranges::unique(rules_, {}, &Rule::pair);
   rules_.erase(repeated.begin(), repeated.end());
+  const std::size_t lefts = rules_.empty() ? 0 : (rules_.back().pair >> 32) + 1;
+  left_begins_.assign(lefts + 1, 0);
+  for (const Rule& rule : rules_) ++left_begins_[(rule.pair >> 32) + 1];
+  for (std::size_t i = 1; i <= lefts; ++i) left_begins_[i] += left_begins_[i - 1];
 }
 
 const MergeTable::Rule* MergeTable::Find(std::uint32_t left, std::uint32_t right) const {
+  if (left + std::size_t{1} >= left_begins_.size()) return nullptr;
+  const auto begin = rules_.begin() + left_begins_[left];
+  const auto end = rules_.begin() + left_begins_[left + 1];
   const std::uint64_t pair = Key(left, right);
-  const auto found = std::ranges::lower_bound(rules_, pair, {}, &Rule::pair);
-  return found == rules_.end() || found->pair != pair ? nullptr : &*found;
+  const auto found = std::lower_bound(
+      begin, end, pair, [](const Rule& rule, std::uint64_t wanted) { return rule.pair < wanted; });
+  return found == end || found->pair != pair ? nullptr : &*found;
 }
 
 void MergeTable::Merge(std::span<const std::uint32_t> pieces,

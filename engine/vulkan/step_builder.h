@@ -24,7 +24,7 @@ enum class Operation : std::uint32_t {
   kAdd,
   kSiluMul,
   kGeluMul,
-  kGelu,
+  kGeluErf,
   kScale,
   kSoftcap,
 };
@@ -58,7 +58,7 @@ class StepBuilder {
   void Scale(VulkanTensor& x, float factor);
   void SiluMul(VulkanTensor& gate, const VulkanTensor& up);
   void GeluMul(VulkanTensor& gate, const VulkanTensor& up);
-  void Gelu(VulkanTensor& x);
+  void GeluErf(VulkanTensor& x);
   void Softcap(VulkanTensor& x, float cap, std::uint32_t rows);
   void GatherRows(const VulkanTensor& x, std::span<const std::uint32_t> source_rows,
                   VulkanTensor& out);

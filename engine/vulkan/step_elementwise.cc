@@ -153,8 +153,8 @@ void StepBuilder::GeluMul(VulkanTensor& gate, const VulkanTensor& up) {
   Elementwise(gate, {.operation = Operation::kGeluMul, .y = &up}, FormToWrite(gate), row_count());
 }
 
-void StepBuilder::Gelu(VulkanTensor& x) {
-  Elementwise(x, {.operation = Operation::kGelu}, FormToWrite(x), row_count());
+void StepBuilder::GeluErf(VulkanTensor& x) {
+  Elementwise(x, {.operation = Operation::kGeluErf}, FormToWrite(x), row_count());
 }
 
 void StepBuilder::Softcap(VulkanTensor& x, float cap, std::uint32_t rows) {

@@ -222,7 +222,7 @@ class VulkanBackend final : public TunedVulkanBackend {
   void Scale(Tensor& x, float factor) override { builder_->Scale(Own(x), factor); }
   void SiluMul(Tensor& gate, const Tensor& up) override { builder_->SiluMul(Own(gate), Own(up)); }
   void GeluMul(Tensor& gate, const Tensor& up) override { builder_->GeluMul(Own(gate), Own(up)); }
-  void Gelu(Tensor& x) override { builder_->Gelu(Own(x)); }
+  void GeluErf(Tensor& x) override { builder_->GeluErf(Own(x)); }
   void Softcap(Tensor& x, float cap, std::uint32_t rows) override {
     builder_->Softcap(Own(x), cap, rows);
   }

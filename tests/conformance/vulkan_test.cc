@@ -141,7 +141,7 @@ void MultiplyWhatOperatorsWrite(Workbench& bench, std::span<const WeightType> ty
       [&] { backend.RmsNorm(*y, *row, 1e-5f, *x, rows); },
       [&] { backend.SiluMul(*x, *y); },
       [&] { backend.GeluMul(*x, *y); },
-      [&] { backend.Gelu(*x); },
+      [&] { backend.GeluErf(*x); },
       [&] { backend.LayerNorm(*y, *row, *row, 1e-5f, *x, rows); },
       [&] { backend.Attention(*y, *cache, heads, *x); },
   };

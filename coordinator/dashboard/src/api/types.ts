@@ -108,23 +108,36 @@ export interface Device {
   leases: { id: string; job: string; requests: number; expires_at: number }[];
 }
 
+// What so many sequences of so many tokens take on a device, weights included.
+export interface MemoryRow {
+  sequences: number;
+  tokens: number;
+  bytes: number;
+}
+
+// Fields are absent where the coordinator that took the model did not know them yet.
+export interface ModelCard {
+  architecture?: string;
+  name?: string;
+  license?: string;
+  parameter_count?: number;
+  context_length?: number;
+  layer_count?: number;
+  embedding_length?: number;
+  vocabulary_size?: number;
+  weight_types?: string; // how many tensors of which type: "F32 13, Q8_0 44"
+  tokenizer?: string;
+  chat?: boolean;
+  pooling?: string; // "none": it generates
+  memory?: MemoryRow[];
+}
+
 export interface Model {
   id: string;
   digest: string;
   size_bytes: number;
   created_at: number;
-  card: {
-    architecture?: string;
-    name?: string;
-    parameter_count?: number;
-    context_length?: number;
-    layer_count?: number;
-    embedding_length?: number;
-    vocabulary_size?: number;
-    weight_types?: string; // how many tensors of which type: "F32 13, Q8_0 44"
-    tokenizer?: string;
-    chat?: boolean;
-  };
+  card: ModelCard | null;
 }
 
 export interface Key {
