@@ -1,5 +1,5 @@
-// What a chat template may cost. A template comes with a model and its input with a request: both are
-// foreign, and whatever they say, a rendering ends within these.
+// What a chat template may cost. A template comes with a model and its input with a request: both
+// are foreign, and whatever they say, a rendering ends within these.
 #pragma once
 
 #include <cstddef>
