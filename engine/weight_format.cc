@@ -8,23 +8,6 @@
 namespace fallow::engine {
 namespace {
 
-using enum WeightType;
-
-// In the order of WeightType.
-constexpr WeightFormat kFormats[] = {
-    {kF32, "F32", 0, 1, 4},
-    {kF16, "F16", 1, 1, 2},
-    {kBF16, "BF16", 30, 1, 2},
-    {kQ8_0, "Q8_0", 8, 32, 34, 8, 128},
-    {kQ4_0, "Q4_0", 2, 32, 18, 4, 8},
-    {kQ4_1, "Q4_1", 3, 32, 20, 4, 0, true},
-    {kQ5_0, "Q5_0", 6, 32, 22, 5, 16},
-    {kQ5_1, "Q5_1", 7, 32, 24, 5, 0, true},
-    {kQ4_K, "Q4_K", 12, 256, 144, 4, 0, true, 32},
-    {kQ5_K, "Q5_K", 13, 256, 176, 5, 0, true, 32},
-    {kQ6_K, "Q6_K", 14, 256, 210, 6, 32, false, 16},
-};
-
 std::uint16_t ReadHalf(const std::uint8_t* bytes) {
   return static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8);
 }
@@ -48,7 +31,8 @@ void ReadFifthBits(const std::uint8_t* bytes, std::uint8_t* q) {
   }
 }
 
-// Q8_0, Q4_0, Q4_1, Q5_0, Q5_1: scale, minimum if there is one, fifth bits if there are some, values.
+// Q8_0, Q4_0, Q4_1, Q5_0, Q5_1: scale, minimum if there is one, fifth bits if there are some,
+// values.
 void UnpackSmallBlock(const WeightFormat& format, const std::uint8_t* bytes, WeightBlock& block) {
   block.scale = ReadHalf(bytes);
   bytes += 2;
@@ -112,17 +96,9 @@ void UnpackSixBitBlock(const std::uint8_t* bytes, WeightBlock& block) {
 
 }  // namespace
 
-std::span<const WeightFormat> AllWeightFormats() {
-  return kFormats;
-}
-
-const WeightFormat& FormatOf(WeightType type) {
-  return kFormats[static_cast<std::size_t>(type)];
-}
-
 const WeightFormat* FindWeightFormat(std::string_view name) {
-  const auto* found = std::ranges::find(kFormats, name, &WeightFormat::name);
-  return found == std::ranges::end(kFormats) ? nullptr : found;
+  const auto* found = std::ranges::find(kWeightFormats, name, &WeightFormat::name);
+  return found == std::ranges::end(kWeightFormats) ? nullptr : found;
 }
 
 std::string_view WeightTypeName(WeightType type) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -48,19 +49,38 @@ struct WeightFormat {
   bool has_minimum = false;
   std::uint32_t sub_block_values = 0;  // 16 or 32; 0: the block has one scale
 
-  bool is_integer() const { return bits != 0; }
-  std::uint32_t sub_block_count() const {
+  constexpr bool is_integer() const { return bits != 0; }
+  constexpr std::uint32_t sub_block_count() const {
     return sub_block_values == 0 ? 0 : block_values / sub_block_values;
   }
-  ActivationForm activations() const {
+  constexpr ActivationForm activations() const {
     return !is_integer()         ? ActivationForm::kFloat
            : block_values == 256 ? ActivationForm::kInt8Per256
                                  : ActivationForm::kInt8Per32;
   }
 };
 
-const WeightFormat& FormatOf(WeightType type);
-std::span<const WeightFormat> AllWeightFormats();
+// In the order of WeightType.
+inline constexpr WeightFormat kWeightFormats[] = {
+    {WeightType::kF32, "F32", 0, 1, 4},
+    {WeightType::kF16, "F16", 1, 1, 2},
+    {WeightType::kBF16, "BF16", 30, 1, 2},
+    {WeightType::kQ8_0, "Q8_0", 8, 32, 34, 8, 128},
+    {WeightType::kQ4_0, "Q4_0", 2, 32, 18, 4, 8},
+    {WeightType::kQ4_1, "Q4_1", 3, 32, 20, 4, 0, true},
+    {WeightType::kQ5_0, "Q5_0", 6, 32, 22, 5, 16},
+    {WeightType::kQ5_1, "Q5_1", 7, 32, 24, 5, 0, true},
+    {WeightType::kQ4_K, "Q4_K", 12, 256, 144, 4, 0, true, 32},
+    {WeightType::kQ5_K, "Q5_K", 13, 256, 176, 5, 0, true, 32},
+    {WeightType::kQ6_K, "Q6_K", 14, 256, 210, 6, 32, false, 16},
+};
+
+constexpr const WeightFormat& FormatOf(WeightType type) {
+  return kWeightFormats[static_cast<std::size_t>(type)];
+}
+constexpr std::span<const WeightFormat> AllWeightFormats() {
+  return kWeightFormats;
+}
 // Null for a type we do not compute.
 const WeightFormat* FindWeightFormat(std::string_view name);
 

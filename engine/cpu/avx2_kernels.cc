@@ -6,8 +6,11 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <iterator>
 #include <limits>
+#include <utility>
 
 #include "engine/cpu/row_bodies.h"
 #include "engine/exact.h"
@@ -24,9 +27,11 @@ constexpr std::uint32_t kTileRows = 4;
 using Floats = __m256;
 using Ints = __m256i;
 
+using Bytes = __m256i;
+
 // The instruction multiplies unsigned by signed bytes and adds pairs in 16 bits, where 255 * 127 *
-// 2 would saturate. Magnitudes of weights (at most 128) times values that carry the weights' signs
-// stay below 2^15.
+// 2 would saturate. Magnitudes of values (at most 128) times values that carry their signs stay
+// below 2^15, as do bytes below 64 by themselves.
 struct Quads {
   __m256i signs;
   __m256i magnitudes;
@@ -47,6 +52,9 @@ KERNEL inline void Store(float* x, Floats values) {
 KERNEL inline Floats Plus(Floats a, Floats b) {
   return _mm256_add_ps(a, b);
 }
+KERNEL inline Floats Minus(Floats a, Floats b) {
+  return _mm256_sub_ps(a, b);
+}
 KERNEL inline Floats Times(Floats a, Floats b) {
   return _mm256_mul_ps(a, b);
 }
@@ -59,24 +67,70 @@ KERNEL inline Floats Snapped(Floats x) {
   return _mm256_andnot_ps(_mm256_castsi256_ps(small), x);
 }
 
-KERNEL inline Quads LoadQuads(const std::uint8_t* quads) {
-  const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(quads));
-  const __m256i values = _mm256_xor_si256(raw, _mm256_set1_epi8(-128));
-  return {values, _mm256_abs_epi8(values)};
+KERNEL inline Ints SetInts(std::int32_t value) {
+  return _mm256_set1_epi32(value);
 }
-KERNEL inline Ints StartDot(std::int32_t) {
-  return _mm256_setzero_si256();
+KERNEL inline Ints AddInts(Ints a, Ints b) {
+  return _mm256_add_epi32(a, b);
 }
-KERNEL inline Ints AddDot(Ints sum, Quads quads, std::int32_t four_values) {
-  const __m256i values = _mm256_sign_epi8(_mm256_set1_epi32(four_values), quads.signs);
-  const __m256i pairs = _mm256_maddubs_epi16(quads.magnitudes, values);
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+KERNEL inline Ints TimesInts(Ints a, Ints b) {
+  return _mm256_mullo_epi32(a, b);
 }
 KERNEL inline Floats ToFloats(Ints sum) {
   return _mm256_cvtepi32_ps(sum);
 }
+KERNEL inline Ints WidenToInts(const std::int8_t* bytes) {
+  return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
+}
+KERNEL inline Ints BytePairs(const std::uint8_t* bytes) {
+  const __m256i ints =
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
+  return _mm256_or_si256(ints, _mm256_slli_epi32(ints, 16));
+}
+KERNEL inline Ints AddPairDot(Ints sum, Ints pairs, std::int32_t two_values) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi32(two_values)));
+}
+
+KERNEL inline Bytes LoadBytes(const std::uint8_t* bytes) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
+}
+KERNEL inline Bytes LowNibbles(Bytes bytes) {
+  return _mm256_and_si256(bytes, _mm256_set1_epi8(15));
+}
+KERNEL inline Bytes HighNibbles(Bytes bytes) {
+  return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(15));
+}
+template <std::uint32_t kCount, std::uint32_t kShift>
+KERNEL inline Bytes WithHighBits(Bytes low, Bytes high) {
+  if constexpr (kShift < 4) high = _mm256_slli_epi16(high, 4 - kShift);
+  if constexpr (kShift > 4) high = _mm256_srli_epi16(high, kShift - 4);
+  const Bytes mask = _mm256_set1_epi8(((1 << kCount) - 1) << 4);
+  return _mm256_or_si256(low, _mm256_and_si256(high, mask));
+}
+KERNEL inline Ints AddProducts(Ints sum, Bytes bytes, Bytes values) {
+  const __m256i pairs = _mm256_maddubs_epi16(bytes, values);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+KERNEL inline Ints AddDot(Ints sum, Bytes bytes, std::int32_t four_values) {
+  return AddProducts(sum, bytes, SetInts(four_values));
+}
+KERNEL inline Quads LoadQuads(const std::uint8_t* quads) {
+  const __m256i values = _mm256_xor_si256(LoadBytes(quads), _mm256_set1_epi8(-128));
+  return {values, _mm256_abs_epi8(values)};
+}
+KERNEL inline Ints StartByteDot(std::int32_t) {
+  return SetInts(0);
+}
+KERNEL inline Ints AddDot(Ints sum, const Quads& quads, std::int32_t four_values) {
+  return AddProducts(sum, quads.magnitudes, _mm256_sign_epi8(SetInts(four_values), quads.signs));
+}
+
 KERNEL inline Floats WidenHalves(const std::uint16_t* halves) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
+}
+KERNEL inline Floats WidenBfloats(const std::uint16_t* values) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(values));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16));
 }
 KERNEL inline Floats WidenBytes(const std::int8_t* bytes) {
   return _mm256_cvtepi32_ps(

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <fstream>
-#include <limits>
+#include <string>
+#include <string_view>
 #include <thread>
-#include <unordered_set>
+#include <vector>
 
 #include "base/check.h"
 #include "engine/cpu/cpu_storage.h"
@@ -14,12 +15,15 @@
 #include "engine/cpu/step_executor.h"
 #include "engine/cpu/step_program.h"
 #include "engine/cpu/thread_pool.h"
+#include "engine/exact.h"
 
 namespace fallow::engine {
 namespace {
 
 // Where the system does not say what memory is free.
 constexpr std::uint64_t kAssumedMemoryBytes = std::uint64_t{4} << 30;
+// Weights below which another thread's help costs more than it gives.
+constexpr std::uint32_t kMinFillValues = 1 << 16;
 
 std::uint64_t AvailableMemoryBytes() {
   std::ifstream file("/proc/meminfo");
@@ -57,33 +61,51 @@ class CpuBackend final : public Backend {
   const BackendInfo& info() const override { return info_; }
 
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
-                                            Int8Forms) override {
-    FALLOW_RETURN_IF_ERROR(Take(CpuTensor::BytesFor(rows, columns), "a tensor"));
-    auto tensor = std::make_unique<CpuTensor>(budget_, rows, columns);
-    if (!tensor->allocated()) return OutOfMemory(CpuTensor::BytesFor(rows, columns), "a tensor");
+                                            Int8Forms forms) override {
+    const std::uint64_t bytes = TensorBytes(rows, columns, forms);
+    FALLOW_RETURN_IF_ERROR(Take(bytes, "a tensor"));
+    auto tensor = std::make_unique<CpuTensor>(budget_, rows, columns, forms);
+    if (!tensor->allocated()) return OutOfMemory(bytes, "a tensor");
     return tensor;
   }
 
   Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
                                             std::uint32_t columns, ByteView data) override {
-    FALLOW_CHECK(type != WeightType::kQ8_0 || columns % kQuantBlock == 0);
-    const std::uint64_t bytes = CpuMatrix::BytesFor(type, rows, columns);
+    FALLOW_CHECK(columns % FormatOf(type).block_values == 0);
+    const std::uint64_t bytes = MatrixBytes(type, rows, columns);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "weights"));
     auto matrix = std::make_unique<CpuMatrix>(budget_, type, rows, columns, kernels_.weight_layout);
     if (!matrix->allocated()) return OutOfMemory(bytes, "weights");
-    FALLOW_RETURN_IF_ERROR(matrix->Fill(data));
+    FALLOW_RETURN_IF_ERROR(Fill(*matrix, data));
     return matrix;
   }
 
   Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) override {
     FALLOW_CHECK(shape.head_size > 0 && shape.head_size <= kMaxHeadSize);
-    const std::uint64_t bytes = CpuKvCache::BytesFor(shape);
+    const std::uint64_t bytes = KvCacheBytes(shape);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "a cache"));
     auto cache = std::make_unique<CpuKvCache>(budget_, shape);
     if (!cache->allocated()) return OutOfMemory(bytes, "a cache");
     max_page_count_ = std::max(max_page_count_, shape.page_count);
     return cache;
   }
+
+  std::uint64_t TensorBytes(std::uint32_t rows, std::uint32_t columns,
+                            Int8Forms forms) const override {
+    return CpuTensor::BytesFor(rows, columns, forms);
+  }
+  std::uint64_t MatrixBytes(WeightType type, std::uint32_t rows,
+                            std::uint32_t columns) const override {
+    return CpuMatrix::BytesFor(type, rows, columns, kernels_.weight_layout);
+  }
+  std::uint64_t KvCacheBytes(const KvShape& shape) const override {
+    return CpuKvCache::BytesFor(shape);
+  }
+  // Kernels keep what they work on in their threads' stacks.
+  std::uint64_t StepBytes(const AttentionShape&, std::uint32_t, std::uint32_t) const override {
+    return 0;
+  }
+  std::uint64_t used_bytes() const override { return budget_.used_bytes(); }
 
   Status Upload(Tensor& tensor, std::span<const float> values) override {
     FALLOW_CHECK(values.size() <= Own(tensor).values.size());
@@ -101,58 +123,54 @@ class CpuBackend final : public Backend {
   Status BeginStep(const StepRows& rows) override {
     Forget();
     step_status_ = {};
-    FALLOW_CHECK(rows.positions.size() == rows.count() &&
-                 rows.pages.size() == std::size_t{rows.count()} * rows.pages_per_row);
-    max_page_ = 0;
-    for (std::uint32_t r = 0; r < rows.count(); ++r) {
-      const std::uint32_t last = rows.positions[r] / kPagePositions;
-      if (last >= rows.pages_per_row) return BeyondPages(r, rows.positions[r]);
-      for (std::uint32_t i = 0; i <= last; ++i) {
-        const std::uint32_t page = rows.pages[std::size_t{r} * rows.pages_per_row + i];
-        if (page >= max_page_count_) return BeyondPages(r, rows.positions[r]);
-        max_page_ = std::max(max_page_, page);
-      }
-    }
-    program_.tokens.assign(rows.tokens.begin(), rows.tokens.end());
-    program_.positions.assign(rows.positions.begin(), rows.positions.end());
-    program_.pages.assign(rows.pages.begin(), rows.pages.end());
-    program_.pages_per_row = rows.pages_per_row;
-    program_.one_row_each = OneRowEach(rows);
-    return {};
+    return program_.rows.Keep(rows, max_page_count_);
   }
 
-  void Embed(const Matrix& table, EmbedBy, Tensor& out) override {
+  void Embed(const Matrix& table, EmbedBy by, Tensor& out) override {
     FALLOW_CHECK(table.columns() == out.columns() && row_count() <= out.rows());
-    for (const std::uint32_t token : program_.tokens) {
-      if (token < table.rows()) continue;
-      FailStep(fmt::format("token {} is beyond the table of {} rows", token, table.rows()));
+    const bool by_token = by == EmbedBy::kToken;
+    if (!AreWithin(by_token ? program_.rows.tokens() : program_.rows.positions(), table.rows(),
+                   by_token ? "token" : "position")) {
       return;
     }
-    Append({.kind = OpKind::kEmbed, .rows = row_count(), .out = &Own(out), .weights = &Own(table)});
+    Append({.kind = OpKind::kEmbed,
+            .rows = row_count(),
+            .out = &Own(out),
+            .weights = &Own(table),
+            .embed_by = by});
   }
 
   void RmsNorm(const Tensor& x, const Tensor& weight, float epsilon, Tensor& out,
                std::uint32_t rows) override {
-    FALLOW_CHECK(x.columns() == out.columns() && x.columns() == weight.columns());
+    FALLOW_CHECK(x.columns() == out.columns() && x.columns() % weight.columns() == 0);
     FALLOW_CHECK(rows <= x.rows() && rows <= out.rows());
     Append({.kind = OpKind::kRmsNorm,
             .rows = rows,
-            .x = &Own(x),
+            .x = &Input(x),
             .y = &Own(weight),
             .out = &Own(out),
-            .epsilon = epsilon});
+            .number = epsilon});
+  }
+
+  void LayerNorm(const Tensor& x, const Tensor& weight, const Tensor& bias, float epsilon,
+                 Tensor& out, std::uint32_t rows) override {
+    FALLOW_CHECK(x.columns() == out.columns() && x.columns() == weight.columns() &&
+                 x.columns() == bias.columns());
+    FALLOW_CHECK(rows <= x.rows() && rows <= out.rows());
+    Append({.kind = OpKind::kLayerNorm,
+            .rows = rows,
+            .x = &Input(x),
+            .y = &Own(weight),
+            .z = &Own(bias),
+            .out = &Own(out),
+            .number = epsilon});
   }
 
   void MatMul(const Matrix& weights, const Tensor& x, Tensor& out, std::uint32_t rows) override {
     FALLOW_CHECK(weights.columns() == x.columns() && weights.rows() == out.columns());
     FALLOW_CHECK(rows <= x.rows() && rows <= out.rows());
-    // The int8 form is part of a tensor's state, not of its value: products that share an input
-    // share it.
-    auto& input = const_cast<CpuTensor&>(Own(x));
-    if (weights.type() == WeightType::kQ8_0 && input.quantised_rows < rows) {
-      program_.Append({.kind = OpKind::kQuantise, .rows = rows, .out = &input});
-      input.quantised_rows = rows;
-    }
+    CpuTensor& input = Input(x);
+    MakeCurrent(input, FormatOf(weights.type()).activations(), rows);
     Append({.kind = OpKind::kMatMul,
             .rows = rows,
             .x = &input,
@@ -161,18 +179,14 @@ class CpuBackend final : public Backend {
   }
 
   void Rope(Tensor& x, const Tensor& table, const RotaryShape& shape) override {
-    const std::uint32_t head_size = shape.head_size;
-    FALLOW_CHECK(table.columns() == head_size && x.columns() % head_size == 0);
-    for (const std::uint32_t position : program_.positions) {
-      if (position < table.rows()) continue;
-      FailStep(fmt::format("position {} is beyond the table of {} rows", position, table.rows()));
-      return;
-    }
+    FALLOW_CHECK(table.columns() == shape.rotary_size && shape.rotary_size % 2 == 0 &&
+                 shape.rotary_size <= shape.head_size && x.columns() % shape.head_size == 0);
+    if (!AreWithin(program_.rows.rotary_places(), table.rows(), "position")) return;
     Append({.kind = OpKind::kRope,
             .rows = row_count(),
             .y = &Own(table),
             .out = &Own(x),
-            .head_size = head_size});
+            .rotary = shape});
   }
 
   void StoreKv(const Tensor& keys, const Tensor& values, KvCache& cache) override {
@@ -183,9 +197,9 @@ class CpuBackend final : public Backend {
     if (!HoldsPages(shape)) return;
     Append({.kind = OpKind::kStoreKv,
             .rows = row_count(),
-            .x = &Own(keys),
+            .x = &Input(keys),
             .y = &Own(values),
-            .cache = own_cache.View()});
+            .attention = {.cache = own_cache.View()}});
   }
 
   void Attention(const Tensor& q, const KvCache& cache, const AttentionShape& shape,
@@ -197,22 +211,41 @@ class CpuBackend final : public Backend {
     FALLOW_CHECK(shape.head_count % shape.kv_head_count == 0);
     FALLOW_CHECK(q.columns() == shape.head_count * shape.head_size && out.columns() == q.columns());
     if (!HoldsPages(own_cache.shape())) return;
+    const std::uint32_t divisor = shape.scale_divisor == 0 ? shape.head_size : shape.scale_divisor;
     Append({.kind = OpKind::kAttention,
             .rows = row_count(),
-            .x = &Own(q),
+            .x = &Input(q),
             .out = &Own(out),
-            .cache = own_cache.View(),
-            .head_count = shape.head_count / shape.kv_head_count});
+            .attention = {.cache = own_cache.View(),
+                          .head_count = shape.head_count / shape.kv_head_count,
+                          .factor = ExactRsqrt(ExactFloatWide(static_cast<std::int32_t>(divisor))),
+                          .cap = CapOf(shape.softcap)},
+            .window = shape.window});
   }
 
   void Add(Tensor& x, const Tensor& y) override {
     FALLOW_CHECK(x.columns() == y.columns());
-    Append({.kind = OpKind::kAdd, .rows = row_count(), .y = &Own(y), .out = &Own(x)});
+    AppendInPlace(OpKind::kAdd, x, &y);
   }
-
+  void AddRow(Tensor& x, const Tensor& row) override {
+    FALLOW_CHECK(x.columns() == row.columns());
+    AppendInPlace(OpKind::kAddRow, x, &row);
+  }
+  void Scale(Tensor& x, float factor) override {
+    Append({.kind = OpKind::kScale, .rows = row_count(), .out = &Own(x), .number = factor});
+  }
   void SiluMul(Tensor& gate, const Tensor& up) override {
     FALLOW_CHECK(gate.columns() == up.columns());
-    Append({.kind = OpKind::kSiluMul, .rows = row_count(), .y = &Own(up), .out = &Own(gate)});
+    AppendInPlace(OpKind::kSiluMul, gate, &up);
+  }
+  void GeluMul(Tensor& gate, const Tensor& up) override {
+    FALLOW_CHECK(gate.columns() == up.columns());
+    AppendInPlace(OpKind::kGeluMul, gate, &up);
+  }
+  void GeluErf(Tensor& x) override { AppendInPlace(OpKind::kGeluErf, x, nullptr); }
+  void Softcap(Tensor& x, float cap, std::uint32_t rows) override {
+    FALLOW_CHECK(rows <= x.rows() && cap > 0.0f);
+    Append({.kind = OpKind::kSoftcap, .rows = rows, .out = &Own(x), .cap = CapOf(cap)});
   }
 
   void GatherRows(const Tensor& x, std::span<const std::uint32_t> source_rows,
@@ -224,27 +257,10 @@ class CpuBackend final : public Backend {
     program_.source_rows.insert(program_.source_rows.end(), source_rows.begin(), source_rows.end());
     Append({.kind = OpKind::kGatherRows,
             .rows = count,
-            .x = &Own(x),
+            .x = &Input(x),
             .out = &Own(out),
             .first_source_row = first});
   }
-
-  void LayerNorm(const Tensor&, const Tensor&, const Tensor&, float, Tensor&,
-                 std::uint32_t) override {
-    FALLOW_UNREACHABLE();
-  }
-  void AddRow(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
-  void Scale(Tensor&, float) override { FALLOW_UNREACHABLE(); }
-  void GeluMul(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
-  void Gelu(Tensor&) override { FALLOW_UNREACHABLE(); }
-  void Softcap(Tensor&, float, std::uint32_t) override { FALLOW_UNREACHABLE(); }
-  std::uint64_t TensorBytes(std::uint32_t, std::uint32_t, Int8Forms) const override { return 0; }
-  std::uint64_t MatrixBytes(WeightType, std::uint32_t, std::uint32_t) const override { return 0; }
-  std::uint64_t KvCacheBytes(const KvShape&) const override { return 0; }
-  std::uint64_t StepBytes(const AttentionShape&, std::uint32_t, std::uint32_t) const override {
-    return 0;
-  }
-  std::uint64_t used_bytes() const override { return 0; }
 
   Status Finish(const StopFlag& stop) override {
     if (step_status_.has_value()) step_status_ = ExecuteStep(program_, kernels_, pool_, stop);
@@ -253,26 +269,64 @@ class CpuBackend final : public Backend {
   }
 
  private:
-  std::uint32_t row_count() const { return static_cast<std::uint32_t>(program_.tokens.size()); }
+  std::uint32_t row_count() const { return program_.rows.count(); }
+
+  // A tensor's int8 forms are part of its state, not of its value: products that share an input
+  // share them.
+  static CpuTensor& Input(const Tensor& x) { return const_cast<CpuTensor&>(Own(x)); }
+
+  // The nearest float to 1 / cap is what the contract multiplies by.
+  static ScoreCap CapOf(float cap) { return {cap, cap == 0.0f ? 0.0f : 1.0f / cap}; }
 
   // Drops what is recorded. Int8 forms are current within a step only.
   void Forget() {
     for (const Op& op : program_.ops) {
-      if (op.out != nullptr) op.out->quantised_rows = 0;
+      if (op.out != nullptr) op.out->ForgetForms();
     }
     program_.Clear();
   }
 
   void Append(const Op& op) {
-    if (op.out != nullptr) op.out->quantised_rows = 0;
+    if (op.out != nullptr) op.out->ForgetForms();
     program_.Append(op);
   }
 
-  // Rows of one sequence share its first page, and no two sequences do.
-  static bool OneRowEach(const StepRows& rows) {
-    std::unordered_set<std::uint32_t> first_pages;
-    for (std::uint32_t r = 0; r < rows.count(); ++r) {
-      if (!first_pages.insert(rows.pages[std::size_t{r} * rows.pages_per_row]).second) return false;
+  void AppendInPlace(OpKind kind, Tensor& x, const Tensor* y) {
+    Append({.kind = kind,
+            .rows = row_count(),
+            .y = y == nullptr ? nullptr : &Own(*y),
+            .out = &Own(x)});
+  }
+
+  // Makes the int8 form of the first rows, unless it is there.
+  void MakeCurrent(CpuTensor& x, ActivationForm form, std::uint32_t rows) {
+    FALLOW_CHECK(x.HasForm(form));
+    if (form == ActivationForm::kFloat || x.Form(form).current_rows >= rows) return;
+    program_.Append({.kind = OpKind::kQuantise, .rows = rows, .out = &x, .form = form});
+    x.Form(form).current_rows = rows;
+  }
+
+  // Threads fill a part each; of several errors the first row's is told.
+  Status Fill(CpuMatrix& matrix, ByteView data) {
+    const std::uint32_t step = std::max<std::uint32_t>(
+        kRowGroup, kMinFillValues / std::max(1u, matrix.columns()) / kRowGroup * kRowGroup);
+    const std::uint32_t task_count = (matrix.rows() + step - 1) / step;
+    std::vector<Status> results(task_count);
+    pool_.Run(task_count, [&](std::uint32_t task) {
+      results[task] =
+          matrix.FillRows({task * step, std::min(matrix.rows(), (task + 1) * step)}, data);
+    });
+    for (const Status& result : results) FALLOW_RETURN_IF_ERROR(result);
+    return {};
+  }
+
+  // Fails the step when one of `places`, which are `what`, is beyond a table.
+  bool AreWithin(const std::vector<std::uint32_t>& places, std::uint32_t table_rows,
+                 std::string_view what) {
+    for (const std::uint32_t place : places) {
+      if (place < table_rows) continue;
+      FailStep(fmt::format("{} {} is beyond the table of {} rows", what, place, table_rows));
+      return false;
     }
     return true;
   }
@@ -284,15 +338,10 @@ class CpuBackend final : public Backend {
   }
 
   bool HoldsPages(const KvShape& shape) {
-    if (max_page_ < shape.page_count) return true;
-    FailStep(fmt::format("page {} is beyond the cache of {} pages", max_page_, shape.page_count));
+    const std::uint32_t page = program_.rows.max_page();
+    if (page < shape.page_count) return true;
+    FailStep(fmt::format("page {} is beyond the cache of {} pages", page, shape.page_count));
     return false;
-  }
-
-  static std::unexpected<Error> BeyondPages(std::uint32_t row, std::uint32_t position) {
-    return Fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("row {}: position {} is beyond its pages or the caches", row, position));
   }
 
   std::unexpected<Error> OutOfMemory(std::uint64_t bytes, std::string_view what) const {
@@ -313,7 +362,6 @@ class CpuBackend final : public Backend {
   StepProgram program_;
   Status step_status_;
   std::uint32_t max_page_count_ = 0;  // of the largest cache so far
-  std::uint32_t max_page_ = 0;        // of the step's rows
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "base/check.h"
 #include "engine/exact.h"
 
@@ -11,44 +13,21 @@ namespace {
 std::uint32_t BlockCount(std::uint32_t values) {
   return (values + kQuantBlock - 1) / kQuantBlock;
 }
-std::uint64_t RoundUp(std::uint64_t value, std::uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
-
-// Interleaved layouts pad the last group of rows with zeros; row-major ones need not, but may.
-std::uint64_t PaddedRows(std::uint32_t rows) {
-  return RoundUp(rows, kRowGroup);
-}
-
-std::uint64_t ValueBytes(WeightType type) {
-  switch (type) {
-    case WeightType::kF32:
-      return 4;
-    case WeightType::kF16:
-      return 2;
-    default:
-    case WeightType::kQ8_0:
-      return 1;
-  }
-  FALLOW_UNREACHABLE();
-}
-
 std::uint64_t KvPlaces(const KvShape& shape) {
   return std::uint64_t{shape.page_count} * shape.kv_head_count * kPagePositions;
 }
 
-template <class T>
-T Load(ByteView data, std::size_t offset) {
-  T value;
-  std::memcpy(&value, data.data() + offset, sizeof value);
-  return value;
+// A form that was asked for, where the columns are whole blocks.
+Int8Forms FormsOf(std::uint32_t columns, Int8Forms asked) {
+  return {.per_32 = asked.per_32 && columns % kPer32.block_values == 0,
+          .per_256 = asked.per_256 && columns % kPer256.block_values == 0};
 }
 
-bool FiniteHalf(std::uint16_t bits) {
-  return (bits & 0x7C00u) != 0x7C00u;
-}
-bool FiniteFloat(std::uint32_t bits) {
-  return (bits & 0x7F800000u) != 0x7F800000u;
+template <class T>
+T Load(const std::uint8_t* bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
 }
 
 std::unexpected<Error> NotFinite(std::uint32_t row, std::uint32_t column) {
@@ -56,126 +35,136 @@ std::unexpected<Error> NotFinite(std::uint32_t row, std::uint32_t column) {
               fmt::format("row {}, column {}: the weight is not a finite number", row, column));
 }
 
-}  // namespace
-
-CpuTensor::CpuTensor(MemoryBudget& budget, std::uint32_t rows, std::uint32_t columns)
-    : values(std::size_t{rows} * columns),
-      share_(budget, BytesFor(rows, columns)),
-      rows_(rows),
-      columns_(columns) {
-  if (columns % kQuantBlock != 0) return;
-  quants = AlignedArray<std::int8_t>(std::size_t{rows} * columns);
-  scales = AlignedArray<float>(std::size_t{rows} * columns / kQuantBlock);
-  sums = AlignedArray<std::int32_t>(std::size_t{rows} * columns / kQuantBlock);
+std::unexpected<Error> NotFiniteBlock(std::uint32_t row, std::uint32_t column,
+                                      const WeightFormat& format) {
+  return Fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("row {}, column {}: the scale {}of a block of {} weights is not a finite "
+                  "number",
+                  row, column, format.has_minimum ? "or minimum " : "", format.block_values));
 }
 
-std::uint64_t CpuTensor::BytesFor(std::uint32_t rows, std::uint32_t columns) {
+// A block's weights as fp32.
+void WidenBlock(const WeightFormat& format, const WeightBlock& block, float* out) {
+  const float scale = ExactHalf(block.scale);
+  const float minimum = ExactHalf(block.minimum);
+  for (std::uint32_t i = 0; i < format.block_values; ++i) {
+    const std::int32_t q = block.q[i] - format.zero;
+    if (format.sub_block_values == 0) {
+      out[i] = ExactFloat(q) * scale;
+      if (format.has_minimum) out[i] = out[i] + minimum;
+    } else {
+      const std::uint32_t s = i / format.sub_block_values;
+      out[i] = ExactFloat(block.sub_scales[s] * q) * scale;
+      if (format.has_minimum) out[i] = out[i] - ExactFloat(block.sub_minimums[s]) * minimum;
+    }
+  }
+}
+
+float WidenFloat(const WeightsView& weights, std::size_t place) {
+  const std::uint32_t bytes = weights.format->block_bytes;
+  const std::uint8_t* at = weights.values + place * bytes;
+  if (bytes == 4) return Load<float>(at);
+  const std::uint32_t bits = Load<std::uint16_t>(at);
+  return weights.format->type == WeightType::kF16 ? ExactHalf(bits)
+                                                  : std::bit_cast<float>(bits << 16);
+}
+
+}  // namespace
+
+CpuTensor::CpuTensor(MemoryBudget& budget, std::uint32_t rows, std::uint32_t columns,
+                     Int8Forms forms)
+    : values(std::size_t{rows} * columns),
+      share_(budget, BytesFor(rows, columns, forms)),
+      rows_(rows),
+      columns_(columns),
+      forms_(FormsOf(columns, forms)) {
+  const std::size_t count = std::size_t{rows} * columns;
+  if (forms_.per_32) per_32 = Int8Rows(count, kPer32);
+  if (forms_.per_256) per_256 = Int8Rows(count, kPer256);
+}
+
+std::uint64_t CpuTensor::BytesFor(std::uint32_t rows, std::uint32_t columns, Int8Forms forms) {
   const std::uint64_t count = std::uint64_t{rows} * columns;
-  return count * 4 + (columns % kQuantBlock == 0 ? count + count / kQuantBlock * 8 : 0);
+  const Int8Forms given = FormsOf(columns, forms);
+  return count * sizeof(float) + (given.per_32 ? Int8Rows::BytesFor(count, kPer32) : 0) +
+         (given.per_256 ? Int8Rows::BytesFor(count, kPer256) : 0);
 }
 
 bool CpuTensor::allocated() const {
-  return values.data() != nullptr &&
-         (columns_ % kQuantBlock != 0 ||
-          (quants.data() != nullptr && scales.data() != nullptr && sums.data() != nullptr));
+  return values.data() != nullptr && (!forms_.per_32 || per_32.allocated()) &&
+         (!forms_.per_256 || per_256.allocated());
+}
+
+bool CpuTensor::HasForm(ActivationForm form) const {
+  return form == ActivationForm::kFloat ||
+         (form == ActivationForm::kInt8Per32 ? forms_.per_32 : forms_.per_256);
 }
 
 CpuMatrix::CpuMatrix(MemoryBudget& budget, WeightType type, std::uint32_t rows,
                      std::uint32_t columns, WeightLayout layout)
-    : share_(budget, BytesFor(type, rows, columns)),
-      type_(type),
-      rows_(rows),
-      columns_(columns),
-      layout_(layout),
-      values_(PaddedRows(rows) * columns * ValueBytes(type)) {
-  if (type == WeightType::kQ8_0) {
-    scales_ = AlignedArray<float>(PaddedRows(rows) * columns / kQuantBlock);
-  }
-}
+    : share_(budget, BytesFor(type, rows, columns, layout)),
+      memory_(BytesFor(type, rows, columns, layout)),
+      view_(PlanesIn(memory_.data(), FormatOf(type), layout, rows, columns)) {}
 
-std::uint64_t CpuMatrix::BytesFor(WeightType type, std::uint32_t rows, std::uint32_t columns) {
-  const std::uint64_t count = PaddedRows(rows) * columns;
-  return count * ValueBytes(type) + (type == WeightType::kQ8_0 ? count / kQuantBlock * 4 : 0);
-}
-
-bool CpuMatrix::allocated() const {
-  return values_.data() != nullptr && (type_ != WeightType::kQ8_0 || scales_.data() != nullptr);
-}
-
-std::size_t CpuMatrix::ValuePlace(std::uint32_t row, std::uint32_t column) const {
-  if (layout_ == WeightLayout::kRows) return std::size_t{row} * columns_ + column;
-  const std::size_t group = row / kRowGroup;
-  const std::size_t lane = row % kRowGroup;
-  if (type_ != WeightType::kQ8_0) return (group * columns_ + column) * kRowGroup + lane;
-  return (group * columns_ + column / 4 * 4) * kRowGroup + lane * 4 + column % 4;
-}
-
-std::size_t CpuMatrix::ScalePlace(std::uint32_t row, std::uint32_t block) const {
-  const std::size_t blocks = columns_ / kQuantBlock;
-  if (layout_ == WeightLayout::kRows) return row * blocks + block;
-  return (row / kRowGroup * blocks + block) * kRowGroup + row % kRowGroup;
-}
-
-Status CpuMatrix::Fill(ByteView data) {
-  FALLOW_CHECK(data.size() == rows_ * WeightRowBytes(type_, columns_));
-  return type_ == WeightType::kQ8_0 ? FillQ8(data) : FillFloats(data);
-}
-
-Status CpuMatrix::FillQ8(ByteView data) {
-  constexpr std::size_t kBlockBytes = 34;
-  const std::uint8_t offset = layout_ == WeightLayout::kInterleaved ? 128 : 0;
-  std::size_t at = 0;
-  for (std::uint32_t row = 0; row < rows_; ++row) {
-    for (std::uint32_t block = 0; block < columns_ / kQuantBlock; ++block, at += kBlockBytes) {
-      const auto scale = Load<std::uint16_t>(data, at);
-      if (!FiniteHalf(scale)) return NotFinite(row, block * kQuantBlock);
-      scales_[ScalePlace(row, block)] = ExactHalf(scale);
-      for (std::uint32_t i = 0; i < kQuantBlock; ++i) {
-        values_[ValuePlace(row, block * kQuantBlock + i)] =
-            static_cast<std::uint8_t>(data[at + 2 + i] + offset);
-      }
-    }
+Status CpuMatrix::FillRows(Range rows, ByteView data) {
+  const std::uint64_t row_bytes = WeightRowBytes(type(), columns());
+  FALLOW_CHECK(data.size() == this->rows() * row_bytes && rows.end <= this->rows());
+  for (std::uint32_t row = rows.begin; row < rows.end; ++row) {
+    const std::uint8_t* row_data = data.data() + row * row_bytes;
+    FALLOW_RETURN_IF_ERROR(view_.format->is_integer() ? FillBlocks(row, row_data)
+                                                      : FillFloats(row, row_data));
   }
   return {};
 }
 
-Status CpuMatrix::FillFloats(ByteView data) {
-  std::size_t index = 0;
-  for (std::uint32_t row = 0; row < rows_; ++row) {
-    for (std::uint32_t column = 0; column < columns_; ++column, ++index) {
-      const std::size_t place = ValuePlace(row, column);
-      if (type_ == WeightType::kF16) {
-        const auto bits = Load<std::uint16_t>(data, index * 2);
-        if (!FiniteHalf(bits)) return NotFinite(row, column);
-        std::memcpy(values_.data() + place * 2, &bits, 2);
-      } else {
-        const auto bits = Load<std::uint32_t>(data, index * 4);
-        if (!FiniteFloat(bits)) return NotFinite(row, column);
-        const float weight = ExactWeight(std::bit_cast<float>(bits));
-        std::memcpy(values_.data() + place * 4, &weight, 4);
-      }
+Status CpuMatrix::FillBlocks(std::uint32_t row, const std::uint8_t* data) {
+  const WeightFormat& format = *view_.format;
+  WeightBlock content;
+  for (std::uint32_t block = 0; block < view_.block_count(); ++block) {
+    UnpackWeightBlock(format, data + std::size_t{block} * format.block_bytes, content);
+    if (!content.IsFinite()) return NotFiniteBlock(row, block * format.block_values, format);
+    PutBlock(view_, row, block, content);
+  }
+  return {};
+}
+
+Status CpuMatrix::FillFloats(std::uint32_t row, const std::uint8_t* data) {
+  const std::uint32_t bytes = view_.format->block_bytes;
+  const bool is_half = type() == WeightType::kF16;
+  // The bits of an infinity, in the type's own width.
+  const std::uint32_t infinity = is_half ? 0x7C00u : bytes == 2 ? 0x7F80u : EXACT_INF_BITS;
+  const std::uint32_t smallest = is_half ? 0 : EXACT_MIN_WEIGHT_BITS >> (bytes == 2 ? 16 : 0);
+  for (std::uint32_t column = 0; column < columns(); ++column) {
+    const std::uint8_t* at = data + std::size_t{column} * bytes;
+    std::uint32_t bits = bytes == 2 ? Load<std::uint16_t>(at) : Load<std::uint32_t>(at);
+    if ((bits & infinity) == infinity) return NotFinite(row, column);
+    if ((bits & (infinity | (infinity - 1))) < smallest) bits = 0;
+    std::uint8_t* place = view_.values + FloatPlace(view_, row, column) * bytes;
+    if (bytes == 2) {
+      const auto half = static_cast<std::uint16_t>(bits);
+      std::memcpy(place, &half, 2);
+    } else {
+      std::memcpy(place, &bits, 4);
     }
   }
   return {};
 }
 
 void CpuMatrix::Widen(std::uint32_t row, float* out) const {
-  const int offset = layout_ == WeightLayout::kInterleaved ? 128 : 0;
-  for (std::uint32_t column = 0; column < columns_; ++column) {
-    const std::size_t place = ValuePlace(row, column);
-    float value = 0;
-    if (type_ == WeightType::kQ8_0) {
-      const auto quant = static_cast<std::int8_t>(values_[place] - offset);
-      value = ExactFloat(quant) * scales_[ScalePlace(row, column / kQuantBlock)];
-    } else if (type_ == WeightType::kF16) {
-      std::uint16_t bits;
-      std::memcpy(&bits, values_.data() + place * 2, 2);
-      value = ExactHalf(bits);
-    } else {
-      std::memcpy(&value, values_.data() + place * 4, 4);
+  const WeightFormat& format = *view_.format;
+  if (format.is_integer()) {
+    WeightBlock content;
+    for (std::uint32_t block = 0; block < view_.block_count(); ++block) {
+      GetBlock(view_, row, block, content);
+      WidenBlock(format, content, out + std::size_t{block} * format.block_values);
     }
-    out[column] = ExactSnap(value);
+  } else {
+    for (std::uint32_t column = 0; column < columns(); ++column) {
+      out[column] = WidenFloat(view_, FloatPlace(view_, row, column));
+    }
   }
+  for (std::uint32_t column = 0; column < columns(); ++column) out[column] = ExactSnap(out[column]);
 }
 
 CpuKvCache::CpuKvCache(MemoryBudget& budget, const KvShape& shape)

@@ -16,6 +16,7 @@ class MemoryBudget {
   explicit MemoryBudget(std::uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
   std::uint64_t limit_bytes() const { return limit_bytes_; }
+  std::uint64_t used_bytes() const { return used_bytes_; }
   bool Take(std::uint64_t bytes) {
     if (bytes > limit_bytes_ - used_bytes_) return false;
     used_bytes_ += bytes;
@@ -40,63 +41,89 @@ class MemoryShare {
   std::uint64_t bytes_;
 };
 
+// Room for one int8 form of a tensor's rows, or for none.
+struct Int8Rows {
+  Int8Rows() = default;
+  Int8Rows(std::size_t count, Int8Grain grain)
+      : quants(count), scales(count / grain.block_values), sums(count / grain.sum_values) {}
+  static std::uint64_t BytesFor(std::uint64_t count, Int8Grain grain) {
+    return count + count / grain.block_values * sizeof(float) +
+           count / grain.sum_values * sizeof(std::int16_t);
+  }
+
+  bool allocated() const {
+    return quants.data() != nullptr && scales.data() != nullptr && sums.data() != nullptr;
+  }
+  Int8View View() { return {quants.data(), scales.data(), sums.data()}; }
+
+  AlignedArray<std::int8_t> quants;
+  AlignedArray<float> scales;
+  AlignedArray<std::int16_t> sums;
+  // Rows whose form will be current at this point of the recording.
+  std::uint32_t current_rows = 0;
+};
+
 class CpuTensor final : public Tensor {
  public:
-  // With room for the int8 form where the columns split into blocks.
-  CpuTensor(MemoryBudget& budget, std::uint32_t rows, std::uint32_t columns);
-  static std::uint64_t BytesFor(std::uint32_t rows, std::uint32_t columns);
+  // With room for those of `forms` into whose blocks the columns split.
+  CpuTensor(MemoryBudget& budget, std::uint32_t rows, std::uint32_t columns, Int8Forms forms);
+  static std::uint64_t BytesFor(std::uint32_t rows, std::uint32_t columns, Int8Forms forms);
 
   bool allocated() const;
   std::uint32_t rows() const override { return rows_; }
   std::uint32_t columns() const override { return columns_; }
   float* Row(std::uint32_t r) { return values.data() + std::size_t{r} * columns_; }
   const float* Row(std::uint32_t r) const { return values.data() + std::size_t{r} * columns_; }
-  RowsView View() const { return {values.data(), quants.data(), scales.data(), sums.data()}; }
+  RowsView View() { return {values.data(), per_32.View(), per_256.View()}; }
+  bool HasForm(ActivationForm form) const;
+  // Of an int8 form.
+  Int8Rows& Form(ActivationForm form) {
+    return form == ActivationForm::kInt8Per256 ? per_256 : per_32;
+  }
+  // The values change: no int8 form is current any more.
+  void ForgetForms() { per_32.current_rows = per_256.current_rows = 0; }
 
   AlignedArray<float> values;
-  AlignedArray<std::int8_t> quants;
-  AlignedArray<float> scales;
-  AlignedArray<std::int32_t> sums;
-  // Rows whose int8 form will be current at this point of the recording.
-  std::uint32_t quantised_rows = 0;
+  Int8Rows per_32;
+  Int8Rows per_256;
 
  private:
   MemoryShare share_;
   std::uint32_t rows_;
   std::uint32_t columns_;
+  Int8Forms forms_;
 };
 
 class CpuMatrix final : public Matrix {
  public:
   CpuMatrix(MemoryBudget& budget, WeightType type, std::uint32_t rows, std::uint32_t columns,
             WeightLayout layout);
-  static std::uint64_t BytesFor(WeightType type, std::uint32_t rows, std::uint32_t columns);
+  static std::uint64_t BytesFor(WeightType type, std::uint32_t rows, std::uint32_t columns,
+                                WeightLayout layout) {
+    return PlaneBytes(FormatOf(type), layout, rows, columns);
+  }
 
-  bool allocated() const;
-  WeightType type() const override { return type_; }
-  std::uint32_t rows() const override { return rows_; }
-  std::uint32_t columns() const override { return columns_; }
-  std::uint64_t value_bytes() const { return values_.size(); }
-  WeightsView View() const { return {type_, rows_, columns_, values_.data(), scales_.data()}; }
+  bool allocated() const { return memory_.data() != nullptr; }
+  WeightType type() const override { return view_.format->type; }
+  std::uint32_t rows() const override { return view_.rows; }
+  std::uint32_t columns() const override { return view_.columns; }
+  std::uint64_t bytes() const { return memory_.size(); }
+  const WeightsView& View() const { return view_; }
 
-  // Takes rows as GGUF stores them. kInvalidArgument on Inf or NaN.
-  Status Fill(ByteView data);
+  // Takes all rows as GGUF stores them. kInvalidArgument, naming the place, on Inf or NaN.
+  Status Fill(ByteView data) { return FillRows({0, rows()}, data); }
+  // Takes some of them, of the same data. Different rows may be filled at the same time.
+  Status FillRows(Range rows, ByteView data);
   // Row `row`, widened to fp32 and snapped.
   void Widen(std::uint32_t row, float* out) const;
 
  private:
-  std::size_t ValuePlace(std::uint32_t row, std::uint32_t column) const;
-  std::size_t ScalePlace(std::uint32_t row, std::uint32_t block) const;
-  Status FillQ8(ByteView data);
-  Status FillFloats(ByteView data);
+  Status FillBlocks(std::uint32_t row, const std::uint8_t* data);
+  Status FillFloats(std::uint32_t row, const std::uint8_t* data);
 
   MemoryShare share_;
-  WeightType type_;
-  std::uint32_t rows_;
-  std::uint32_t columns_;
-  WeightLayout layout_;
-  AlignedArray<std::uint8_t> values_;  // of the type's size; interleaved Q8_0 as value + 128
-  AlignedArray<float> scales_;
+  AlignedArray<std::uint8_t> memory_;
+  WeightsView view_;
 };
 
 class CpuKvCache final : public KvCache {

@@ -10,39 +10,46 @@
 #include <string_view>
 
 #include "engine/backend.h"
+#include "engine/cpu/weight_planes.h"
 
 namespace fallow::engine {
 
-inline constexpr std::uint32_t kChunk =
-    256;  // values or positions summed before the next level of the contract
-inline constexpr std::uint32_t kRowGroup =
-    16;  // outputs whose weights an interleaved layout keeps together
+// Values or positions summed before the next level of the contract.
+inline constexpr std::uint32_t kChunk = 256;
 inline constexpr std::uint32_t kMaxHeadSize = 256;
-inline constexpr float kLowestScore =
-    -3.0e38f;  // where the search for attention's largest score starts
+// Where the search for attention's largest score starts.
+inline constexpr float kLowestScore = -3.0e38f;
 
-// Rows-major weights, or groups of 16 rows interleaved:
-//   Q8_0  [group][block][8 quads][16 rows][4 values] as value + 128, scales [group][block][16 rows]
-//   F16, F32  [group][column][16 rows]
-enum class WeightLayout : std::uint8_t { kRows, kInterleaved };
-// Keys by position, or 16 positions interleaved like weights: [block][16 groups][8 quads][16
-// positions][4 values] as value + 128, scales [block][256 positions].
+// Keys by position, or 16 positions interleaved like rows of 8-bit weights: [block][16 groups][8
+// quads][16 positions][4 values] as value + 128, scales [block][256 positions].
 enum class KeyLayout : std::uint8_t { kRows, kInterleaved };
 
-struct WeightsView {
-  WeightType type = WeightType::kF32;
-  std::uint32_t rows = 0;
-  std::uint32_t columns = 0;
-  const void* values = nullptr;   // int8 or uint8, fp16 bits, or fp32
-  const float* scales = nullptr;  // Q8_0 only
+// How many values of an int8 form share a scale, and how many are summed for the products that need
+// sums of their activations.
+struct Int8Grain {
+  std::uint32_t block_values = 0;
+  std::uint32_t sum_values = 0;
+};
+inline constexpr Int8Grain kPer32{32, 32};
+inline constexpr Int8Grain kPer256{256, 16};
+
+// Rows in one int8 form: row r's values at r * columns, its scales and sums in proportion.
+struct Int8View {
+  std::int8_t* quants = nullptr;
+  float* scales = nullptr;
+  std::int16_t* sums = nullptr;
+
+  // From a value on that starts a block.
+  Int8View From(std::size_t value, Int8Grain grain) const {
+    return {quants + value, scales + value / grain.block_values, sums + value / grain.sum_values};
+  }
 };
 
-// Activation rows: fp32, and for Q8_0 weights their int8 form.
+// Activation rows: fp32, and the int8 forms that there are.
 struct RowsView {
-  const float* values = nullptr;        // row r at r * columns
-  const std::int8_t* quants = nullptr;  // row r at r * columns
-  const float* scales = nullptr;        // row r at r * columns / 32
-  const std::int32_t* sums = nullptr;   // of each block's quants, as scales
+  const float* values = nullptr;  // row r at r * columns
+  Int8View per_32;
+  Int8View per_256;
 };
 
 struct Range {
@@ -73,32 +80,61 @@ struct KvCacheView {
   }
 };
 
+// score = cap * tanh(score / cap), or as it is.
+struct ScoreCap {
+  float cap = 0;  // 0: none
+  float inverse = 0;
+};
+
+// What a row's queries do with a kv head's keys.
+struct AttentionTask {
+  KvCacheView cache;
+  std::uint32_t kv_head = 0;
+  std::uint32_t head_count = 0;  // query heads that share the kv head
+  float factor = 1;              // of queries, before they become int8
+  ScoreCap cap;
+  // Positions seen, and the pages of the row's sequence, from position 0 on.
+  const std::uint32_t* pages = nullptr;
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+
+  // The places of chunk `chunk` that are seen. Chunks from first / 256 to last / 256 hold some.
+  Range PlacesIn(std::uint32_t chunk) const {
+    return {chunk == first / kChunk ? first % kChunk : 0,
+            chunk == last / kChunk ? last % kChunk + 1 : kChunk};
+  }
+};
+
 struct KernelSet {
   std::string_view name;
   WeightLayout weight_layout = WeightLayout::kRows;
   KeyLayout key_layout = KeyLayout::kRows;
 
-  // int8 form of `count` values, a multiple of 32.
-  void (*quantise)(const float* x, std::uint32_t count, std::int8_t* quants, float* scales,
-                   std::int32_t* sums);
+  // int8 form of `count` values, whole blocks.
+  void (*quantise_per_32)(const float* x, std::uint32_t count, const Int8View& out);
+  void (*quantise_per_256)(const float* x, std::uint32_t count, const Int8View& out);
   // out[r * weights.rows + n] for r in `rows`, n in the row groups `groups` (of 16, the last may be
   // partial).
   void (*matmul)(const WeightsView& weights, const RowsView& x, Range rows, Range groups,
                  float* out);
+  // `out` may be `x`.
   void (*rms_norm)(const float* x, const float* weight, std::uint32_t count, float epsilon,
                    float* out);
-  // `table`: (cos, sin) pairs of the row's position.
-  void (*rope)(float* x, const float* table, std::uint32_t head_size, std::uint32_t head_count);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, std::uint32_t count,
+                     float epsilon, float* out);
+  // `table`: (cos, sin) pairs of the row's place.
+  void (*rope)(float* x, const float* table, const RotaryShape& shape, std::uint32_t head_count);
   // One head's key and value at `place` of the page.
   void (*store_kv)(const float* key, const float* value, const KvCacheView& cache,
                    const KvView& page, std::uint32_t place);
-  // One row, the query heads that share a kv head: q and out hold `head_count` heads. `pages` of
-  // the row's sequence.
-  void (*attention)(const float* q, const KvCacheView& cache, std::uint32_t kv_head,
-                    std::uint32_t head_count, const std::uint32_t* pages, std::uint32_t position,
-                    float* out);
+  // One row: q and out hold the task's heads.
+  void (*attention)(const float* q, const AttentionTask& task, float* out);
   void (*add)(float* x, const float* y, std::size_t count);
+  void (*scale)(float* x, float factor, std::size_t count);
   void (*silu_mul)(float* gate, const float* up, std::size_t count);
+  void (*gelu_mul)(float* gate, const float* up, std::size_t count);
+  void (*gelu_erf)(float* x, std::size_t count);
+  void (*softcap)(float* x, ScoreCap cap, std::size_t count);
 };
 
 const KernelSet& PlainKernels();

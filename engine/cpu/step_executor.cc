@@ -92,20 +92,26 @@ class StepRun {
     const std::uint32_t columns = out.columns();
     switch (op.kind) {
       case OpKind::kEmbed:
-        op.weights->Widen(program_.tokens[r], out.Row(r));
+        op.weights->Widen(op.embed_by == EmbedBy::kToken ? program_.rows.tokens()[r]
+                                                         : program_.rows.positions()[r],
+                          out.Row(r));
         return;
-      case OpKind::kQuantise: {
-        const std::size_t first_block = std::size_t{r} * columns / kQuantBlock;
-        kernels_.quantise(out.Row(r), columns, out.quants.data() + std::size_t{r} * columns,
-                          out.scales.data() + first_block, out.sums.data() + first_block);
+      case OpKind::kQuantise:
+        QuantiseRow(op, r);
         return;
-      }
       case OpKind::kRmsNorm:
-        kernels_.rms_norm(op.x->Row(r), op.y->Row(0), columns, op.epsilon, out.Row(r));
+        for (std::uint32_t first = 0; first < columns; first += op.y->columns()) {
+          kernels_.rms_norm(op.x->Row(r) + first, op.y->Row(0), op.y->columns(), op.number,
+                            out.Row(r) + first);
+        }
+        return;
+      case OpKind::kLayerNorm:
+        kernels_.layer_norm(op.x->Row(r), op.y->Row(0), op.z->Row(0), columns, op.number,
+                            out.Row(r));
         return;
       case OpKind::kRope:
-        kernels_.rope(out.Row(r), op.y->Row(program_.positions[r]), op.head_size,
-                      columns / op.head_size);
+        kernels_.rope(out.Row(r), op.y->Row(program_.rows.rotary_places()[r]), op.rotary,
+                      columns / op.rotary.head_size);
         return;
       case OpKind::kAttention:
         AttendRow(op, r);
@@ -113,8 +119,23 @@ class StepRun {
       case OpKind::kAdd:
         kernels_.add(out.Row(r), op.y->Row(r), columns);
         return;
+      case OpKind::kAddRow:
+        kernels_.add(out.Row(r), op.y->Row(0), columns);
+        return;
+      case OpKind::kScale:
+        kernels_.scale(out.Row(r), op.number, columns);
+        return;
       case OpKind::kSiluMul:
         kernels_.silu_mul(out.Row(r), op.y->Row(r), columns);
+        return;
+      case OpKind::kGeluMul:
+        kernels_.gelu_mul(out.Row(r), op.y->Row(r), columns);
+        return;
+      case OpKind::kGeluErf:
+        kernels_.gelu_erf(out.Row(r), columns);
+        return;
+      case OpKind::kSoftcap:
+        kernels_.softcap(out.Row(r), op.cap, columns);
         return;
       case OpKind::kGatherRows:
         std::copy_n(op.x->Row(program_.source_rows[op.first_source_row + r]), columns, out.Row(r));
@@ -125,21 +146,34 @@ class StepRun {
     }
   }
 
+  void QuantiseRow(const Op& op, std::uint32_t r) const {
+    CpuTensor& x = *op.out;
+    const std::size_t first = std::size_t{r} * x.columns();
+    const bool per_256 = op.form == ActivationForm::kInt8Per256;
+    const auto quantise = per_256 ? kernels_.quantise_per_256 : kernels_.quantise_per_32;
+    quantise(x.Row(r), x.columns(), x.Form(op.form).View().From(first, per_256 ? kPer256 : kPer32));
+  }
+
   void StoreRow(const Op& op, std::uint32_t r) const {
-    const std::uint32_t position = program_.positions[r];
-    const std::uint32_t page = program_.PagesOf(r)[position / kPagePositions];
-    for (std::uint32_t head = 0; head < op.cache.kv_head_count; ++head) {
-      const std::size_t first = std::size_t{head} * op.cache.head_size;
-      kernels_.store_kv(op.x->Row(r) + first, op.y->Row(r) + first, op.cache,
-                        op.cache.At(page, head), position % kPagePositions);
+    const KvCacheView& cache = op.attention.cache;
+    const std::uint32_t position = program_.rows.positions()[r];
+    const std::uint32_t page = program_.rows.PagesOf(r)[position / kPagePositions];
+    for (std::uint32_t head = 0; head < cache.kv_head_count; ++head) {
+      const std::size_t first = std::size_t{head} * cache.head_size;
+      kernels_.store_kv(op.x->Row(r) + first, op.y->Row(r) + first, cache, cache.At(page, head),
+                        position % kPagePositions);
     }
   }
 
   void AttendRow(const Op& op, std::uint32_t r) const {
-    for (std::uint32_t kv_head = 0; kv_head < op.cache.kv_head_count; ++kv_head) {
-      const std::size_t first = std::size_t{kv_head} * op.head_count * op.cache.head_size;
-      kernels_.attention(op.x->Row(r) + first, op.cache, kv_head, op.head_count,
-                         program_.PagesOf(r), program_.positions[r], op.out->Row(r) + first);
+    AttentionTask task = op.attention;
+    task.pages = program_.rows.PagesOf(r);
+    task.first = program_.rows.FirstSeen(r, op.window);
+    task.last = program_.rows.LastSeen(r);
+    const std::size_t step = std::size_t{task.head_count} * task.cache.head_size;
+    for (; task.kv_head < task.cache.kv_head_count; ++task.kv_head) {
+      const std::size_t first = task.kv_head * step;
+      kernels_.attention(op.x->Row(r) + first, task, op.out->Row(r) + first);
     }
   }
 

@@ -4,7 +4,7 @@ namespace fallow::engine {
 namespace {
 
 std::uint64_t WeightBytes(const Op& op) {
-  return op.kind == OpKind::kMatMul ? op.weights->value_bytes() : 0;
+  return op.kind == OpKind::kMatMul ? op.weights->bytes() : 0;
 }
 
 }  // namespace
@@ -28,8 +28,8 @@ bool StepProgram::StartsSegment(const Op& op) const {
     const bool store_meets_attention =
         (ops[i].kind == OpKind::kStoreKv && op.kind == OpKind::kAttention) ||
         (ops[i].kind == OpKind::kAttention && op.kind == OpKind::kStoreKv);
-    if (store_meets_attention && !one_row_each && ops[i].cache.base.keys == op.cache.base.keys)
-      return true;
+    const bool same_cache = ops[i].attention.cache.base.keys == op.attention.cache.base.keys;
+    if (store_meets_attention && same_cache && !rows.rows_are_strangers()) return true;
   }
   return false;
 }

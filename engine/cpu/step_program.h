@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/cpu/cpu_storage.h"
+#include "engine/cpu/step_rows.h"
 
 namespace fallow::engine {
 
@@ -19,26 +20,36 @@ enum class OpKind : std::uint8_t {
   kEmbed,
   kQuantise,
   kRmsNorm,
+  kLayerNorm,
   kMatMul,
   kRope,
   kStoreKv,
   kAttention,
   kAdd,
+  kAddRow,
+  kScale,
   kSiluMul,
+  kGeluMul,
+  kGeluErf,
+  kSoftcap,
   kGatherRows
 };
 
 struct Op {
   OpKind kind = OpKind::kAdd;
   std::uint32_t rows = 0;
-  const CpuTensor* x = nullptr;  // first input
-  const CpuTensor* y = nullptr;  // second input: norm weight, rope table, values, up
+  CpuTensor* x = nullptr;        // first input
+  const CpuTensor* y = nullptr;  // second input: norm weight, rope table, values, up, row
+  const CpuTensor* z = nullptr;  // third input: norm bias
   CpuTensor* out = nullptr;      // also what is changed in place
   const CpuMatrix* weights = nullptr;
-  KvCacheView cache;
-  std::uint32_t head_count = 0;  // per kv head for attention
-  std::uint32_t head_size = 0;
-  float epsilon = 0;
+  ActivationForm form = ActivationForm::kFloat;  // that Quantise makes
+  EmbedBy embed_by = EmbedBy::kToken;
+  RotaryShape rotary;
+  AttentionTask attention;  // but for what is the row's own; StoreKv has its cache here too
+  std::uint32_t window = 0;
+  float number = 0;  // epsilon or factor
+  ScoreCap cap;
   std::uint32_t first_source_row = 0;  // of GatherRows, in source_rows
 };
 
@@ -50,18 +61,12 @@ struct Segment {
 };
 
 struct StepProgram {
-  std::vector<std::uint32_t> tokens;
-  std::vector<std::uint32_t> positions;
-  std::vector<std::uint32_t> pages;
-  std::uint32_t pages_per_row = 0;
-  bool one_row_each = false;  // no two rows belong to one sequence
+  KeptStepRows rows;
   std::vector<std::uint32_t> source_rows;
   std::vector<Op> ops;
   std::vector<Segment> segments;
 
-  const std::uint32_t* PagesOf(std::uint32_t row) const {
-    return pages.data() + std::size_t{row} * pages_per_row;
-  }
+  // Forgets the operators, not the rows.
   void Clear();
   void Append(const Op& op);
 

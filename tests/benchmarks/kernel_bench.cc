@@ -1,7 +1,9 @@
 // Times a backend's kernels: products alone, and whole steps of a model with the demo model's shape
 // and made-up weights.
 //
-//   fallow-bench-kernels [vulkan|cpu] [packed|float|staging]
+//   fallow-bench-kernels [vulkan|cpu] [packed|float|staging] [types|TYPE…]
+//
+// `types`, or names of weight types: only products, of all types or these.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -15,6 +17,7 @@
 #include "base/check.h"
 #include "engine/cpu/cpu_backend.h"
 #include "engine/vulkan/tuned_backend.h"
+#include "tests/support/trying_weights.h"
 
 namespace fallow::engine {
 namespace {
@@ -37,14 +40,22 @@ void Must(Status status) {
   FALLOW_CHECK(status.has_value());
 }
 
-Bytes Q8Weights(std::uint32_t rows, std::uint32_t columns) {
-  Bytes bytes(rows * WeightRowBytes(WeightType::kQ8_0, columns));
+// Made-up weights, all finite.
+Bytes Weights(WeightType type, std::uint32_t rows, std::uint32_t columns) {
   std::uint32_t state = 1;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    state = state * 1664525 + 1013904223;
-    bytes[i] = i % 34 == 0 ? 0 : i % 34 == 1 ? 0x0C : static_cast<std::uint8_t>(state >> 24);
-  }
+  const auto next = [&] { return state = state * 1664525 + 1013904223; };
+  constexpr std::uint32_t kExponents = 12;  // of fp16 scales: far from infinite
+  if (FormatOf(type).is_integer())
+    return TryingIntegerWeights(
+        type, rows, columns, [&] { return next() >> 16 | next() << 16; }, kExponents);
+  Bytes bytes(rows * WeightRowBytes(type, columns));
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::uint8_t>(next() >> 24) & 0x3B;
   return bytes;
+}
+
+Bytes Q8Weights(std::uint32_t rows, std::uint32_t columns) {
+  return Weights(WeightType::kQ8_0, rows, columns);
 }
 
 // Seconds of the best of some runs, and what all threads together spent, which a busy machine
@@ -72,28 +83,42 @@ Timing Time(Work work) {
   return best;
 }
 
+void TimeProduct(Backend& backend, WeightType type, std::uint32_t outputs, std::uint32_t columns,
+                 std::uint32_t rows) {
+  const auto weights =
+      Must(backend.NewMatrix(type, outputs, columns, Weights(type, outputs, columns)));
+  const auto x = Must(backend.NewTensor(rows, columns));
+  const auto y = Must(backend.NewTensor(rows, outputs));
+  const std::vector<std::uint32_t> zeros(rows);
+  constexpr std::uint32_t kRepeats = 8;
+  const Timing timing = Time([&] {
+    Must(backend.BeginStep({zeros, zeros, zeros, 1}));
+    for (std::uint32_t i = 0; i < kRepeats; ++i) backend.MatMul(*weights, *x, *y, rows);
+    Must(backend.Finish(kNeverStop));
+  });
+  const double bytes = static_cast<double>(outputs * WeightRowBytes(type, columns)) * kRepeats;
+  fmt::print(
+      "product {} {} x {}, {} rows: {:.1f} us ({:.1f} of processors), {:.2f} GFLOP/s, {:.2f} GB/s "
+      "of weights\n",
+      WeightTypeName(type), outputs, columns, rows, timing.seconds / kRepeats * 1e6,
+      timing.processor_seconds / kRepeats * 1e6,
+      2.0 * outputs * columns * rows * kRepeats / timing.seconds / 1e9,
+      bytes / timing.seconds / 1e9);
+}
+
 void TimeProducts(Backend& backend) {
   const auto cache =
       Must(backend.NewKvCache({.page_count = 1, .kv_head_count = 1, .head_size = 32}));
-  for (const auto& [outputs, columns] : {std::pair{2048u, 2048u}, {512u, 256u}}) {
-    const auto weights =
-        Must(backend.NewMatrix(WeightType::kQ8_0, outputs, columns, Q8Weights(outputs, columns)));
-    for (const std::uint32_t rows : {1u, 2u, 4u, 8u, 32u, 128u}) {
-      const auto x = Must(backend.NewTensor(rows, columns));
-      const auto y = Must(backend.NewTensor(rows, outputs));
-      const std::vector<std::uint32_t> zeros(rows);
-      constexpr std::uint32_t kRepeats = 8;
-      const Timing timing = Time([&] {
-        Must(backend.BeginStep({zeros, zeros, zeros, 1}));
-        for (std::uint32_t i = 0; i < kRepeats; ++i) backend.MatMul(*weights, *x, *y, rows);
-        Must(backend.Finish(kNeverStop));
-      });
-      fmt::print("product {} x {}, {} rows: {:.1f} us ({:.1f} of processors), {:.2f} GFLOP/s\n",
-                 outputs, columns, rows, timing.seconds / kRepeats * 1e6,
-                 timing.processor_seconds / kRepeats * 1e6,
-                 2.0 * outputs * columns * rows * kRepeats / timing.seconds / 1e9);
-    }
-  }
+  for (const auto& [outputs, columns] : {std::pair{2048u, 2048u}, {512u, 256u}})
+    for (const std::uint32_t rows : {1u, 2u, 4u, 8u, 32u, 128u})
+      TimeProduct(backend, WeightType::kQ8_0, outputs, columns, rows);
+}
+
+void TimeTypes(Backend& backend, std::span<const WeightType> types) {
+  const auto cache =
+      Must(backend.NewKvCache({.page_count = 1, .kv_head_count = 1, .head_size = 32}));
+  for (const std::uint32_t rows : {1u, 8u, 32u})
+    for (const WeightType type : types) TimeProduct(backend, type, 2048, 2048, rows);
 }
 
 struct Layer {
@@ -232,17 +257,25 @@ void TimeOperators(Backend& backend, std::uint32_t rows) {
 int Main(int argc, char** argv) {
   DeviceTuning tuning;
   bool cpu = false;
+  std::vector<WeightType> types;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "cpu") cpu = true;
     if (word == "packed") tuning.dot_product = DotProduct::kPacked;
     if (word == "float") tuning.dot_product = DotProduct::kFloat;
     if (word == "staging") tuning.use_staging = true;
+    if (const WeightFormat* format = FindWeightFormat(word)) types.push_back(format->type);
+    if (word == "types")
+      for (const WeightFormat& format : AllWeightFormats()) types.push_back(format.type);
   }
   const std::unique_ptr<Backend> backend =
       cpu ? NewCpuBackend({.thread_count = 2})
           : std::unique_ptr<Backend>(Must(NewTunedVulkanBackend({}, tuning)));
   fmt::print("{} ({})\n", backend->info().processor, backend->info().driver);
+  if (!types.empty()) {
+    TimeTypes(*backend, types);
+    return 0;
+  }
   TimeStep(*backend, "decode, 1 sequence at 64", 1, 1, 64);
   TimeStep(*backend, "decode, 8 sequences at 64", 8, 1, 64);
   TimeStep(*backend, "decode, 32 sequences at 64", 32, 1, 64);

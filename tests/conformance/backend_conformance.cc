@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <ostream>
 
 #include "engine/cpu/cpu_backend.h"
+#include "tests/support/trying_weights.h"
 
 namespace fallow::engine {
 namespace {
@@ -35,6 +37,12 @@ T Must(Result<T> result) {
     return {};
   }
   return *std::move(result);
+}
+
+// Which values are not finite is part of the contract, their bits are not.
+bool SameValue(float a, float b) {
+  if (!std::isfinite(a) && !std::isfinite(b)) return true;
+  return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
 }
 
 }  // namespace
@@ -71,42 +79,45 @@ std::vector<float> TryingValues(std::size_t count, std::uint32_t seed, float spr
   return values;
 }
 
+std::string Trace(std::string_view what, std::initializer_list<std::uint32_t> shape) {
+  std::string text(what);
+  for (const std::uint32_t n : shape) text += " " + std::to_string(n);
+  return text;
+}
+
 Bytes TryingWeights(WeightType type, std::uint32_t rows, std::uint32_t columns,
                     std::uint32_t seed) {
   Numbers numbers(seed);
+  const auto next = [&] { return numbers.Next(); };
+  if (FormatOf(type).is_integer()) return TryingIntegerWeights(type, rows, columns, next, 8);
   Bytes bytes(rows * WeightRowBytes(type, columns));
-  switch (type) {
-    case WeightType::kF32: {
-      const std::vector<float> values = TryingValues(std::size_t{rows} * columns, seed);
-      std::memcpy(bytes.data(), values.data(), bytes.size());
-      break;
+  if (type == WeightType::kF16) {
+    for (std::size_t i = 0; i < bytes.size(); i += 2) {
+      const std::uint16_t half = TryingHalf(next, 16);
+      std::memcpy(bytes.data() + i, &half, 2);
     }
-    case WeightType::kF16:
-      for (std::size_t i = 0; i < bytes.size(); i += 2) {
-        // Sign, exponent below 16 and any mantissa; subnormals and zeros in between.
-        std::uint32_t bits = numbers.Next() & 0xBFFFu;
-        if (numbers.Next() % 32 == 0) bits &= 0x83FFu;
-        bytes[i] = static_cast<std::uint8_t>(bits);
-        bytes[i + 1] = static_cast<std::uint8_t>(bits >> 8);
-      }
-      break;
-    default:
-    case WeightType::kQ8_0:
-      for (std::size_t i = 0; i < bytes.size(); i += 34) {
-        const std::uint32_t scale =
-            numbers.Next() % 32 == 0 ? numbers.Next() & 0x83FFu : numbers.Next() & 0x9FFFu;
-        bytes[i] = static_cast<std::uint8_t>(scale);
-        bytes[i + 1] = static_cast<std::uint8_t>(scale >> 8);
-        for (std::size_t j = 2; j < 34; ++j)
-          bytes[i + j] = static_cast<std::uint8_t>(numbers.Next());  // -128 too
-      }
-      break;
+    return bytes;
+  }
+  const std::vector<float> values = TryingValues(std::size_t{rows} * columns, seed);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto bits = std::bit_cast<std::uint32_t>(values[i]);
+    const auto high_half = static_cast<std::uint16_t>(bits >> 16);
+    if (type == WeightType::kF32) std::memcpy(bytes.data() + i * 4, &bits, 4);
+    if (type == WeightType::kBF16) std::memcpy(bytes.data() + i * 2, &high_half, 2);
   }
   return bytes;
 }
 
 std::unique_ptr<Tensor> Workbench::NewTensor(std::uint32_t rows, std::uint32_t columns) {
   return Must(backend_.NewTensor(rows, columns));
+}
+
+std::unique_ptr<Tensor> Workbench::NewTensor(std::uint32_t rows, std::uint32_t columns,
+                                             Int8Forms forms, std::span<const float> values) {
+  auto tensor = Must(backend_.NewTensor(rows, columns, forms));
+  const Status status = backend_.Upload(*tensor, values);
+  EXPECT_TRUE(status.has_value()) << status.error().message;
+  return tensor;
 }
 
 std::unique_ptr<Tensor> Workbench::NewTensor(std::uint32_t rows, std::uint32_t columns,
@@ -182,7 +193,7 @@ void BackendConformance::ExpectSameBits(const std::function<void(Workbench&)>& w
   for (std::size_t i = 0; i < expected.taken().size(); ++i) {
     const float e = expected.taken()[i];
     const float g = got.taken()[i];
-    if (std::bit_cast<std::uint32_t>(e) == std::bit_cast<std::uint32_t>(g)) continue;
+    if (SameValue(e, g)) continue;
     if (different++ < 3) ADD_FAILURE() << "value " << i << ": expected " << e << ", got " << g;
   }
   EXPECT_EQ(different, 0u) << "of " << expected.taken().size();

@@ -31,6 +31,9 @@ void PrintTo(const BackendUnderTest& backend, std::ostream* out);
 // Numbers that try an operator: mixed magnitudes with zeros, -0, ties and denormals among them.
 std::vector<float> TryingValues(std::size_t count, std::uint32_t seed, float spread = 1.0f);
 
+// "MatMul 3 256": what a case is at.
+std::string Trace(std::string_view what, std::initializer_list<std::uint32_t> shape);
+
 // Weights as GGUF stores them, with the extremes of their type among them.
 Bytes TryingWeights(WeightType type, std::uint32_t rows, std::uint32_t columns, std::uint32_t seed);
 
@@ -42,6 +45,8 @@ class Workbench {
   Backend& backend() { return backend_; }
   std::unique_ptr<Tensor> NewTensor(std::uint32_t rows, std::uint32_t columns);
   std::unique_ptr<Tensor> NewTensor(std::uint32_t rows, std::uint32_t columns,
+                                    std::span<const float> values);
+  std::unique_ptr<Tensor> NewTensor(std::uint32_t rows, std::uint32_t columns, Int8Forms forms,
                                     std::span<const float> values);
   std::unique_ptr<Matrix> NewMatrix(WeightType type, std::uint32_t rows, std::uint32_t columns,
                                     std::uint32_t seed);
@@ -64,7 +69,7 @@ class BackendConformance : public testing::TestWithParam<BackendUnderTest> {
   void SetUp() override;
   void TearDown() override;
   // Runs `work` on the reference and on the backend under test and compares all bits of what it
-  // took.
+  // took; values that are not finite count as equal.
   void ExpectSameBits(const std::function<void(Workbench&)>& work);
 
   std::unique_ptr<Backend> reference_;

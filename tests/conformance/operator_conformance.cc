@@ -1,139 +1,14 @@
-// Operators, one by one: the bits of the plain CPU backend at shapes of 1, odd, just past a tile,
-// and large.
-#include <cstring>
-#include <numeric>
-#include <tuple>
+// Norms, rotation and elementwise operators, one by one: the bits of the plain CPU backend at
+// shapes of 1, odd, just past a tile, and large.
+#include <cmath>
+#include <functional>
+#include <string_view>
+#include <utility>
 
 #include "tests/conformance/backend_conformance.h"
 
 namespace fallow::engine {
 namespace {
-
-std::string Trace(std::string_view what, std::initializer_list<std::uint32_t> shape) {
-  std::string text(what);
-  for (const std::uint32_t n : shape) text += " " + std::to_string(n);
-  return text;
-}
-
-// Computes a product and takes its result.
-void MultiplyOnce(Workbench& bench, WeightType type, std::uint32_t outputs, std::uint32_t columns,
-                  std::uint32_t rows) {
-  const auto weights = bench.NewMatrix(type, outputs, columns, outputs + columns);
-  const auto x =
-      bench.NewTensor(rows, columns, TryingValues(std::size_t{rows} * columns, rows + columns));
-  const auto y = bench.NewTensor(rows, outputs);
-  bench.BeginRows(rows);
-  bench.backend().MatMul(*weights, *x, *y, rows);
-  bench.Finish();
-  bench.Take(*y, rows);
-}
-
-TEST_P(BackendConformance, MatMulOfQ8Weights) {
-  for (const std::uint32_t columns : {32u, 96u, 256u, 288u, 2048u})
-    for (const std::uint32_t outputs : {1u, 7u, 32u, 33u, 100u})
-      for (const std::uint32_t rows : {1u, 2u, 3u, 8u, 9u, 33u}) {
-        SCOPED_TRACE(Trace("outputs, columns, rows", {outputs, columns, rows}));
-        ExpectSameBits(
-            [&](Workbench& b) { MultiplyOnce(b, WeightType::kQ8_0, outputs, columns, rows); });
-      }
-}
-
-TEST_P(BackendConformance, MatMulOfFloatWeights) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kF16})
-    for (const std::uint32_t columns : {1u, 7u, 31u, 32u, 33u, 96u, 256u, 257u, 288u, 2048u})
-      for (const std::uint32_t outputs : {1u, 7u, 33u, 100u})
-        for (const std::uint32_t rows : {1u, 2u, 3u, 9u, 17u}) {
-          SCOPED_TRACE(Trace(WeightTypeName(type), {outputs, columns, rows}));
-          ExpectSameBits([&](Workbench& b) { MultiplyOnce(b, type, outputs, columns, rows); });
-        }
-}
-
-// The kernels' loops grow with the columns: a driver that ends long loops silently would show here.
-TEST_P(BackendConformance, MatMulOfTheWidestRows) {
-  constexpr std::uint32_t kWidest = 1u << 19;
-  for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kQ8_0})
-    for (const std::uint32_t rows : {1u, 8u}) {
-      SCOPED_TRACE(Trace(WeightTypeName(type), {kWidest, rows}));
-      ExpectSameBits([&](Workbench& b) { MultiplyOnce(b, type, 3, kWidest, rows); });
-    }
-}
-
-TEST_P(BackendConformance, MatMulOfManyOutputsAndRows) {
-  for (const auto& [type, outputs, columns, rows] :
-       {std::tuple{WeightType::kQ8_0, 5000u, 64u, 130u},
-        {WeightType::kF16, 3000u, 64u, 40u},
-        {WeightType::kQ8_0, 40001u, 32u, 1u}}) {
-    SCOPED_TRACE(Trace(WeightTypeName(type), {outputs, columns, rows}));
-    ExpectSameBits([&, t = type, o = outputs, c = columns, r = rows](Workbench& b) {
-      MultiplyOnce(b, t, o, c, r);
-    });
-  }
-}
-
-// Three at once are the most workgroups a product asks for.
-TEST_P(BackendConformance, MatMulOfTheMostOutputs) {
-  constexpr std::uint32_t kMost = 1u << 19;
-  ExpectSameBits([&](Workbench& bench) {
-    const auto weights = bench.NewMatrix(WeightType::kQ8_0, kMost, 32, 1);
-    const auto x = bench.NewTensor(1, 32, TryingValues(32, 2));
-    std::vector<std::unique_ptr<Tensor>> results;
-    for (int i = 0; i < 3; ++i) results.push_back(bench.NewTensor(1, kMost));
-    bench.BeginRows(1);
-    for (const auto& y : results) bench.backend().MatMul(*weights, *x, *y, 1);
-    bench.Finish();
-    for (const auto& y : results) bench.Take(*y, 1);
-  });
-}
-
-// Products that share an input may be computed together; a row's bits may not depend on how many
-// rows there are.
-TEST_P(BackendConformance, ProductsThatShareAnInput) {
-  for (const std::uint32_t rows : {1u, 3u, 20u}) {
-    SCOPED_TRACE(Trace("rows", {rows}));
-    ExpectSameBits([&](Workbench& bench) {
-      const auto x = bench.NewTensor(rows, 96, TryingValues(rows * 96, rows));
-      const auto other = bench.NewTensor(rows, 96, TryingValues(rows * 96, rows + 1));
-      std::vector<std::unique_ptr<Matrix>> weights;
-      std::vector<std::unique_ptr<Tensor>> results;
-      for (const std::uint32_t outputs : {40u, 7u, 65u, 32u, 33u}) {
-        weights.push_back(bench.NewMatrix(WeightType::kQ8_0, outputs, 96, outputs));
-        results.push_back(bench.NewTensor(rows, outputs));
-      }
-      bench.BeginRows(rows);
-      for (std::size_t i = 0; i < weights.size(); ++i)
-        bench.backend().MatMul(*weights[i], i == 3 ? *other : *x, *results[i], rows);
-      bench.Finish();
-      for (const auto& result : results) bench.Take(*result, rows);
-    });
-  }
-}
-
-// An int8 form made in one step must not serve the next, when the values have changed.
-TEST_P(BackendConformance, ProductsAfterTheirInputChanged) {
-  ExpectSameBits([&](Workbench& bench) {
-    const auto weights = bench.NewMatrix(WeightType::kQ8_0, 40, 64, 5);
-    const auto y = bench.NewTensor(4, 40);
-    const auto x = bench.NewTensor(4, 64, TryingValues(4 * 64, 1));
-    const auto up = bench.NewTensor(4, 64, TryingValues(4 * 64, 2));
-    const auto norm = bench.NewTensor(1, 64, TryingValues(64, 3));
-    for (int step = 0; step < 3; ++step) {
-      ASSERT_TRUE(bench.backend()
-                      .Upload(*x, TryingValues(4 * 64, 7 + static_cast<std::uint32_t>(step)))
-                      .has_value());
-      bench.BeginRows(4);
-      bench.backend().MatMul(*weights, *x, *y, 2);
-      bench.backend().MatMul(*weights, *x, *y, 4);
-      bench.backend().SiluMul(*x, *up);
-      bench.backend().MatMul(*weights, *x, *y, 4);
-      bench.backend().RmsNorm(*up, *norm, 1e-5f, *x, 4);
-      bench.backend().Add(*x, *up);
-      bench.backend().MatMul(*weights, *x, *y, 4);
-      bench.Finish();
-      bench.Take(*y, 4);
-      bench.Take(*x, 4);
-    }
-  });
-}
 
 TEST_P(BackendConformance, RmsNorm) {
   for (const std::uint32_t columns : {1u, 31u, 32u, 33u, 255u, 256u, 257u, 288u, 2048u, 5000u})
@@ -161,6 +36,60 @@ TEST_P(BackendConformance, RmsNormOfTheWidestRow) {
     const auto out = bench.NewTensor(1, kWidest);
     bench.BeginRows(1);
     bench.backend().RmsNorm(*x, *weight, 1e-5f, *out, 1);
+    bench.Finish();
+    bench.Take(*out, 1);
+  });
+}
+
+// The heads of a row, each by itself, beside and in place of what they were.
+TEST_P(BackendConformance, RmsNormOfGroups) {
+  for (const auto& [group, count] :
+       {std::pair{4u, 3u}, {32u, 8u}, {48u, 2u}, {64u, 5u}, {128u, 3u}, {257u, 2u}, {256u, 16u}}) {
+    SCOPED_TRACE(Trace("group, count", {group, count}));
+    ExpectSameBits([&, group = group, columns = group * count](Workbench& bench) {
+      const auto x = bench.NewTensor(5, columns, TryingValues(5 * columns, columns));
+      const auto weight = bench.NewTensor(1, group, TryingValues(group, 3));
+      const auto out = bench.NewTensor(5, columns);
+      bench.BeginRows(5);
+      bench.backend().RmsNorm(*x, *weight, 1e-6f, *out, 5);
+      bench.backend().RmsNorm(*x, *weight, 1e-6f, *x, 3);  // fewer rows than there are
+      bench.Finish();
+      bench.Take(*out, 5);
+      bench.Take(*x, 5);
+    });
+  }
+}
+
+TEST_P(BackendConformance, LayerNorm) {
+  for (const std::uint32_t columns : {1u, 31u, 32u, 33u, 255u, 256u, 257u, 384u, 1024u, 5000u})
+    for (const std::uint32_t rows : {1u, 5u})
+      for (const float spread : {1e-12f, 1.0f, 1e9f}) {
+        SCOPED_TRACE(Trace("columns, rows", {columns, rows}));
+        ExpectSameBits([&](Workbench& bench) {
+          std::vector<float> values = TryingValues(rows * columns, columns, spread);
+          // The first row's mean is far from 0, compared with how its values vary.
+          for (std::uint32_t i = 0; i < columns; ++i) values[i] += 1000.0f * spread;
+          const auto x = bench.NewTensor(rows, columns, values);
+          const auto weight = bench.NewTensor(1, columns, TryingValues(columns, 3));
+          const auto bias = bench.NewTensor(1, columns, TryingValues(columns, 4));
+          const auto out = bench.NewTensor(rows, columns);
+          bench.BeginRows(rows);
+          bench.backend().LayerNorm(*x, *weight, *bias, 1e-12f, *out, rows);
+          bench.Finish();
+          bench.Take(*out, rows);
+        });
+      }
+}
+
+TEST_P(BackendConformance, LayerNormOfTheWidestRow) {
+  constexpr std::uint32_t kWidest = 1u << 19;
+  ExpectSameBits([&](Workbench& bench) {
+    const auto x = bench.NewTensor(1, kWidest, TryingValues(kWidest, 1));
+    const auto weight = bench.NewTensor(1, kWidest, TryingValues(kWidest, 2));
+    const auto bias = bench.NewTensor(1, kWidest, TryingValues(kWidest, 3));
+    const auto out = bench.NewTensor(1, kWidest);
+    bench.BeginRows(1);
+    bench.backend().LayerNorm(*x, *weight, *bias, 1e-5f, *out, 1);
     bench.Finish();
     bench.Take(*out, 1);
   });
@@ -213,187 +142,136 @@ TEST_P(BackendConformance, AddAndSiluMul) {
       }
 }
 
-TEST_P(BackendConformance, EmbedAndGatherRows) {
-  for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kQ8_0})
-    for (const std::uint32_t columns : {32u, 96u, 288u, 1056u}) {
-      SCOPED_TRACE(Trace(WeightTypeName(type), {columns}));
-      ExpectSameBits([&](Workbench& bench) {
-        const auto table = bench.NewMatrix(type, 101, columns, columns);
-        const auto cache = bench.NewKvCache({.page_count = 1, .kv_head_count = 1, .head_size = 32});
-        const auto x = bench.NewTensor(5, columns);
-        const auto out = bench.NewTensor(3, columns);
-        const std::vector<std::uint32_t> tokens{0, 100, 33, 33, 7};
-        const std::vector<std::uint32_t> zeros(5);
-        bench.Begin({.tokens = tokens, .positions = zeros, .pages = zeros, .pages_per_row = 1});
-        bench.backend().Embed(*table, EmbedBy::kToken, *x);
-        bench.backend().GatherRows(*x, std::vector<std::uint32_t>{4, 0, 4}, *out);
-        bench.Finish();
-        bench.Take(*x, 5);
-        bench.Take(*out, 3);
-      });
+// Applies `change` to a tensor of `rows` rows and takes what became of it.
+using Change = std::function<void(Backend&, Tensor& x, const Tensor& y, const Tensor& row)>;
+void ChangeOnce(Workbench& bench, std::uint32_t rows, std::uint32_t columns, float spread,
+                const Change& change) {
+  const std::uint32_t count = rows * columns;
+  const auto x = bench.NewTensor(rows, columns, TryingValues(count, columns, spread));
+  const auto y = bench.NewTensor(rows, columns, TryingValues(count, columns + 1, spread));
+  const auto row = bench.NewTensor(1, columns, TryingValues(columns, columns + 2, spread));
+  bench.BeginRows(rows);
+  change(bench.backend(), *x, *y, *row);
+  bench.Finish();
+  bench.Take(*x, rows);
+}
+
+TEST_P(BackendConformance, ElementwiseOperators) {
+  const std::pair<std::string_view, Change> changes[] = {
+      {"AddRow", [](Backend& b, Tensor& x, const Tensor&, const Tensor& row) { b.AddRow(x, row); }},
+      {"Scale",
+       [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.Scale(x, 22.627417f); }},
+      {"Scale down",
+       [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.Scale(x, -1e-9f); }},
+      {"GeluMul", [](Backend& b, Tensor& x, const Tensor& y, const Tensor&) { b.GeluMul(x, y); }},
+      {"GeluErf", [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.GeluErf(x); }},
+      {"Softcap",
+       [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.Softcap(x, 30.0f, x.rows()); }},
+      {"Softcap of fewer rows", [](Backend& b, Tensor& x, const Tensor&,
+                                   const Tensor&) { b.Softcap(x, 0.3f, (x.rows() + 1) / 2); }},
+  };
+  for (const auto& [name, change] : changes)
+    for (const std::uint32_t columns : {1u, 31u, 256u, 300u, 5000u})
+      for (const std::uint32_t rows : {1u, 7u})
+        for (const float spread : {1e-18f, 8.0f, 1e6f}) {
+          SCOPED_TRACE(Trace(name, {columns, rows}));
+          ExpectSameBits([&, &change = change](Workbench& bench) {
+            ChangeOnce(bench, rows, columns, spread, change);
+          });
+        }
+}
+
+// What is not finite stays so: a request finds it at the end.
+TEST_P(BackendConformance, OperatorsOnValuesThatAreNotFinite) {
+  constexpr std::uint32_t kRows = 4, kColumns = 300;
+  ExpectSameBits([&](Workbench& bench) {
+    std::vector<float> values = TryingValues(kRows * kColumns, 6);
+    values[0 * kColumns + 299] = INFINITY;
+    values[1 * kColumns + 3] = NAN;
+    values[2 * kColumns + 77] = -INFINITY;
+    const auto y = bench.NewTensor(kRows, kColumns, TryingValues(kRows * kColumns, 5));
+    const auto row = bench.NewTensor(1, kColumns, TryingValues(kColumns, 4));
+    Backend& backend = bench.backend();
+    const std::vector<std::function<void(Tensor&)>> changes = {
+        [&](Tensor& x) { backend.Add(x, *y); },
+        [&](Tensor& x) { backend.AddRow(x, *row); },
+        [&](Tensor& x) { backend.Scale(x, 0.5f); },
+        [&](Tensor& x) { backend.SiluMul(x, *y); },
+        [&](Tensor& x) { backend.GeluMul(x, *y); },
+        [&](Tensor& x) { backend.GeluErf(x); },
+        [&](Tensor& x) { backend.Softcap(x, 30.0f, kRows); },
+        [&](Tensor& x) { backend.RmsNorm(x, *row, 1e-5f, x, kRows); },
+    };
+    for (const auto& change : changes) {
+      const auto x = bench.NewTensor(kRows, kColumns, values);
+      bench.BeginRows(kRows);
+      change(*x);
+      bench.Finish();
+      bench.Take(*x, kRows);
     }
+    const auto x = bench.NewTensor(kRows, kColumns, values);
+    const auto out = bench.NewTensor(kRows, kColumns);
+    bench.BeginRows(kRows);
+    backend.LayerNorm(*x, *row, *row, 1e-5f, *out, kRows);
+    bench.Finish();
+    bench.Take(*out, kRows);
+  });
+}
+
+struct RopeCase {
+  RotaryShape shape;
+  std::uint32_t heads = 1;
+  std::vector<std::uint32_t> places = {};  // empty: the rows' positions
+};
+
+void RotateThrice(Workbench& bench, const RopeCase& c) {
+  const auto [head_size, rotary_size, pairs] = c.shape;
+  const std::uint32_t columns = c.heads * head_size;
+  const auto x = bench.NewTensor(4, columns, TryingValues(4 * columns, columns));
+  const auto y = bench.NewTensor(4, 2 * head_size, TryingValues(4 * 2 * head_size, 5));
+  const auto table = bench.NewTensor(300, rotary_size, TryingValues(300 * rotary_size, 9));
+  const auto cache = bench.NewKvCache({.page_count = 2, .kv_head_count = 1, .head_size = 32});
+  const std::vector<std::uint32_t> zeros(4);
+  const std::vector<std::uint32_t> positions{0, 1, 299, 17};
+  const std::vector<std::uint32_t> pages{0, 1, 0, 1, 0, 1, 0, 1};
+  bench.Begin({.tokens = zeros,
+               .positions = positions,
+               .pages = pages,
+               .pages_per_row = 2,
+               .rotary_places = c.places});
+  bench.backend().Rope(*x, *table, c.shape);
+  bench.backend().Rope(*y, *table, c.shape);  // may be computed with the one before
+  bench.backend().Rope(*x, *table, c.shape);
+  bench.Finish();
+  bench.Take(*x, 4);
+  bench.Take(*y, 4);
 }
 
 TEST_P(BackendConformance, Rope) {
-  for (const std::uint32_t head_size : {2u, 6u, 32u, 48u, 64u, 80u, 128u})
-    for (const std::uint32_t heads : {1u, 3u, 8u}) {
-      SCOPED_TRACE(Trace("head size, heads", {head_size, heads}));
-      ExpectSameBits([&](Workbench& bench) {
-        const std::uint32_t columns = heads * head_size;
-        const auto x = bench.NewTensor(4, columns, TryingValues(4 * columns, columns));
-        const auto y = bench.NewTensor(4, 2 * head_size, TryingValues(4 * 2 * head_size, 5));
-        const auto table = bench.NewTensor(300, head_size, TryingValues(300 * head_size, 9));
-        const auto cache = bench.NewKvCache({.page_count = 2, .kv_head_count = 1, .head_size = 32});
-        const std::vector<std::uint32_t> zeros(4);
-        const std::vector<std::uint32_t> positions{0, 1, 299, 17};
-        const std::vector<std::uint32_t> pages{0, 1, 0, 1, 0, 1, 0, 1};
-        bench.Begin({.tokens = zeros, .positions = positions, .pages = pages, .pages_per_row = 2});
-        bench.backend().Rope(*x, *table, {head_size, head_size});
-        bench.backend().Rope(*y, *table, {head_size, head_size});  // may be computed with the one before
-        bench.backend().Rope(*x, *table, {head_size, head_size});
-        bench.Finish();
-        bench.Take(*x, 4);
-        bench.Take(*y, 4);
+  for (const RotaryPairs pairs : {RotaryPairs::kNeighbours, RotaryPairs::kHalves})
+    for (const std::uint32_t head_size : {2u, 6u, 32u, 48u, 64u, 80u, 128u, 256u})
+      for (const std::uint32_t heads : {1u, 3u, 8u}) {
+        SCOPED_TRACE(Trace("head size, heads", {head_size, heads}));
+        ExpectSameBits([&](Workbench& b) {
+          RotateThrice(b, {{head_size, head_size, pairs}, heads});
+        });
+      }
+}
+
+TEST_P(BackendConformance, RopeOfPartOfAHead) {
+  for (const RotaryPairs pairs : {RotaryPairs::kNeighbours, RotaryPairs::kHalves})
+    for (const auto& [head_size, rotary_size] :
+         {std::pair{96u, 72u}, {80u, 32u}, {64u, 2u}, {128u, 96u}, {33u, 20u}}) {
+      SCOPED_TRACE(Trace("head size, rotary size", {head_size, rotary_size}));
+      ExpectSameBits([&, h = head_size, r = rotary_size](Workbench& b) {
+        RotateThrice(b, {{h, r, pairs}, 3});
       });
     }
 }
 
-struct AttentionCase {
-  std::uint32_t head_size;
-  std::uint32_t head_count;
-  std::uint32_t kv_head_count;
-  std::vector<std::uint32_t> lengths;  // positions of each sequence; its last rows ask
-  std::uint32_t rows_per_sequence = 1;
-  float spread = 1.0f;
-  std::vector<std::uint32_t> overflowed = {};  // positions of keys too large for an int8 block
-};
-
-// Stores whole sequences, one step for every 64 positions of all of them, then asks from their last
-// positions. Pages are dealt out in an order of their own, so that a sequence's pages are neither
-// neighbours nor ascending.
-void Attend(Workbench& bench, const AttentionCase& c) {
-  std::uint32_t longest = 0;
-  std::uint32_t page_count = 0;
-  for (const std::uint32_t length : c.lengths) {
-    longest = std::max(longest, length);
-    page_count += (length + kPagePositions - 1) / kPagePositions;
-  }
-  const std::uint32_t pages_per_row = (longest + kPagePositions - 1) / kPagePositions;
-  std::vector<std::vector<std::uint32_t>> pages;
-  std::uint32_t next_page = page_count;
-  for (const std::uint32_t length : c.lengths) {
-    auto& own = pages.emplace_back(pages_per_row, 0u);
-    for (std::uint32_t i = 0; i < (length + kPagePositions - 1) / kPagePositions; ++i)
-      own[i] = --next_page;
-  }
-  const KvShape shape{
-      .page_count = page_count, .kv_head_count = c.kv_head_count, .head_size = c.head_size};
-  const auto cache = bench.NewKvCache(shape);
-  const std::uint32_t kv_columns = c.kv_head_count * c.head_size;
-  const std::uint32_t q_columns = c.head_count * c.head_size;
-  constexpr std::uint32_t kStep = 64;
-  const auto keys = bench.NewTensor(kStep, kv_columns);
-  const auto values = bench.NewTensor(kStep, kv_columns);
-
-  for (std::size_t s = 0; s < c.lengths.size(); ++s)
-    for (std::uint32_t first = 0; first < c.lengths[s]; first += kStep) {
-      const std::uint32_t count = std::min(kStep, c.lengths[s] - first);
-      std::vector<std::uint32_t> tokens(count), positions(count), row_pages;
-      std::iota(positions.begin(), positions.end(), first);
-      for (std::uint32_t r = 0; r < count; ++r)
-        row_pages.insert(row_pages.end(), pages[s].begin(), pages[s].end());
-      const auto seed = static_cast<std::uint32_t>(s * 1000 + first);
-      std::vector<float> key_values = TryingValues(count * kv_columns, seed, c.spread);
-      for (const std::uint32_t position : c.overflowed)
-        if (position >= first && position < first + count)
-          key_values[(position - first) * kv_columns] = 1e38f;
-      ASSERT_TRUE(bench.backend().Upload(*keys, key_values).has_value());
-      ASSERT_TRUE(
-          bench.backend().Upload(*values, TryingValues(count * kv_columns, seed + 1)).has_value());
-      bench.Begin({.tokens = tokens,
-                   .positions = positions,
-                   .pages = row_pages,
-                   .pages_per_row = pages_per_row});
-      bench.backend().StoreKv(*keys, *values, *cache);
-      bench.Finish();
-    }
-
-  const auto rows = static_cast<std::uint32_t>(c.lengths.size()) * c.rows_per_sequence;
-  const auto q = bench.NewTensor(rows, q_columns, TryingValues(rows * q_columns, 77, c.spread));
-  const auto out = bench.NewTensor(rows, q_columns);
-  std::vector<std::uint32_t> tokens(rows), positions, row_pages;
-  for (std::size_t s = 0; s < c.lengths.size(); ++s)
-    for (std::uint32_t r = 0; r < c.rows_per_sequence; ++r) {
-      positions.push_back(c.lengths[s] - std::min(c.lengths[s], c.rows_per_sequence - r));
-      row_pages.insert(row_pages.end(), pages[s].begin(), pages[s].end());
-    }
-  bench.Begin({.tokens = tokens,
-               .positions = positions,
-               .pages = row_pages,
-               .pages_per_row = pages_per_row});
-  bench.backend().Attention(*q, *cache, {c.head_count, c.kv_head_count, c.head_size}, *out);
-  bench.Finish();
-  bench.Take(*out, rows);
-}
-
-TEST_P(BackendConformance, AttentionOverHeadSizes) {
-  for (const std::uint32_t head_size : {4u, 32u, 48u, 64u, 80u, 128u, 256u}) {
-    SCOPED_TRACE(Trace("head size", {head_size}));
-    ExpectSameBits([&](Workbench& b) { Attend(b, {head_size, 2, 1, {1, 7, 8, 9, 33, 255, 256}}); });
-  }
-}
-
-TEST_P(BackendConformance, AttentionOfSharedKeyHeads) {
-  for (const std::uint32_t shared : {1u, 2u, 4u, 8u}) {
-    SCOPED_TRACE(Trace("heads per key head", {shared}));
-    ExpectSameBits([&](Workbench& b) { Attend(b, {32, 3 * shared, 3, {5, 100}, 3}); });
-  }
-}
-
-TEST_P(BackendConformance, AttentionOverManyPages) {
-  ExpectSameBits([&](Workbench& b) { Attend(b, {64, 4, 2, {257, 1, 512, 513, 3000, 30}, 2}); });
-  ExpectSameBits([&](Workbench& b) { Attend(b, {80, 2, 2, {700, 1025}, 5}); });
-}
-
-// Scores so far apart that most weights are exactly 0, and so close that all count.
-TEST_P(BackendConformance, AttentionOfExtremeScores) {
-  for (const float spread : {1e-15f, 1e-3f, 30.0f, 1000.0f})
-    ExpectSameBits([&](Workbench& b) { Attend(b, {32, 4, 2, {600, 50}, 2, spread}); });
-}
-
-// Their scores are NaN, and weigh nothing wherever in a chunk they are.
-TEST_P(BackendConformance, AttentionPastKeysThatOverflowed) {
-  for (const std::uint32_t length : {2u, 250u, 257u, 600u})
-    ExpectSameBits([&](Workbench& b) {
-      Attend(b, {32, 4, 2, {length}, 1, 1.0f, {0, 1 + length / 2, 256}});
-    });
-}
-
-TEST_P(BackendConformance, AttentionOverALongSequence) {
-  ExpectSameBits([&](Workbench& b) { Attend(b, {32, 2, 1, {20'000}, 2}); });
-}
-
-// As many chunks as are joined in one loop: the same page, again and again.
-TEST_P(BackendConformance, AttentionOverTheMostPages) {
-  constexpr std::uint32_t kMostPages = 60'000;
-  ExpectSameBits([&](Workbench& bench) {
-    const auto cache = bench.NewKvCache({.page_count = 1, .kv_head_count = 1, .head_size = 32});
-    const auto keys = bench.NewTensor(kPagePositions, 32, TryingValues(kPagePositions * 32, 1));
-    const auto values = bench.NewTensor(kPagePositions, 32, TryingValues(kPagePositions * 32, 2));
-    std::vector<std::uint32_t> zeros(kPagePositions), positions(kPagePositions);
-    std::iota(positions.begin(), positions.end(), 0u);
-    bench.Begin({.tokens = zeros, .positions = positions, .pages = zeros, .pages_per_row = 1});
-    bench.backend().StoreKv(*keys, *values, *cache);
-    bench.Finish();
-    const auto q = bench.NewTensor(1, 32, TryingValues(32, 3));
-    const auto out = bench.NewTensor(1, 32);
-    const std::vector<std::uint32_t> token{0}, last{kMostPages * kPagePositions - 1};
-    const std::vector<std::uint32_t> pages(kMostPages);
-    bench.Begin({.tokens = token, .positions = last, .pages = pages, .pages_per_row = kMostPages});
-    bench.backend().Attention(*q, *cache, {1, 1, 32}, *out);
-    bench.Finish();
-    bench.Take(*out, 1);
-  });
+TEST_P(BackendConformance, RopeAtPlacesOfTheirOwn) {
+  for (const RotaryPairs pairs : {RotaryPairs::kNeighbours, RotaryPairs::kHalves})
+    ExpectSameBits([&](Workbench& b) { RotateThrice(b, {{64, 64, pairs}, 2, {299, 3, 0, 3}}); });
 }
 
 TEST_P(BackendConformance, UploadedValuesComeBack) {
@@ -404,30 +282,29 @@ TEST_P(BackendConformance, UploadedValuesComeBack) {
     });
 }
 
-TEST_P(BackendConformance, RefusesWeightsThatAreNotFinite) {
-  for (const auto& [type, offset, value] : {std::tuple{WeightType::kF32, 3, 0x7F},
-                                            {WeightType::kF16, 1, 0x7C},
-                                            {WeightType::kQ8_0, 1, 0xFC}}) {
-    Bytes bytes(2 * WeightRowBytes(type, 64));
-    const std::size_t at = WeightRowBytes(type, 64) + static_cast<std::size_t>(offset);
-    bytes[at] = static_cast<std::uint8_t>(value);
-    if (type == WeightType::kF32) bytes[at - 1] = 0x80;
-    const auto matrix = subject_->NewMatrix(type, 2, 64, bytes);
-    ASSERT_FALSE(matrix.has_value()) << WeightTypeName(type);
-    EXPECT_EQ(matrix.error().code, ErrorCode::kInvalidArgument);
+// What a planner adds up beforehand is what is taken, to the byte, and comes back.
+TEST_P(BackendConformance, TakesTheMemoryItSays) {
+  const std::uint64_t before = subject_->used_bytes();
+  Workbench bench(*subject_);
+  for (const std::uint32_t columns : {1u, 32u, 33u, 256u, 1056u})
+    for (const Int8Forms forms :
+         {Int8Forms{true, true}, {true, false}, {false, true}, {false, false}}) {
+      const auto tensor = bench.NewTensor(3, columns, forms, {});
+      EXPECT_EQ(subject_->used_bytes() - before, subject_->TensorBytes(3, columns, forms))
+          << columns;
+    }
+  for (const WeightFormat& format : AllWeightFormats())
+    for (const std::uint32_t rows : {1u, 16u, 100u}) {
+      const std::uint32_t columns = 3 * format.block_values;
+      const auto matrix = bench.NewMatrix(format.type, rows, columns, 1);
+      EXPECT_EQ(subject_->used_bytes() - before, subject_->MatrixBytes(format.type, rows, columns))
+          << format.name << " " << rows;
+    }
+  for (const KvShape& shape : {KvShape{1, 1, 32}, {3, 2, 48}, {1, 1, 256}}) {
+    const auto cache = bench.NewKvCache(shape);
+    EXPECT_EQ(subject_->used_bytes() - before, subject_->KvCacheBytes(shape)) << shape.head_size;
   }
-}
-
-TEST_P(BackendConformance, RefusesPlacesBeyondTheCaches) {
-  const auto cache = subject_->NewKvCache({.page_count = 2, .kv_head_count = 1, .head_size = 32});
-  ASSERT_TRUE(cache.has_value());
-  const std::vector<std::uint32_t> tokens(1), page_beyond{2}, page{1}, position{0},
-      position_beyond{256};
-  EXPECT_TRUE(subject_->BeginStep({tokens, position, page, 1}).has_value());
-  EXPECT_EQ(subject_->BeginStep({tokens, position, page_beyond, 1}).error().code,
-            ErrorCode::kInvalidArgument);
-  EXPECT_EQ(subject_->BeginStep({tokens, position_beyond, page, 1}).error().code,
-            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(subject_->used_bytes(), before);
 }
 
 TEST_P(BackendConformance, RefusesTokensAndPositionsBeyondTheirTables) {
@@ -442,7 +319,17 @@ TEST_P(BackendConformance, RefusesTokensAndPositionsBeyondTheirTables) {
   subject_->Embed(*table, EmbedBy::kToken, *x);
   EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
   bench.Begin({zero, position, zero, 1});
-  subject_->Rope(*x, *rope, 32);
+  subject_->Rope(*x, *rope, {32, 32});
+  EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
+  bench.Begin({zero, position, zero, 1});
+  subject_->Embed(*table, EmbedBy::kPosition, *x);
+  EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
+  bench.Begin({.tokens = zero,
+               .positions = zero,
+               .pages = zero,
+               .pages_per_row = 1,
+               .rotary_places = position});
+  subject_->Rope(*x, *rope, {32, 32});
   EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
   // The next step is not touched by it.
   bench.Begin({zero, zero, zero, 1});

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <cstring>
+#include <utility>
 
 #include "engine/cpu/cpu_storage.h"
 #include "engine/cpu/kernel_set.h"
@@ -32,29 +33,29 @@ class CpuKernels : public ::testing::TestWithParam<const char*> {
                               const std::vector<float>& x, std::uint32_t rows) {
     CpuMatrix matrix(budget_, type, outputs, columns, kernels.weight_layout);
     EXPECT_TRUE(matrix.Fill(weights).has_value());
-    CpuTensor input(budget_, rows, columns);
+    CpuTensor input(budget_, rows, columns, {});
     std::ranges::copy(x, input.values.data());
-    if (type == WeightType::kQ8_0) {
-      kernels.quantise(input.values.data(), rows * columns, input.quants.data(),
-                       input.scales.data(), input.sums.data());
-    }
+    const RowsView view = input.View();
+    if (FormatOf(type).activations() == ActivationForm::kInt8Per32)
+      kernels.quantise_per_32(view.values, rows * columns, view.per_32);
+    if (FormatOf(type).activations() == ActivationForm::kInt8Per256)
+      kernels.quantise_per_256(view.values, rows * columns, view.per_256);
     std::vector<float> out(std::size_t{rows} * outputs + 1, kUntouched);
-    kernels.matmul(matrix.View(), input.View(), {0, rows},
-                   {0, (outputs + kRowGroup - 1) / kRowGroup}, out.data());
+    kernels.matmul(matrix.View(), view, {0, rows}, {0, (outputs + kRowGroup - 1) / kRowGroup},
+                   out.data());
     EXPECT_EQ(out.back(), kUntouched);
     return out;
   }
 
-  void CompareProducts(WeightType type, std::initializer_list<std::uint32_t> column_counts) {
-    for (const std::uint32_t columns : column_counts) {
-      for (const std::uint32_t outputs : {1u, 15u, 16u, 17u, 50u}) {
-        for (const std::uint32_t rows : {1u, 2u, 3u, 8u, 11u, 33u}) {
-          const Bytes weights = values_.Weights(type, outputs, columns);
-          const auto x = values_.Activations(std::size_t{rows} * columns);
-          ASSERT_EQ(BitsOf(Multiply(*kernels_, type, outputs, columns, weights, x, rows)),
-                    BitsOf(Multiply(PlainKernels(), type, outputs, columns, weights, x, rows)))
-              << outputs << " outputs, " << columns << " columns, " << rows << " rows";
-        }
+  void CompareProducts(WeightType type, std::uint32_t columns) {
+    for (const std::uint32_t outputs : {1u, 15u, 16u, 17u, 50u}) {
+      for (const std::uint32_t rows : {1u, 2u, 3u, 8u, 11u, 33u}) {
+        const Bytes weights = values_.Weights(type, outputs, columns);
+        const auto x = values_.Activations(std::size_t{rows} * columns);
+        ASSERT_EQ(BitsOf(Multiply(*kernels_, type, outputs, columns, weights, x, rows)),
+                  BitsOf(Multiply(PlainKernels(), type, outputs, columns, weights, x, rows)))
+            << WeightTypeName(type) << ", " << outputs << " outputs, " << columns << " columns, "
+            << rows << " rows";
       }
     }
   }
@@ -74,8 +75,16 @@ class CpuKernels : public ::testing::TestWithParam<const char*> {
         const std::size_t at = (std::size_t{p} * shape.kv_head_count + kv) * shape.head_size;
         kernels.store_kv(&k[at], &v[at], view, view.At(pages[p / kPagePositions], kv),
                          p % kPagePositions);
-        kernels.attention(&q[at * heads_per_kv], view, kv, heads_per_kv, pages.data(), p,
-                          &out[at * heads_per_kv]);
+        const bool sees_all = shape.window == 0 || p < shape.window;
+        const AttentionTask task{.cache = view,
+                                 .kv_head = kv,
+                                 .head_count = heads_per_kv,
+                                 .factor = 0.2f,
+                                 .cap = {shape.softcap, 1.0f / shape.softcap},
+                                 .pages = pages.data(),
+                                 .first = sees_all ? 0 : p - shape.window + 1,
+                                 .last = p};
+        kernels.attention(&q[at * heads_per_kv], task, &out[at * heads_per_kv]);
       }
     }
     return out;
@@ -86,60 +95,117 @@ class CpuKernels : public ::testing::TestWithParam<const char*> {
   MemoryBudget budget_{std::uint64_t{1} << 30};
 };
 
-TEST_P(CpuKernels, MultiplyQ8WeightsAsPlainCodeDoes) {
-  CompareProducts(WeightType::kQ8_0, {32, 256, 288, 544});
+TEST_P(CpuKernels, MultiplyIntegerWeightsAsPlainCodeDoes) {
+  for (const WeightFormat& format : AllWeightFormats()) {
+    if (!format.is_integer()) continue;
+    const bool small_blocks = format.block_values == 32;
+    for (const std::uint32_t blocks :
+         small_blocks ? std::vector{1u, 8u, 9u, 17u} : std::vector{1u, 2u, 5u}) {
+      CompareProducts(format.type, blocks * format.block_values);
+    }
+  }
 }
-TEST_P(CpuKernels, MultiplyF16WeightsAsPlainCodeDoes) {
-  CompareProducts(WeightType::kF16, {1, 32, 257, 288});
+
+TEST_P(CpuKernels, MultiplyFloatWeightsAsPlainCodeDoes) {
+  for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kBF16}) {
+    for (const std::uint32_t columns : {1u, 32u, 257u, 288u}) CompareProducts(type, columns);
+  }
 }
-TEST_P(CpuKernels, MultiplyF32WeightsAsPlainCodeDoes) {
-  CompareProducts(WeightType::kF32, {1, 32, 257, 288});
+
+// The largest sums there can be: every integer, sub-scale and value at its limit, all of one sign.
+TEST_P(CpuKernels, MultiplyIntegersAtTheirLimitsAsPlainCodeDoes) {
+  constexpr std::uint32_t kColumns = 1024, kOutputs = 16;
+  for (const WeightFormat& format : AllWeightFormats()) {
+    if (!format.is_integer()) continue;
+    for (const std::uint8_t filling : {0x00, 0x7F, 0x80, 0xFF}) {
+      Bytes weights(kOutputs * WeightRowBytes(format.type, kColumns), filling);
+      for (std::size_t i = 0; i < weights.size(); i += format.block_bytes) {
+        std::uint8_t* halves = &weights[i + ScaleOffset(format)];
+        std::memset(halves, 0x3C, format.has_minimum ? 4 : 2);
+      }
+      for (const float value : {1.0f, -1.0f}) {
+        const std::vector<float> x(9 * kColumns, value);
+        ASSERT_EQ(BitsOf(Multiply(*kernels_, format.type, kOutputs, kColumns, weights, x, 9)),
+                  BitsOf(Multiply(PlainKernels(), format.type, kOutputs, kColumns, weights, x, 9)))
+            << format.name << ", " << int{filling} << ", " << value;
+      }
+    }
+  }
 }
 
 TEST_P(CpuKernels, QuantiseAsPlainCodeDoes) {
-  const auto x = values_.Activations(32 * 3000);
-  std::vector<std::int8_t> quants(x.size()), plain_quants(x.size());
-  std::vector<float> scales(x.size() / 32), plain_scales(scales);
-  std::vector<std::int32_t> sums(scales.size()), plain_sums(sums);
-  kernels_->quantise(x.data(), static_cast<std::uint32_t>(x.size()), quants.data(), scales.data(),
-                     sums.data());
-  PlainKernels().quantise(x.data(), static_cast<std::uint32_t>(x.size()), plain_quants.data(),
-                          plain_scales.data(), plain_sums.data());
-  EXPECT_EQ(quants, plain_quants);
-  EXPECT_EQ(BitsOf(scales), BitsOf(plain_scales));
-  EXPECT_EQ(sums, plain_sums);
+  constexpr std::uint32_t kRows = 300, kColumns = 512;
+  const auto x = values_.Activations(kRows * kColumns);
+  CpuTensor tensor(budget_, kRows, kColumns, {});
+  CpuTensor plain(budget_, kRows, kColumns, {});
+  kernels_->quantise_per_32(x.data(), kRows * kColumns, tensor.per_32.View());
+  kernels_->quantise_per_256(x.data(), kRows * kColumns, tensor.per_256.View());
+  PlainKernels().quantise_per_32(x.data(), kRows * kColumns, plain.per_32.View());
+  PlainKernels().quantise_per_256(x.data(), kRows * kColumns, plain.per_256.View());
+  const auto expect_same = [](const Int8Rows& got, const Int8Rows& wanted) {
+    const auto same = [](const auto& a, const auto& b) {
+      return std::memcmp(a.data(), b.data(), a.size() * sizeof a[0]) == 0;
+    };
+    EXPECT_TRUE(same(got.quants, wanted.quants));
+    EXPECT_TRUE(same(got.scales, wanted.scales));
+    EXPECT_TRUE(same(got.sums, wanted.sums));
+  };
+  expect_same(tensor.per_32, plain.per_32);
+  expect_same(tensor.per_256, plain.per_256);
 }
 
 TEST_P(CpuKernels, NormaliseAsPlainCodeDoes) {
   for (const std::uint32_t count : {1u, 31u, 32u, 33u, 255u, 256u, 257u, 600u, 2048u}) {
-    const auto x = values_.Activations(count);
+    auto x = values_.Activations(count);
     const auto weight = values_.Activations(count);
+    const auto bias = values_.Activations(count);
     std::vector<float> out(count), plain_out(count);
+    kernels_->layer_norm(x.data(), weight.data(), bias.data(), count, 1e-5f, out.data());
+    PlainKernels().layer_norm(x.data(), weight.data(), bias.data(), count, 1e-5f, plain_out.data());
+    ASSERT_EQ(BitsOf(out), BitsOf(plain_out)) << count;
     kernels_->rms_norm(x.data(), weight.data(), count, 1e-5f, out.data());
     PlainKernels().rms_norm(x.data(), weight.data(), count, 1e-5f, plain_out.data());
     ASSERT_EQ(BitsOf(out), BitsOf(plain_out)) << count;
+    kernels_->rms_norm(x.data(), weight.data(), count, 1e-5f, x.data());
+    ASSERT_EQ(BitsOf(x), BitsOf(plain_out)) << count << ", in place";
   }
 }
 
-TEST_P(CpuKernels, RotateAddAndGateAsPlainCodeDoes) {
-  for (const std::uint32_t head_size : {2u, 6u, 32u, 80u}) {
-    auto x = values_.Activations(3 * head_size);
-    auto plain_x = x;
-    const auto table = values_.Activations(head_size);
-    kernels_->rope(x.data(), table.data(), head_size, 3);
-    PlainKernels().rope(plain_x.data(), table.data(), head_size, 3);
-    ASSERT_EQ(BitsOf(x), BitsOf(plain_x)) << head_size;
+TEST_P(CpuKernels, RotateAsPlainCodeDoes) {
+  for (const RotaryPairs pairs : {RotaryPairs::kNeighbours, RotaryPairs::kHalves}) {
+    for (const auto& [head_size, rotary_size] :
+         {std::pair{2u, 2u}, {6u, 6u}, {32u, 32u}, {80u, 80u}, {96u, 72u}, {33u, 18u}}) {
+      auto x = values_.Activations(3 * head_size);
+      auto plain_x = x;
+      const auto table = values_.Activations(rotary_size);
+      kernels_->rope(x.data(), table.data(), {head_size, rotary_size, pairs}, 3);
+      PlainKernels().rope(plain_x.data(), table.data(), {head_size, rotary_size, pairs}, 3);
+      ASSERT_EQ(BitsOf(x), BitsOf(plain_x)) << head_size << ", " << rotary_size;
+    }
   }
-  for (const std::size_t count : {1, 7, 16, 33, 100'000}) {
-    auto x = values_.Activations(count);
-    auto plain_x = x;
-    const auto y = values_.Activations(count);
-    kernels_->add(x.data(), y.data(), count);
-    PlainKernels().add(plain_x.data(), y.data(), count);
-    ASSERT_EQ(BitsOf(x), BitsOf(plain_x)) << count;
-    kernels_->silu_mul(x.data(), y.data(), count);
-    PlainKernels().silu_mul(plain_x.data(), y.data(), count);
-    ASSERT_EQ(BitsOf(x), BitsOf(plain_x)) << count;
+}
+
+TEST_P(CpuKernels, WorkOnElementsAsPlainCodeDoes) {
+  using Work = void (*)(const KernelSet&, std::vector<float>&, const std::vector<float>&);
+  constexpr Work kWorks[] = {
+      [](const KernelSet& k, auto& x, const auto& y) { k.add(x.data(), y.data(), x.size()); },
+      [](const KernelSet& k, auto& x, const auto& y) { k.scale(x.data(), y[0], x.size()); },
+      [](const KernelSet& k, auto& x, const auto& y) { k.silu_mul(x.data(), y.data(), x.size()); },
+      [](const KernelSet& k, auto& x, const auto& y) { k.gelu_mul(x.data(), y.data(), x.size()); },
+      [](const KernelSet& k, auto& x, const auto&) { k.gelu_erf(x.data(), x.size()); },
+      [](const KernelSet& k, auto& x, const auto&) {
+        k.softcap(x.data(), {30.0f, 1.0f / 30.0f}, x.size());
+      },
+  };
+  for (std::size_t work = 0; work < std::size(kWorks); ++work) {
+    for (const std::size_t count : {1, 7, 16, 33, 100'000}) {
+      auto x = values_.Activations(count);
+      auto plain_x = x;
+      const auto y = values_.Activations(count);
+      kWorks[work](*kernels_, x, y);
+      kWorks[work](PlainKernels(), plain_x, y);
+      ASSERT_EQ(BitsOf(x), BitsOf(plain_x)) << "work " << work << " on " << count;
+    }
   }
 }
 
@@ -158,6 +224,21 @@ TEST_P(CpuKernels, AttendAsPlainCodeDoes) {
     ASSERT_EQ(BitsOf(Attend(*kernels_, shape, kPositions, q, k, v, pages)),
               BitsOf(Attend(PlainKernels(), shape, kPositions, q, k, v, pages)))
         << shape.head_count << " heads of " << shape.head_size;
+  }
+}
+
+// Windows that begin anywhere in a chunk, and scores that are capped.
+TEST_P(CpuKernels, AttendWithinWindowsAsPlainCodeDoes) {
+  constexpr std::uint32_t kPositions = 530;
+  for (const std::uint32_t window : {0u, 1u, 2u, 40u, 256u, 300u}) {
+    const AttentionShape shape{5, 1, 40, 0, window, window % 2 == 0 ? 2.0f : 0.0f};
+    const auto q = values_.Activations(kPositions * shape.head_count * shape.head_size);
+    const auto k = values_.Activations(kPositions * shape.head_size);
+    const auto v = values_.Activations(k.size());
+    const std::vector<std::uint32_t> pages = {2, 0, 1};
+    ASSERT_EQ(BitsOf(Attend(*kernels_, shape, kPositions, q, k, v, pages)),
+              BitsOf(Attend(PlainKernels(), shape, kPositions, q, k, v, pages)))
+        << window;
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "engine/backend.h"
+#include "tests/support/trying_weights.h"
 
 namespace fallow::engine {
 
@@ -48,23 +49,17 @@ class RandomValues {
 
   // Rows of weights as GGUF stores them.
   Bytes Weights(WeightType type, std::uint32_t rows, std::uint32_t columns) {
+    const auto next = [this] { return static_cast<std::uint32_t>(random_()); };
+    if (FormatOf(type).is_integer()) {
+      return TryingIntegerWeights(type, rows, columns, next, kHalfExponents);
+    }
     Bytes data(rows * WeightRowBytes(type, columns));
-    switch (type) {
-      case WeightType::kF32:
-        for (std::size_t i = 0; i < data.size(); i += 4) Put(data, i, Activations(1)[0]);
-        break;
-      case WeightType::kF16:
-        for (std::size_t i = 0; i < data.size(); i += 2) Put(data, i, Half());
-        break;
-      default:
-    case WeightType::kQ8_0:
-        for (std::size_t i = 0; i < data.size(); i += 34) {
-          Put(data, i, Half());
-          for (std::size_t j = 2; j < 34; ++j) data[i + j] = static_cast<std::uint8_t>(random_());
-          if (Below(4) == 0)
-            std::memset(&data[i + 2], Below(2) == 0 ? 0x80 : 0x7F, 32);  // all -128 or all 127
-        }
-        break;
+    const std::size_t width = FormatOf(type).block_bytes;
+    for (std::size_t i = 0; i < data.size(); i += width) {
+      const auto bits = std::bit_cast<std::uint32_t>(Activations(1)[0]);
+      if (type == WeightType::kF32) Put(data, i, bits);
+      if (type == WeightType::kBF16) Put(data, i, static_cast<std::uint16_t>(bits >> 16));
+      if (type == WeightType::kF16) Put(data, i, TryingHalf(next, kHalfExponents));
     }
     return data;
   }
@@ -75,11 +70,7 @@ class RandomValues {
     std::memcpy(&data[at], &value, sizeof value);
   }
 
-  // Finite; subnormals often.
-  std::uint16_t Half() {
-    const std::uint32_t exponent = Below(5) == 0 ? 0 : Below(20);
-    return static_cast<std::uint16_t>(Below(2) << 15 | exponent << 10 | Below(1024));
-  }
+  static constexpr std::uint32_t kHalfExponents = 20;
 
   std::mt19937 random_;
   std::normal_distribution<float> normal_;
