@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 
 namespace fallow::cli {
@@ -22,6 +23,7 @@ struct ApiCall {
   std::string path;  // "/api/jobs?limit=20"
   std::optional<Json> body;
   std::optional<std::string> body_file;  // instead: streamed from disk
+  std::vector<ByteView> body_pieces;     // instead: one after the other; they outlive the call
   std::vector<std::pair<std::string, std::string>>
       form;  // with it `body_file` becomes the form's part "file"
   std::function<void(std::uint64_t sent, std::uint64_t total)> on_upload = nullptr;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "cli/api.h"
@@ -46,8 +47,12 @@ Result<ExitStatus> CancelJob(Session session, const std::string& job_id);
 
 Result<ExitStatus> ListModels(Session session);
 Result<ExitStatus> ShowModel(Session session, const std::string& name);
-Result<ExitStatus> AddModel(Session session, const std::string& file,
-                            std::string name);  // empty name: the file's
+// Checks the file first; a refused one is not uploaded. The first part of a split model stands for
+// all of them. An empty name is the file's.
+Result<ExitStatus> AddModel(Session session, const std::string& file, std::string name);
+// Only checks them, without a coordinator: kExitFailed if one is refused.
+Result<ExitStatus> CheckModels(Console& console, bool as_json,
+                               const std::vector<std::string>& files);
 Result<ExitStatus> RemoveModel(Session session, const std::string& name);
 
 Result<ExitStatus> ListDevices(Session session);

@@ -69,9 +69,10 @@ Result<Json> HttpApi::Call(ApiCall call) {
     request.headers.emplace_back("Content-Type", "application/json");
     request.body.assign(text.begin(), text.end());
   }
-  if (call.body_file.has_value()) {
+  if (call.body_file.has_value() || !call.body_pieces.empty()) {
     if (call.form.empty()) request.headers.emplace_back("Content-Type", "application/octet-stream");
     request.body_file = std::move(call.body_file);
+    request.body_pieces = std::move(call.body_pieces);
     request.multipart_fields = std::move(call.form);
     request.on_upload_progress = std::move(call.on_upload);
     request.timeout = kUnlimited;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "cli/access.h"
@@ -108,7 +109,8 @@ void AddAccessVerbs(CLI::App& app, CommandLine& line) {
 
 void AddJobVerbs(CLI::App& app, CommandLine& line) {
   auto* submit =
-      AddVerb(app, "submit", "Upload a batch file (OpenAI's JSON lines) and make a job of it");
+      AddVerb(app, "submit",
+              "Upload a batch file (OpenAI's JSON lines, chat or embeddings) and make a job of it");
   auto options = std::make_shared<SubmitOptions>();
   submit->add_option("FILE", options->batch_file, "The batch file")->required();
   submit
@@ -165,19 +167,30 @@ void AddJobVerbs(CLI::App& app, CommandLine& line) {
 void AddModelVerbs(CLI::App& app, CommandLine& line) {
   auto name = std::make_shared<std::string>();
   auto file = std::make_shared<std::string>();
-  auto* models = AddVerb(app, "models", "List the coordinator's models, add, show or remove one");
+  auto* models =
+      AddVerb(app, "models", "List the coordinator's models, add, check, show or remove");
   models->require_subcommand(0, 1);
   models->callback([&line, models] {
     if (models->get_subcommands().empty()) line.action = ListModels;
   });
   AddVerb(*models, "list", "List them")->callback([&line] { line.action = ListModels; });
   auto* add = AddVerb(*models, "add", "Upload a GGUF file (operators)");
-  add->add_option("FILE", *file, "The GGUF file")->required();
+  add->add_option("FILE", *file, "The GGUF file; of a split model its first part")->required();
   add->add_option("--name", *name,
                   "What requests call it; without it, the file's name without .gguf")
       ->type_name("NAME");
   add->callback([&line, file, name] {
     line.action = [file, name](Session session) { return AddModel(session, *file, *name); };
+  });
+  auto files = std::make_shared<std::vector<std::string>>();
+  auto* check =
+      AddVerb(*models, "check",
+              "Show GGUF files' cards and why they would be refused, without coordinator");
+  check->add_option("FILE", *files, "GGUF files; of a split model its first part")->required();
+  check->callback([&line, files] {
+    line.local_action = [&line, files](MainLoop&, Console& console) {
+      return CheckModels(console, line.as_json, *files);
+    };
   });
   auto* show = AddVerb(*models, "show", "Show one");
   show->add_option("NAME", *name)->required();

@@ -35,6 +35,22 @@ std::string JoinedTextOf(const Json& json, const char* name) {
   return joined;
 }
 
+// "chat" is a flag; the first coordinators wrote the template's kind.
+std::string ChatOf(const Json& card) {
+  if (FieldOf(card, "chat").is_boolean()) return FlagOf(card, "chat") ? "yes" : "none";
+  return TextOf(card, "chat");
+}
+
+std::vector<ModelMemory> MemoryOf(const Json& card) {
+  std::vector<ModelMemory> memory;
+  const Json& rows = FieldOf(card, "memory");
+  if (!rows.is_array()) return memory;
+  for (const Json& row : rows) {
+    memory.push_back({CountOf(row, "sequences"), CountOf(row, "tokens"), CountOf(row, "bytes")});
+  }
+  return memory;
+}
+
 }  // namespace
 
 std::string TextOf(const Json& json, const char* name) {
@@ -71,6 +87,7 @@ Result<JobRecord> ReadJob(const Json& json) {
                 "the coordinator's reply is not a job: id or status is missing");
   }
   job.model = TextOf(json, "model");
+  job.endpoint = TextOf(json, "endpoint");
   job.input_file = TextOf(json, "input_file_id");
   job.output_file = OptionalTextOf(json, "output_file_id");
   job.error_file = OptionalTextOf(json, "error_file_id");
@@ -119,15 +136,18 @@ ModelRecord ReadModel(const Json& json) {
           .digest = TextOf(json, "digest"),
           .architecture = TextOf(card, "architecture"),
           .title = TextOf(card, "name"),
+          .license = TextOf(card, "license"),
           .weight_types = JoinedTextOf(card, "weight_types"),
           .tokenizer = TextOf(card, "tokenizer"),
-          .chat = TextOf(card, "chat"),
+          .chat = ChatOf(card),
+          .pooling = TextOf(card, "pooling"),
           .size_bytes = CountOf(json, "size_bytes"),
           .parameter_count = CountOf(card, "parameter_count"),
           .context_length = CountOf(card, "context_length"),
           .layer_count = CountOf(card, "layer_count"),
           .embedding_length = CountOf(card, "embedding_length"),
           .vocabulary_size = CountOf(card, "vocabulary_size"),
+          .memory = MemoryOf(card),
           .created_at = TimeOf(json, "created_at")};
 }
 

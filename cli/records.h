@@ -19,7 +19,7 @@ struct JobProblem {
 };
 
 struct JobRecord {
-  std::string id, state, model, input_file;
+  std::string id, state, model, endpoint, input_file;
   std::optional<std::string> output_file, error_file;
   std::uint64_t total = 0, completed = 0, failed = 0;
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;
@@ -45,11 +45,20 @@ struct DeviceRecord {
 };
 DeviceRecord ReadDevice(const Json& json);
 
+struct ModelMemory {
+  std::uint64_t sequences = 0, tokens = 0, bytes = 0;  // so many sequences of so many tokens each
+};
+
 struct ModelRecord {
-  std::string id, digest, architecture, title, weight_types, tokenizer, chat;
+  std::string id, digest, architecture, title, license, weight_types, tokenizer;
+  std::string chat;     // "yes", "none"; empty: not known
+  std::string pooling;  // "none": it generates; empty: not known
   std::uint64_t size_bytes = 0, parameter_count = 0, context_length = 0, layer_count = 0,
                 embedding_length = 0, vocabulary_size = 0;
+  std::vector<ModelMemory> memory;
   std::int64_t created_at = 0;
+
+  bool embeds() const { return !pooling.empty() && pooling != "none"; }
 };
 ModelRecord ReadModel(const Json& json);
 

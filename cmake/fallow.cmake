@@ -36,9 +36,10 @@ function(fallow_program name)
 endfunction()
 
 # fallow_test(NAME SOURCES x_test.cc … USES room … LINKS …) makes a GoogleTest program whose every case is a ctest case.
-# A case that calls GTEST_SKIP is reported as skipped, never as passed. LABELS and TIMEOUT_S are passed to ctest.
+# A case that calls GTEST_SKIP is reported as skipped, never as passed. LABELS and TIMEOUT_S are passed to ctest, and so is
+# FIXTURE: the ctest fixture that must be set up before.
 function(fallow_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT_S" "SOURCES;USES;LINKS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT_S;FIXTURE" "SOURCES;USES;LINKS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT_S)
     set(ARG_TIMEOUT_S 120)
   endif()
@@ -49,7 +50,7 @@ function(fallow_test name)
   target_compile_definitions(${name} PRIVATE FALLOW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FALLOW_BINARY_DIR="${PROJECT_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT_S} LABELS "${ARG_LABELS}")
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT_S} LABELS "${ARG_LABELS}" FIXTURES_REQUIRED "${ARG_FIXTURE}")
 endfunction()
 
 # fallow_fuzz(NAME SOURCES x_fuzz.cc USES …) makes a libFuzzer program in the `fuzz` preset; in the others the same

@@ -1,7 +1,7 @@
 # Benchmarks: a table for people, and as the last line one JSON object with the figures. Sourced by dev.
 # shellcheck shell=bash
 
-readonly bench_names="engine overhead"
+readonly bench_names="engine overhead accuracy"
 
 bench_verb() {
   local name=${1:-}
@@ -10,6 +10,7 @@ bench_verb() {
   case $name in
     engine) bench_engine "$@" ;;
     overhead) bench_overhead "$@" ;;
+    accuracy) bench_accuracy "$@" ;;
     *) misuse "no benchmark '$name'; there are: $bench_names" ;;
   esac
 }
@@ -18,6 +19,38 @@ bench_engine() {
   need_packages build run
   build release fallow-bench-engine >&2
   "$programs/fallow-bench-engine" $example/field-normalizer-q8_0.gguf "$@"
+}
+
+# bench_accuracy LLAMA_CPP_BUILD [compare.py's options]: our error beside llama.cpp's. The folder is one that CMake built
+# llama.cpp in, for the CPU, with shared or static libraries; its cache tells where the sources are.
+bench_accuracy() {
+  local peer_build=${1:-}
+  [ -n "$peer_build" ] || misuse "which llama.cpp? ./dev bench accuracy LLAMA_CPP_BUILD, the folder CMake built it in"
+  shift
+  peer_build=$(cd "$caller_directory" && cd "$peer_build" 2>/dev/null && pwd) || misuse "no folder '$peer_build'"
+  need_packages build run bench
+  build release fallow-accuracy-logits >&2
+  mkdir -p build/bench
+  build_peer_logits "$peer_build" build/bench/peer_logits
+  /usr/bin/python3 tests/benchmarks/accuracy/compare.py --peer build/bench/peer_logits \
+    --engine "$programs/fallow-accuracy-logits" --demo $example "$@"
+}
+
+# build_peer_logits LLAMA_CPP_BUILD PROGRAM
+build_peer_logits() {
+  local folder=$1 program=$2 sources library libraries
+  sources=$(sed -n 's/^llama\.cpp_SOURCE_DIR:STATIC=//p' "$folder/CMakeCache.txt" 2>/dev/null) || true
+  [ -e "$sources/include/llama.h" ] || fail "$folder: not a CMake build folder of llama.cpp whose sources are still there"
+  library=$(find "$folder" -name libllama.so -print -quit)
+  if [ -n "$library" ]; then
+    libraries=(-L"${library%/*}" "-Wl,-rpath,${library%/*}" -lllama -lggml -lggml-base)
+  else
+    mapfile -t libraries < <(find "$folder" -name 'libllama.a' -o -name 'libggml*.a')
+    [ ${#libraries[@]} -gt 0 ] || fail "$folder: neither libllama.so nor libllama.a; build llama.cpp's target llama first"
+    libraries=(-Wl,--start-group "${libraries[@]}" -Wl,--end-group -fopenmp -ldl -lpthread)
+  fi
+  g++ -std=c++20 -O2 -I"$sources/include" -I"$sources/ggml/include" tests/benchmarks/accuracy/peer_logits.cc \
+    -o "$program" "${libraries[@]}" || fail "peer_logits.cc does not compile against $folder"
 }
 
 # The batch through coordinator and agent, against the same requests run by the engine alone, in turns.

@@ -184,8 +184,8 @@ class Backend {
   // gate = snap(silu(gate) * up), gate = snap(gelu(gate) * up), in place.
   virtual void SiluMul(Tensor& gate, const Tensor& up) = 0;
   virtual void GeluMul(Tensor& gate, const Tensor& up) = 0;
-  // x = snap(gelu(x)), in place.
-  virtual void Gelu(Tensor& x) = 0;
+  // x = snap(gelu_erf(x)), in place.
+  virtual void GeluErf(Tensor& x) = 0;
   // x = snap(cap * tanh(x / cap)), in place, of the first `rows` rows.
   virtual void Softcap(Tensor& x, float cap, std::uint32_t rows) = 0;
   // out[i] = x[source_rows[i]].

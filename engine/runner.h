@@ -24,6 +24,16 @@ struct RunnerOptions {
       0;  // for caches and buffers beside the weights; 0: half of what those leave
 };
 
+// What a runner takes of its backend's memory.
+struct MemoryPlan {
+  std::uint32_t max_sequence_count = 0;
+  WorkspaceSize workspace;
+  std::uint64_t weight_bytes = 0;
+  std::uint64_t workspace_bytes = 0;
+
+  std::uint64_t bytes() const { return weight_bytes + workspace_bytes; }
+};
+
 // One finished request. `result.attempt` is empty.
 struct FinishedRequest {
   std::uint64_t ticket = 0;
@@ -32,13 +42,17 @@ struct FinishedRequest {
 
 class Runner {
  public:
-  // Allocates caches and buffers. kResourceExhausted, with the size that would fit, when not even
-  // one sequence does. `model` must outlive the runner.
+  // Allocates caches and buffers: for a whole context of every sequence, or for as many positions
+  // as the memory holds. kResourceExhausted, with the size that would do, when that is not one page.
+  // `model` must outlive the runner.
   static Result<std::unique_ptr<Runner>> Create(Model& model, const RunnerOptions& options);
   virtual ~Runner() = default;
 
+  virtual const MemoryPlan& plan() const = 0;
+
   // Takes a request; it waits until a sequence is free. Its own faults (prompt longer than the
-  // context, an unknown role) come back as a FinishedRequest with an error.
+  // context, a role that the template refuses) come back as a FinishedRequest with an error, as does
+  // one that needs more positions than this device's caches hold (kResourceExhausted).
   virtual void Add(std::uint64_t ticket, InferenceRequest request) = 0;
   // Forgets a ticket's requests.
   virtual void Drop(std::uint64_t ticket) = 0;

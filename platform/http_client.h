@@ -23,6 +23,9 @@ struct HttpRequest {
   // Sends a file as the body instead (streamed, with Content-Length). With `multipart_fields` it
   // becomes the part "file" of a multipart/form-data body.
   std::optional<std::string> body_file;
+  // Sends these one after the other as the body instead (with Content-Length): a body larger than
+  // memory, of mapped files. They must outlive the exchange.
+  std::vector<ByteView> body_pieces;
   std::vector<std::pair<std::string, std::string>> multipart_fields;
   std::chrono::milliseconds timeout{
       60'000};  // for the whole exchange; 0: none (streams, downloads)

@@ -53,6 +53,7 @@ struct DeviceStatus {
   DeviceState state = DeviceState::kIdle;
   std::string reason;            // "keyboard or mouse used 4 s ago"
   double tokens_per_second = 0;  // generated tokens, over the last shard or minute; 0 if unknown
+  double embedding_tokens_per_second = 0;  // tokens read for embeddings, likewise
   bool operator==(const DeviceStatus&) const = default;
 };
 

@@ -37,6 +37,11 @@ constexpr std::array<std::pair<fallow::DeviceState, DeviceState>, 5> kDeviceStat
     {fallow::DeviceState::kFaulty, FAULTY},
 }};
 
+Status CheckSpeed(std::string_view field, double speed) {
+  if (speed >= 0 && speed <= kMaxTokensPerSecond) return {};
+  return FieldError(field, fmt::format("{} is not within 0 and {}", speed, kMaxTokensPerSecond));
+}
+
 }  // namespace
 
 void FromValue(const fallow::DeviceProfile& value, DeviceProfile& wire) {
@@ -66,6 +71,7 @@ void FromValue(const fallow::DeviceStatus& value, DeviceStatus& wire) {
   FALLOW_CHECK(wire.has_state());
   wire.set_reason(ToValidUtf8(value.reason, kMaxShortTextBytes));
   wire.set_tokens_per_second(value.tokens_per_second);
+  wire.set_embedding_tokens_per_second(value.embedding_tokens_per_second);
 }
 
 Result<fallow::DeviceProfile> ToValue(DeviceProfile&& wire) {
@@ -98,15 +104,16 @@ Result<fallow::DeviceProfile> ToValue(DeviceProfile&& wire) {
 
 Result<fallow::DeviceStatus> ToValue(DeviceStatus&& wire) {
   FALLOW_RETURN_IF_ERROR(CheckText("reason", wire.reason(), kMaxShortTextBytes));
-  const double speed = wire.tokens_per_second();
-  if (!(speed >= 0 && speed <= kMaxTokensPerSecond)) {
-    return FieldError("tokens_per_second",
-                      fmt::format("{} is not within 0 and {}", speed, kMaxTokensPerSecond));
-  }
+  FALLOW_RETURN_IF_ERROR(CheckSpeed("tokens_per_second", wire.tokens_per_second()));
+  FALLOW_RETURN_IF_ERROR(
+      CheckSpeed("embedding_tokens_per_second", wire.embedding_tokens_per_second()));
   for (const auto& [state, wire_state] : kDeviceStates) {
     if (wire.state() == wire_state) {
       return fallow::DeviceStatus{
-          .state = state, .reason = std::move(*wire.mutable_reason()), .tokens_per_second = speed};
+          .state = state,
+          .reason = std::move(*wire.mutable_reason()),
+          .tokens_per_second = wire.tokens_per_second(),
+          .embedding_tokens_per_second = wire.embedding_tokens_per_second()};
     }
   }
   return FieldError("state", "missing or unknown");

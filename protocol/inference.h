@@ -3,11 +3,14 @@
 // Coordinator, agent and worker all speak these; the wire forms are agent.proto and worker.proto.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/digest.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -39,10 +42,10 @@ struct EmbeddingInput {
 // One line of a batch, checked: everything a worker needs and nothing else. It asks for an answer
 // to messages, or for the vectors of inputs: one of the two is empty.
 struct InferenceRequest {
-  std::uint64_t index = 0;             // position in the job, from 0
+  std::uint64_t index = 0;  // position in the job, from 0
   std::vector<ChatMessage> messages;
   std::vector<EmbeddingInput> inputs;  // the rest does not apply to these
-  std::uint32_t max_tokens = 0;       // at most this many generated; 0: up to the model's context
+  std::uint32_t max_tokens = 0;        // at most this many generated; 0: up to the model's context
   std::vector<std::string>
       stop;  // at most 4, none empty; generation ends before the first that appears
   Sampling sampling;
@@ -63,10 +66,21 @@ struct AttemptResult {
       state_digests;  // one per 32 generated tokens, the last may cover fewer (docs/ARITHMETIC.md)
   std::uint32_t prompt_token_count = 0;  // of all inputs together
   // One vector for each input, all of the model's embedding length; then text and token_ids are
-  // empty, and state_digests has one for each vector.
+  // empty, and state_digests has the VectorDigest of each.
   std::vector<std::vector<float>> embeddings;
   bool operator==(const AttemptResult&) const = default;
 };
+
+// A vector as it is hashed, stored and sent in Base64: its values as little-endian fp32.
+inline ByteView VectorBytes(std::span<const float> vector) {
+  static_assert(std::endian::native == std::endian::little);
+  return {reinterpret_cast<const std::uint8_t*>(vector.data()), vector.size_bytes()};
+}
+
+// The state digest of an embedding.
+inline Digest VectorDigest(std::span<const float> vector) {
+  return Sha256::Of(VectorBytes(vector));
+}
 
 // What the worker is doing now, for progress bars and the device page.
 struct WorkProgress {

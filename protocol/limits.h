@@ -23,6 +23,13 @@ inline constexpr std::size_t kMaxStopStringBytes = 256;
 inline constexpr std::uint32_t kMaxGeneratedTokens = 1 << 20;
 inline constexpr std::size_t kMaxResultTextBytes = 8 << 20;
 inline constexpr std::size_t kGeneratedTokensPerDigest = 32;
+// Of an embedding request, all inputs together.
+inline constexpr std::size_t kMaxEmbeddingInputs = 2048;  // as OpenAI's API
+inline constexpr std::size_t kMaxInputTokenIds = 1 << 20;
+// 2,048 vectors of 2,048 values, or fewer that are longer: 16 MiB. A message holds at least three
+// such results, so its own limit is not reached.
+inline constexpr std::size_t kMaxEmbeddingValues = 4 << 20;
+inline constexpr std::size_t kMaxEmbeddingLength = 1 << 16;  // values of one vector
 
 // A short text in a message: a host name, a reason, an error.
 inline constexpr std::size_t kMaxShortTextBytes = 4096;

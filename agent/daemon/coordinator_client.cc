@@ -11,6 +11,8 @@ using std::chrono::milliseconds;
 
 // A report waits for the coordinator's disk, a lease for work besides.
 constexpr milliseconds kAnswerTimeout{30'000};
+// … and a large one gets the time that a slow uplink needs.
+constexpr std::size_t kSlowUplinkBytesPerSecond = 32 << 10;
 
 // What an owner can do about a refusal.
 Error WithWayOut(Error error) {
@@ -37,7 +39,9 @@ class HttpCoordinatorClient : public CoordinatorClient {
                             &DecodeLeaseReply, std::move(answer));
   }
   Call Report(const ReportRequest& request, Answer<ReportReply> answer) override {
-    return Send<ReportReply>("/agent/v1/report", Encode(request), kAnswerTimeout,
+    Bytes body = Encode(request);
+    const std::chrono::seconds upload_time(body.size() / kSlowUplinkBytesPerSecond);
+    return Send<ReportReply>("/agent/v1/report", std::move(body), kAnswerTimeout + upload_time,
                              &DecodeReportReply, std::move(answer));
   }
   Call Heartbeat(const HeartbeatRequest& request, Answer<HeartbeatReply> answer) override {

@@ -11,11 +11,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Of one report; far below kMaxAgentBodyBytes, since the sum is an estimate.
-constexpr std::size_t kMaxReportBytes = 8 << 20;
+// Of one report, unless one result is larger; far below kMaxAgentBodyBytes, since the sum is an
+// estimate. A home's uplink takes seconds for it.
+constexpr std::size_t kMaxReportBytes = 2 << 20;
 
 std::size_t EstimateBytes(const AttemptResult& result) {
-  return 128 + result.text.size() + 5 * result.token_ids.size() + 34 * result.state_digests.size();
+  std::size_t bytes =
+      128 + result.text.size() + 5 * result.token_ids.size() + 34 * result.state_digests.size();
+  for (const std::vector<float>& vector : result.embeddings)
+    bytes += 8 + sizeof(float) * vector.size();
+  return bytes;
 }
 
 }  // namespace

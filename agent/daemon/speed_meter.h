@@ -1,4 +1,4 @@
-// Measured speed: generated tokens a second while there was work, over about the last minute.
+// Measured speed: tokens a second while there was work, over about the last minute.
 #pragma once
 
 #include <chrono>
@@ -15,6 +15,9 @@ class SpeedMeter {
  public:
   static constexpr std::chrono::seconds kWindow{60};
 
+  // `count`: the progress that is measured, generated tokens or read ones.
+  explicit SpeedMeter(std::uint64_t WorkProgress::*count) : count_(count) {}
+
   // The worker's counters start anew.
   void Restart() { last_.reset(); }
 
@@ -24,9 +27,9 @@ class SpeedMeter {
   }
 
   void Add(SteadyTime now, const WorkProgress& progress) {
-    if (last_ && last_->busy && progress.generated_token_count >= last_->token_count &&
-        now > last_->at) {
-      intervals_.push_back({now - last_->at, progress.generated_token_count - last_->token_count});
+    const std::uint64_t token_count = progress.*count_;
+    if (last_ && last_->busy && token_count >= last_->token_count && now > last_->at) {
+      intervals_.push_back({now - last_->at, token_count - last_->token_count});
       busy_time_ += intervals_.back().duration;
       token_count_ += intervals_.back().token_count;
       while (intervals_.size() > 1 && busy_time_ - intervals_.front().duration >= kWindow) {
@@ -36,7 +39,7 @@ class SpeedMeter {
       }
     }
     const bool busy = progress.active_sequence_count + progress.waiting_request_count > 0;
-    last_ = Sample{now, progress.generated_token_count, busy};
+    last_ = Sample{now, token_count, busy};
   }
 
   // 0 until something was measured; keeps the last known speed while there is no work.
@@ -57,6 +60,7 @@ class SpeedMeter {
     SteadyTime::duration duration;
     std::uint64_t token_count;
   };
+  std::uint64_t WorkProgress::*count_;
   std::optional<Sample> last_;
   std::deque<Interval> intervals_;
   SteadyTime::duration busy_time_{0};

@@ -66,8 +66,7 @@ void WorkSession::Stop(DeviceState state, std::string reason) {
     worker_.Stop();
     worker_model_.reset();
     loading_ticket_ = 0;
-    progress_ = {};
-    speed_.Restart();
+    ForgetProgress();
     // A channel that has nothing to say removes its lease at once.
     for (auto it = leases_.begin(); it != leases_.end();) Close(*it++, reason_);
   } else if (!told_state_.has_value()) {
@@ -95,8 +94,10 @@ void WorkSession::FinishShutDown() {
 }
 
 DeviceStatus WorkSession::status() const {
-  DeviceStatus status{
-      .state = stop_state_, .reason = reason_, .tokens_per_second = speed_.tokens_per_second()};
+  DeviceStatus status{.state = stop_state_,
+                      .reason = reason_,
+                      .tokens_per_second = generating_.tokens_per_second(),
+                      .embedding_tokens_per_second = embedding_.tokens_per_second()};
   if (!allowed_) return status;
   if (refused_ || failures_in_a_row_ >= options_.faulty_after) {
     status.state = DeviceState::kFaulty;
@@ -361,9 +362,17 @@ void WorkSession::FeedWorker() {
     RunRequests run{.ticket = held.ticket, .requests = {}};
     for (const auto& [index, request] : held.unfinished) run.requests.push_back(request);
     held.phase = Phase::kInWorker;
-    speed_.Begin(clock_.Steady());
+    embeds_ = !run.requests.empty() && !run.requests[0].inputs.empty();
+    meter().Begin(clock_.Steady());
     worker_.Send(run);
   }
+}
+
+// The worker's counters start anew.
+void WorkSession::ForgetProgress() {
+  progress_ = {};
+  generating_.Restart();
+  embedding_.Restart();
 }
 
 void WorkSession::OnReady(const WorkerReady& ready) {
@@ -375,12 +384,12 @@ void WorkSession::OnReady(const WorkerReady& ready) {
            ready.processor);
   worker_model_.reset();
   loading_ticket_ = 0;
-  progress_ = {};
-  speed_.Restart();
+  ForgetProgress();
   AdvanceSoon();
 }
 
 void WorkSession::OnModelReady() {
+  ForgetProgress();
   // The lease may have been closed meanwhile; the model is there all the same, but which is no
   // longer known.
   if (const Held* held = Find(loading_ticket_)) {
@@ -437,14 +446,13 @@ void WorkSession::OnFinished(RequestFinished finished) {
 
 void WorkSession::OnProgress(const WorkProgress& progress) {
   progress_ = progress;
-  speed_.Add(clock_.Steady(), progress);
+  meter().Add(clock_.Steady(), progress);
 }
 
 void WorkSession::OnLost(const Error& error) {
   worker_model_.reset();
   loading_ticket_ = 0;
-  progress_ = {};
-  speed_.Restart();
+  ForgetProgress();
   ++failures_in_a_row_;
   trouble_ = error.message;
   for (auto it = leases_.begin(); it != leases_.end();) {

@@ -111,6 +111,8 @@ class WorkSession {
   Held* Find(std::uint64_t ticket);
 
   // The worker.
+  SpeedMeter& meter() { return embeds_ ? embedding_ : generating_; }
+  void ForgetProgress();
   void OnReady(const WorkerReady& ready);
   void OnModelReady();
   void OnModelFailed(const Error& error);
@@ -148,7 +150,10 @@ class WorkSession {
   std::optional<Digest> worker_model_;  // loaded, or being loaded
   std::uint64_t loading_ticket_ = 0;    // the lease whose model is being loaded; 0: none
   WorkProgress progress_;
-  SpeedMeter speed_;
+  // What the loaded model is for: a model either generates or reads for embeddings.
+  bool embeds_ = false;
+  SpeedMeter generating_{&WorkProgress::generated_token_count};
+  SpeedMeter embedding_{&WorkProgress::prompt_token_count};
   double requests_per_second_ = 0;
   SteadyTime rate_since_{};
   std::uint64_t rate_count_ = 0;

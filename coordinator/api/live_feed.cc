@@ -35,7 +35,7 @@ Json SecondsLeft(const Job& job, double tokens_per_second) {
       settled >= job.counts.total)
     return nullptr;
   const double tokens_per_request =
-      static_cast<double>(job.usage.completion_tokens) / static_cast<double>(settled);
+      static_cast<double>(job.work_token_count()) / static_cast<double>(settled);
   const double left =
       static_cast<double>(job.counts.total - settled) * tokens_per_request / tokens_per_second;
   return static_cast<std::uint64_t>(std::ceil(std::min(left, 1e9)));
@@ -43,11 +43,11 @@ Json SecondsLeft(const Job& job, double tokens_per_second) {
 
 }  // namespace
 
-void JobRate::Sample(SteadyTime now, std::uint64_t generated_tokens) {
+void JobRate::Sample(SteadyTime now, std::uint64_t token_count) {
   if (!first_results_at_.has_value() && !moments_.empty() &&
-      generated_tokens > moments_.back().generated_tokens)
+      token_count > moments_.back().token_count)
     first_results_at_ = now;
-  moments_.push_back({now, generated_tokens});
+  moments_.push_back({now, token_count});
   while (moments_.size() > 2 && moments_[1].at <= now - kWindow) moments_.pop_front();
 }
 
@@ -60,14 +60,14 @@ double JobRate::TokensPerSecond(SteadyTime now) const {
   const auto rate_since = [&](std::deque<Moment>::const_iterator begin,
                               std::chrono::microseconds shortest) {
     if (begin == moments_.end()) return 0.0;
-    const std::uint64_t count = moments_.back().generated_tokens;
-    if (count < begin->generated_tokens) return 0.0;
+    const std::uint64_t count = moments_.back().token_count;
+    if (count < begin->token_count) return 0.0;
     const auto span = std::clamp<std::chrono::microseconds>(now - begin->at, shortest, kWindow);
-    return static_cast<double>(count - begin->generated_tokens) /
+    return static_cast<double>(count - begin->token_count) /
            std::chrono::duration<double>(span).count();
   };
   const auto first_results = std::find_if(first, moments_.end(), [&](const Moment& moment) {
-    return moment.generated_tokens > first->generated_tokens;
+    return moment.token_count > first->token_count;
   });
   return std::max(rate_since(first, kShortestSpan),
                   rate_since(first_results, kShortestSpanOfResults));
@@ -157,7 +157,7 @@ void LiveFeed::PublishJob(const JobId& id, const AccountId& account, const Lease
     rates_.erase(id);
   } else {
     JobRate& rate = rates_[id];
-    rate.Sample(clock_.Steady(), job->usage.completion_tokens);
+    rate.Sample(clock_.Steady(), job->work_token_count());
     if (rate.TokensPerSecond(clock_.Steady()) > 0) moving_jobs_[id] = account;
   }
   if (watchers_.empty()) return;

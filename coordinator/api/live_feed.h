@@ -20,13 +20,13 @@
 
 namespace fallow::api {
 
-// How fast a job goes: what it had generated at moments of the last 10 s. What came before the
-// first results of these (validating, waiting for a device, loading the model) does not slow it
-// down.
+// How fast a job goes: tokens it had generated (or read for vectors) at moments of the last 10 s.
+// What came before the first results of these (validating, waiting for a device, loading the model)
+// does not slow it down.
 class JobRate {
  public:
   static constexpr std::chrono::seconds kWindow{10};
-  void Sample(SteadyTime now, std::uint64_t generated_tokens);
+  void Sample(SteadyTime now, std::uint64_t token_count);
   double TokensPerSecond(SteadyTime now) const;
   // The first results say too little of those to come to tell when the job ends.
   bool foretells(SteadyTime now) const {
@@ -36,7 +36,7 @@ class JobRate {
  private:
   struct Moment {
     SteadyTime at;
-    std::uint64_t generated_tokens = 0;
+    std::uint64_t token_count = 0;
   };
   std::deque<Moment>
       moments_;  // the first may be older than the window: the count with which it began

@@ -63,8 +63,10 @@ std::optional<NewJob> ReadNewJob(const Json& body, const AccountId& account,
   if (!endpoint.has_value()) return std::nullopt;
   const auto window = RequiredText(body, "completion_window", responder);
   if (!window.has_value()) return std::nullopt;
-  if (*endpoint != "/v1/chat/completions") {
-    RefuseField(responder, "endpoint", "endpoint must be \"/v1/chat/completions\".");
+  if (!IsEndpoint(*endpoint)) {
+    RefuseField(
+        responder, "endpoint",
+        fmt::format("endpoint must be \"{}\" or \"{}\".", kChatEndpoint, kEmbeddingsEndpoint));
     return std::nullopt;
   }
   if (*window != "24h") {

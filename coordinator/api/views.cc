@@ -162,22 +162,24 @@ Json DeviceJson(const Device& device, const std::vector<Lease>& leases, WallTime
                           {"job", lease.job.value},
                           {"requests", lease.request_indices.size()},
                           {"expires_at", UnixSeconds(lease.expires_at)}});
-  return {{"id", device.id.value},
-          {"hostname", device.profile.hostname},
-          {"operating_system", device.profile.operating_system},
-          {"agent_version", device.profile.agent_version},
-          {"backend", BackendOrNull(device.profile.backend)},
-          {"processor", device.profile.processor},
-          {"driver", device.profile.driver},
-          {"memory_bytes", device.profile.memory_bytes},
-          {"state", offline ? "offline" : DeviceStateName(device.status.state)},
-          {"reason", offline ? "nothing heard for 90 s" : device.status.reason},
-          {"tokens_per_second", offline ? 0.0 : device.status.tokens_per_second},
-          {"enrolled_at", UnixSeconds(device.enrolled_at)},
-          {"last_seen_at", UnixSeconds(device.last_seen_at)},
-          {"completed_requests", device.completed_request_count},
-          {"generated_tokens", device.generated_token_count},
-          {"leases", std::move(lease_list)}};
+  return {
+      {"id", device.id.value},
+      {"hostname", device.profile.hostname},
+      {"operating_system", device.profile.operating_system},
+      {"agent_version", device.profile.agent_version},
+      {"backend", BackendOrNull(device.profile.backend)},
+      {"processor", device.profile.processor},
+      {"driver", device.profile.driver},
+      {"memory_bytes", device.profile.memory_bytes},
+      {"state", offline ? "offline" : DeviceStateName(device.status.state)},
+      {"reason", offline ? "nothing heard for 90 s" : device.status.reason},
+      {"tokens_per_second", offline ? 0.0 : device.status.tokens_per_second},
+      {"embedding_tokens_per_second", offline ? 0.0 : device.status.embedding_tokens_per_second},
+      {"enrolled_at", UnixSeconds(device.enrolled_at)},
+      {"last_seen_at", UnixSeconds(device.last_seen_at)},
+      {"completed_requests", device.completed_request_count},
+      {"generated_tokens", device.generated_token_count},
+      {"leases", std::move(lease_list)}};
 }
 
 }  // namespace fallow::api

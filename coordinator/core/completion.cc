@@ -1,9 +1,12 @@
 #include "coordinator/core/completion.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/encoding.h"
+#include "coordinator/core/embedding_output.h"
 
 namespace fallow {
 namespace {
@@ -72,6 +75,20 @@ std::string Line(const Job& job, const Request& request, Json response, Json err
          "\n";
 }
 
+// Put together as text: the values of a large result as JSON objects would take many times its
+// size.
+std::string EmbeddingsLine(const Job& job, const RequestOutcome& outcome) {
+  const std::uint64_t index = outcome.request.index;
+  std::string line = fmt::format(
+      R"({{"id":"{}","custom_id":{},"response":{{"status_code":200,"request_id":"{}","body":)",
+      DerivedId("batch_req_", job, index), Dump(outcome.request.custom_id),
+      DerivedId("req_", job, index));
+  AppendEmbeddingList(job, outcome.request, outcome.result->result, line);
+  line += R"(},"error":null})"
+          "\n";
+  return line;
+}
+
 }  // namespace
 
 std::uint64_t AssignedSeed(const Digest& input_artifact, std::uint64_t request_index) {
@@ -86,6 +103,7 @@ std::string CompletionJson(const Job& job, const CanonicalResult& canonical) {
 }
 
 std::string OutputLine(const Job& job, const RequestOutcome& outcome) {
+  if (job.asks_for_vectors()) return EmbeddingsLine(job, outcome);
   return Line(job, outcome.request,
               Response(job, outcome.request.index, 200, Completion(job, *outcome.result)), nullptr);
 }

@@ -1,5 +1,5 @@
 // What a finished request looks like to its submitter: OpenAI's chat completion and batch output
-// lines.
+// lines, those of embeddings too.
 //
 // Everything here is a function of the input file's bytes, the model's bytes, the request's index
 // and the generated tokens. So a batch has the same output bytes whatever devices, order, retries

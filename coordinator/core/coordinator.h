@@ -129,7 +129,8 @@ class JobService {
     Request request;
     std::string line;  // the input line
     std::optional<CanonicalResult> result;
-    std::string response_json;  // the chat completion as in the output file; empty without one
+    // The chat completion as in the output file, or the head of the embeddings; empty without one.
+    std::string response_json;
   };
   // Requests `first` … `first` + `count` - 1 with what has come of them. count at most 100.
   virtual Result<std::vector<RequestView>> Requests(const AccountId& account, const JobId& id,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "coordinator/core/batch_line.h"
 #include "coordinator/core/completion.h"
+#include "coordinator/core/embedding_model.h"
 #include "coordinator/core/limits.h"
 #include "coordinator/core/line_splitter.h"
 #include "coordinator/core/model_facts.h"
@@ -67,6 +68,7 @@ class InputValidator : public Task {
     std::unordered_map<std::string, std::uint64_t> line_of_custom_id;
     std::optional<Model> model;  // the job's
     std::uint32_t context_length = 0;
+    std::uint64_t input_count = 0;  // of all lines
     std::vector<JobError> errors;
   };
 
@@ -93,6 +95,7 @@ class InputValidator : public Task {
       return AddError(std::move(parsed).error());
     }
     if (!CheckModel(parsed->model, line.number)) return;
+    if (job_.asks_for_vectors() && !CheckInputs(*parsed, line.number)) return;
     const auto [earlier, is_new] =
         progress_->line_of_custom_id.try_emplace(parsed->custom_id, line.number);
     if (!is_new) {
@@ -107,7 +110,13 @@ class InputValidator : public Task {
     request.offset = line.offset;
     request.length = static_cast<std::uint32_t>(line.length);
     request.assigned_seed = AssignedSeed(job_.input_artifact, request.index);
-    request.max_tokens = EffectiveMaxTokens(parsed->request.max_tokens, progress_->context_length);
+    if (job_.asks_for_vectors()) {
+      request.input_count = static_cast<std::uint32_t>(parsed->request.inputs.size());
+      request.vector_encoding = parsed->vector_encoding;
+    } else {
+      request.max_tokens =
+          EffectiveMaxTokens(parsed->request.max_tokens, progress_->context_length);
+    }
     progress_->requests.push_back(std::move(request));
   }
 
@@ -125,6 +134,12 @@ class InputValidator : public Task {
       return false;
     }
     if (!progress_->model) {
+      if (auto problem = WrongEndpoint(**found, job_.endpoint)) {
+        problem->line = line_number;
+        AddError(*std::move(problem));
+        progress_->stopped = true;  // it is so of every line
+        return false;
+      }
       progress_->context_length = ContextLength(**found);
       progress_->model = *std::move(*found);
       return true;
@@ -134,6 +149,21 @@ class InputValidator : public Task {
                           "one model",
                           id.value, progress_->model->id.value),
               "body.model", line_number});
+    return false;
+  }
+
+  bool CheckInputs(const BatchLine& line, std::uint64_t line_number) {
+    if (auto problem = WrongVectors(*progress_->model, line)) {
+      problem->line = line_number;
+      AddError(*std::move(problem));
+      return false;
+    }
+    progress_->input_count += line.request.inputs.size();
+    if (progress_->input_count <= kMaxBatchInputs) return true;
+    AddError({"too_many_inputs",
+              fmt::format("with this line the batch has more than {} inputs", kMaxBatchInputs),
+              "body.input", line_number});
+    progress_->stopped = true;
     return false;
   }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "coordinator/artifacts/artifact_store.h"
 #include "coordinator/core/completion.h"
+#include "coordinator/core/embedding_output.h"
 #include "coordinator/core/file_registry.h"
 #include "coordinator/core/input_validator.h"
 #include "coordinator/core/limits.h"
@@ -16,14 +17,14 @@
 namespace fallow {
 namespace {
 
-constexpr std::string_view kEndpoint = "/v1/chat/completions";
 constexpr std::string_view kCompletionWindow = "24h";
 constexpr std::size_t kMaxPageJobs = 100;
 constexpr std::size_t kMaxRequestsShown = 100;
 
 Status CheckNewJob(const NewJob& job) {
-  if (job.endpoint != kEndpoint) {
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("endpoint must be \"{}\"", kEndpoint));
+  if (!IsEndpoint(job.endpoint)) {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("endpoint must be \"{}\" or \"{}\"",
+                                                         kChatEndpoint, kEmbeddingsEndpoint));
   }
   if (job.completion_window != kCompletionWindow) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -68,13 +69,6 @@ std::string ReadLine(ArtifactReader& input, const Request& request) {
   const auto read =
       input.ReadAt(request.offset, {reinterpret_cast<std::uint8_t*>(line.data()), line.size()});
   return read && *read == line.size() ? line : "";
-}
-
-// What a view's response_json says already.
-void ForgetAnswer(AttemptResult& result) {
-  result.text = {};
-  result.token_ids = {};
-  result.state_digests = {};
 }
 
 }  // namespace
@@ -169,16 +163,22 @@ Result<std::vector<JobService::RequestView>> JobRegistry::Requests(const Account
   std::vector<RequestView> views;
   std::size_t shown_bytes = 0;
   while (views.size() < count) {
+    const bool full = shown_bytes >= kMaxRequestsShownBytes;
     FALLOW_ASSIGN_OR_RETURN(auto outcomes,
-                            store_.Outcomes(id, first + views.size(), count - views.size()));
+                            store_.Outcomes(id, first + views.size(), count - views.size(),
+                                            full ? Answers::kWithout : Answers::kWith));
     if (outcomes.empty()) break;
     for (RequestOutcome& outcome : outcomes) {
       RequestView& view = views.emplace_back();
       if (shown_bytes < kMaxRequestsShownBytes) {
         if (reader) view.line = ReadLine(**reader, outcome.request);
-        if (outcome.result && !outcome.result->result.error)
-          view.response_json = CompletionJson(job, *outcome.result);
-        shown_bytes += view.line.size() + view.response_json.size();
+        if (outcome.result && !outcome.result->result.error) {
+          const AttemptResult& answer = outcome.result->result;
+          view.response_json = job.asks_for_vectors() ? EmbeddingPreviewJson(job, answer)
+                                                      : CompletionJson(job, *outcome.result);
+          shown_bytes += AnswerBytes(answer);
+        }
+        shown_bytes += view.line.size();
       }
       view.request = std::move(outcome.request);
       view.result = std::move(outcome.result);

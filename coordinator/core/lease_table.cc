@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "coordinator/core/batch_line.h"
+#include "coordinator/core/embedding_model.h"
 #include "coordinator/core/limits.h"
 #include "coordinator/core/model_facts.h"
 #include "coordinator/core/result_verifier.h"
@@ -41,7 +42,9 @@ Result<std::optional<LeaseGrant>> LeaseTable::Grant(const DeviceId& device,
   if (held >= kMaxLeasesPerDevice) return std::nullopt;
 
   FALLOW_ASSIGN_OR_RETURN(const auto views, ViewJobs(request));
-  const DeviceView asking{known.status.tokens_per_second, request.max_request_count};
+  const DeviceView asking{.tokens_per_second = known.status.tokens_per_second,
+                          .max_request_count = request.max_request_count,
+                          .embedding_tokens_per_second = known.status.embedding_tokens_per_second};
   // One job whose input is damaged must not keep the others from being worked on.
   std::optional<Error> error;
   for (const ShardPlan& plan :
@@ -72,9 +75,10 @@ Result<std::vector<JobView>> LeaseTable::ViewJobs(const LeaseRequest& request) {
     view.expires_at = job.expires_at;
     view.pending_count = entry.pending_count;
     view.leased_count = entry.leased_count;
+    view.asks_for_vectors = job.asks_for_vectors();
     if (job.counts.completed > 0) {
-      view.tokens_per_request = static_cast<double>(job.usage.completion_tokens) /
-                                static_cast<double>(job.counts.completed);
+      view.tokens_per_request =
+          static_cast<double>(job.work_token_count()) / static_cast<double>(job.counts.completed);
     }
     view.model_cached =
         std::ranges::find(request.cached_models, job.model_artifact) != request.cached_models.end();
@@ -115,6 +119,9 @@ Result<std::optional<LeaseGrant>> LeaseTable::GrantFrom(const DeviceId& device,
     return Fail(ErrorCode::kInternal,
                 fmt::format("batch {}: its model {} is gone", job->id.value, job->model.value));
   }
+  offer.max_input_count = plan.max_input_count;
+  if (const std::uint64_t vector_bytes = sizeof(float) * EmbeddingLength(*model); vector_bytes > 0)
+    offer.max_input_count = std::min(offer.max_input_count, kMaxShardVectorBytes / vector_bytes);
   FALLOW_ASSIGN_OR_RETURN(const auto granted, store_.GrantLease(offer));
   if (!granted) return std::nullopt;
 
@@ -181,13 +188,15 @@ Result<std::vector<InferenceRequest>> LeaseTable::ReadShard(const Job& job,
         reader->ReadAt(request.offset,
                        {reinterpret_cast<std::uint8_t*>(line.data()), line.size()}));
     auto parsed = ParseBatchLine(std::string_view(line).substr(0, count), job.endpoint);
-    if (!parsed || parsed->custom_id != request.custom_id) {
+    if (!parsed || parsed->custom_id != request.custom_id ||
+        parsed->request.inputs.size() != request.input_count) {
       return Fail(ErrorCode::kDataLoss,
                   fmt::format("batch {}: request {} is not what was validated", job.id.value,
                               request.index));
     }
     InferenceRequest& inference = shard.emplace_back(std::move(parsed->request));
     inference.index = request.index;
+    if (job.asks_for_vectors()) continue;
     inference.max_tokens = request.max_tokens;
     if (!parsed->has_seed) inference.sampling.seed = request.assigned_seed;
   }
@@ -241,11 +250,15 @@ Result<std::vector<JudgedAttempt>> LeaseTable::Judge(const DeviceId& device, con
   AttemptBounds bounds;
   if (job) {
     FALLOW_ASSIGN_OR_RETURN(const auto model, store_.FindModel(job->model));
-    if (model) bounds.context_length = ContextLength(*model);
+    if (model) {
+      bounds.context_length = ContextLength(*model);
+      bounds.embedding_length = EmbeddingLength(*model);
+    }
   }
   std::vector<JudgedAttempt> judged;
   for (std::size_t i = 0; i < inside.size(); ++i) {
     bounds.max_tokens = requests[i].max_tokens;
+    bounds.input_count = requests[i].input_count;
     judged.push_back(JudgeAttempt(*inside[i], bounds));
     NotePlausibility(device, inside[i]->error || judged.back().verdict == Verdict::kCanonical);
     if (judged.back().verdict == Verdict::kRetry) {

@@ -13,10 +13,14 @@ inline constexpr std::uint64_t kMaxBatchLines = 50'000;
 // A line is parsed in memory; longer prompts than this belong to no model we run.
 inline constexpr std::size_t kMaxBatchLineBytes = 1 << 20;
 inline constexpr std::size_t kMaxCustomIdBytes = 512;
+inline constexpr std::uint64_t kMaxBatchInputs = 50'000;  // of an embeddings batch: OpenAI's
 // A line nests no deeper: body, messages, message, content parts, part.
 inline constexpr std::size_t kMaxBatchLineDepth = 32;
 // Enough to see what is wrong; a job's record stays small.
 inline constexpr std::size_t kMaxJobErrors = 100;
+
+// Of why a model file is refused; a file whose every tensor is wrong says so with the first ones.
+inline constexpr std::size_t kMaxRefusalReasons = 20;
 
 // One slice of a long task, so that the loop answers others in between (some milliseconds).
 inline constexpr std::size_t kValidationSliceBytes = 256 << 10;
@@ -25,6 +29,11 @@ inline constexpr std::size_t kAssemblySliceRequests = 256;
 inline constexpr std::size_t kMaxRequestsShownBytes = 4 << 20;
 // No token of a vocabulary stands for so much text; an answer with more per token is a lie.
 inline constexpr std::size_t kMaxTextBytesPerToken = 1024;
+// How far from 1 a vector's length may be: rounding takes it a thousandth of that away.
+inline constexpr double kUnitLengthTolerance = 1e-3;
+// Of a request's vectors and their values, so many are shown to people.
+inline constexpr std::size_t kMaxVectorsShown = 8;
+inline constexpr std::size_t kMaxVectorValuesShown = 8;
 // Validations and assemblies under way at once; each holds a file's ids in memory.
 inline constexpr std::size_t kMaxConcurrentTasks = 4;
 // Before a task that found the disk full or the store busy is tried again.
@@ -32,8 +41,12 @@ inline constexpr std::chrono::milliseconds kTaskRetryDelay{5'000};
 
 // A shard's lines together: they are read and parsed in one turn of the loop.
 inline constexpr std::uint64_t kMaxShardLineBytes = 4ull << 20;
+// A shard's vectors together: a device may hold all of them while the coordinator is away.
+inline constexpr std::uint64_t kMaxShardVectorBytes = 64ull << 20;
 // A device whose speed is unknown starts with this many requests: a full batch and the next one.
 inline constexpr std::size_t kFirstShardRequests = 64;
+// … and with this many inputs, where requests ask for vectors of any number of them.
+inline constexpr std::size_t kFirstShardInputs = 256;
 // Shards near a job's end are not cut smaller: below it a batching device idles.
 inline constexpr std::size_t kMinShardRequests = 16;
 // A request of which nothing is known generates about this many tokens.

@@ -7,22 +7,6 @@
 
 namespace fallow {
 
-std::string CardJson(const engine::ModelCard& card) {
-  const nlohmann::ordered_json json = {
-      {"architecture", card.architecture},
-      {"name", card.name},
-      {"parameter_count", card.parameter_count},
-      {"context_length", card.context_length},
-      {"layer_count", card.layer_count},
-      {"embedding_length", card.embedding_length},
-      {"vocabulary_size", card.vocabulary_size},
-      {"weight_types", card.weight_types},
-      {"tokenizer", card.tokenizer},
-      {"chat", card.chat},
-  };
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
 std::uint32_t ContextLength(const Model& model) {
   const auto json = nlohmann::json::parse(model.card_json, nullptr, false);
   if (!json.is_object()) return 0;

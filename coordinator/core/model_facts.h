@@ -2,15 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "coordinator/core/records.h"
-#include "engine/model/model.h"
 
 namespace fallow {
-
-// The card as `Model::card_json` keeps it (docs/PROTOCOL.md, MODEL).
-std::string CardJson(const engine::ModelCard& card);
 
 // Tokens; 0 if the card does not say.
 std::uint32_t ContextLength(const Model& model);

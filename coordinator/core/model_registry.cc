@@ -7,7 +7,8 @@
 
 #include "base/log.h"
 #include "coordinator/core/limits.h"
-#include "coordinator/core/model_facts.h"
+#include "engine/model/card_json.h"
+#include "engine/model/model.h"
 #include "platform/mapped_file.h"
 
 namespace fallow {
@@ -23,6 +24,18 @@ bool IsModelName(std::string_view name) {
                   std::string_view("-_.:/").find(static_cast<char>(character)) !=
                       std::string_view::npos;
          });
+}
+
+// Every reason in one message: one round is to be enough to put a file right.
+Error RefusalOf(const std::vector<Error>& reasons) {
+  if (reasons.size() == 1) return reasons.front();
+  std::string message = fmt::format("refused for {} reasons: ", reasons.size());
+  const std::size_t shown = std::min(reasons.size(), kMaxRefusalReasons);
+  for (std::size_t i = 0; i < shown; ++i) {
+    message += fmt::format("{}({}) {}", i == 0 ? "" : "; ", i + 1, reasons[i].message);
+  }
+  if (shown < reasons.size()) message += fmt::format("; and {} more", reasons.size() - shown);
+  return {reasons.front().code, std::move(message)};
 }
 
 }  // namespace
@@ -55,13 +68,13 @@ Result<Model> ModelRegistry::Read(const ModelId& id, const Digest& artifact) {
     return Fail(ErrorCode::kUnimplemented,
                 "models must be in a store on the coordinator's machine");
   FALLOW_ASSIGN_OR_RETURN(const auto file, MapFile(*path));
-  auto card = engine::ReadModelCard(file->bytes());
-  if (!card) return Wrap(std::move(card).error(), id.value);
+  const engine::ModelReport report = engine::ReadModelReport(file->bytes());
+  if (!report.refusals.empty()) return Wrap(RefusalOf(report.refusals), id.value);
   Model model;
   model.id = id;
   model.artifact = artifact;
   model.size_bytes = file->bytes().size();
-  model.card_json = CardJson(*card);
+  model.card_json = engine::CardJson(report.card);
   model.created_at = clock_.Wall();
   return model;
 }

@@ -40,8 +40,9 @@ class OutputAssembler : public Task {
  private:
   // Writes the next requests' lines; false when there are none left.
   Result<bool> WriteSlice() {
-    FALLOW_ASSIGN_OR_RETURN(const auto outcomes,
-                            store_.Outcomes(job_.id, next_index_, kAssemblySliceRequests));
+    FALLOW_ASSIGN_OR_RETURN(
+        const auto outcomes,
+        store_.Outcomes(job_.id, next_index_, kAssemblySliceRequests, Answers::kWith));
     std::string output, errors;
     for (const RequestOutcome& outcome : outcomes) {
       if (outcome.result && !outcome.result->result.error) {

@@ -26,9 +26,22 @@ std::string_view JobStateName(JobState state) {
   FALLOW_UNREACHABLE();
 }
 
+bool IsEndpoint(std::string_view text) {
+  return text == kChatEndpoint || text == kEmbeddingsEndpoint;
+}
+
 std::size_t AnswerBytes(const AttemptResult& result) {
-  return result.text.size() + sizeof(std::uint32_t) * result.token_ids.size() +
-         sizeof(Digest) * result.state_digests.size();
+  std::size_t bytes = result.text.size() + sizeof(std::uint32_t) * result.token_ids.size() +
+                      sizeof(Digest) * result.state_digests.size();
+  for (const std::vector<float>& vector : result.embeddings) bytes += sizeof(float) * vector.size();
+  return bytes;
+}
+
+void ForgetAnswer(AttemptResult& result) {
+  result.text = {};
+  result.token_ids = {};
+  result.state_digests = {};
+  result.embeddings = {};
 }
 
 bool IsFinal(JobState state) {

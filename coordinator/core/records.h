@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -81,10 +82,15 @@ struct JobUsage {
   bool operator==(const JobUsage&) const = default;
 };
 
+// What a batch may ask of its model.
+inline constexpr std::string_view kChatEndpoint = "/v1/chat/completions";
+inline constexpr std::string_view kEmbeddingsEndpoint = "/v1/embeddings";
+bool IsEndpoint(std::string_view text);
+
 struct Job {
   JobId id;
   AccountId account;
-  std::string endpoint;           // "/v1/chat/completions"
+  std::string endpoint;           // an IsEndpoint
   std::string completion_window;  // "24h"
   FileId input_file;
   Digest input_artifact;  // the input file's bytes, which may outlive the file
@@ -100,7 +106,16 @@ struct Job {
   std::optional<WallTime> in_progress_at, finalizing_at, completed_at, failed_at, expired_at,
       cancelling_at, cancelled_at;
   bool operator==(const Job&) const = default;
+
+  bool asks_for_vectors() const { return endpoint == kEmbeddingsEndpoint; }
+  // What its work is measured in: tokens generated, or read for vectors.
+  std::uint64_t work_token_count() const {
+    return asks_for_vectors() ? usage.prompt_tokens : usage.completion_tokens;
+  }
 };
+
+// How the output file writes a vector.
+enum class VectorEncoding : std::uint8_t { kFloat = 1, kBase64 = 2 };
 
 // One line of a job. Its text stays in the input file's artifact.
 enum class RequestState : std::uint8_t { kPending = 1, kLeased = 2, kDone = 3, kFailed = 4 };
@@ -114,6 +129,8 @@ struct Request {
   std::uint32_t max_tokens =
       0;  // at most so many can be generated: the line's limit or the model's context
   RequestState state = RequestState::kPending;
+  std::uint32_t input_count = 0;  // vectors it asks for; 0: it asks for an answer
+  VectorEncoding vector_encoding = VectorEncoding::kFloat;
   bool operator==(const Request&) const = default;
 };
 
@@ -129,6 +146,8 @@ struct CanonicalResult {
 
 // How much memory an answer takes, about.
 std::size_t AnswerBytes(const AttemptResult& result);
+// Leaves what is known of the attempt beside its answer.
+void ForgetAnswer(AttemptResult& result);
 
 struct Model {
   ModelId id;

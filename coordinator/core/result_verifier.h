@@ -11,8 +11,10 @@
 namespace fallow {
 
 struct AttemptBounds {
-  std::uint32_t max_tokens = 0;      // Request::max_tokens
-  std::uint32_t context_length = 0;  // the model's; 0: unknown
+  std::uint32_t max_tokens = 0;        // Request::max_tokens
+  std::uint32_t context_length = 0;    // the model's; 0: unknown
+  std::uint32_t input_count = 0;       // Request::input_count; 0: an answer is due, else vectors
+  std::uint32_t embedding_length = 0;  // the model's; 0: unknown
 };
 
 // An implausible attempt comes back as kRetry with an error that says why and without its content.

@@ -9,12 +9,22 @@
 
 namespace fallow {
 
+namespace {
+
+// Seconds that a request takes the device, on average; 0: unknown.
+double SecondsPerRequest(const DeviceView& device, const JobView& job) {
+  const double speed =
+      job.asks_for_vectors ? device.embedding_tokens_per_second : device.tokens_per_second;
+  return speed > 0 ? job.tokens_per_request / speed : 0;
+}
+
+}  // namespace
+
 std::size_t ShardSize(const DeviceView& device, const JobView& job, std::size_t live_device_count,
                       std::chrono::milliseconds target_shard_time) {
   std::uint64_t size = kFirstShardRequests;
-  if (device.tokens_per_second > 0 && job.tokens_per_request > 0) {
-    const double seconds = std::chrono::duration<double>(target_shard_time).count();
-    const double requests = device.tokens_per_second * seconds / job.tokens_per_request;
+  if (const double seconds = SecondsPerRequest(device, job); seconds > 0) {
+    const double requests = std::chrono::duration<double>(target_shard_time).count() / seconds;
     size = static_cast<std::uint64_t>(
         std::clamp(requests, double{kMinShardRequests}, double{kMaxRequestsPerLease}));
   }
@@ -46,7 +56,10 @@ std::vector<ShardPlan> PlanShards(const DeviceView& device, std::span<const JobV
   std::vector<ShardPlan> plans;
   for (const JobView* job : order) {
     const std::size_t size = ShardSize(device, *job, live_device_count, target_shard_time);
-    if (size > 0) plans.push_back({job->job, size});
+    if (size == 0) continue;
+    ShardPlan& plan = plans.emplace_back(ShardPlan{job->job, size});
+    if (job->asks_for_vectors && SecondsPerRequest(device, *job) == 0)
+      plan.max_input_count = kFirstShardInputs;
   }
   return plans;
 }

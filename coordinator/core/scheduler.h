@@ -19,7 +19,8 @@ struct JobView {
   WallTime expires_at;
   std::uint64_t pending_count = 0;
   std::uint64_t leased_count = 0;
-  double tokens_per_request = 0;   // generated, on average so far; 0: unknown
+  bool asks_for_vectors = false;
+  double tokens_per_request = 0;   // generated, or read for vectors, on average; 0: unknown
   bool model_cached = false;       // the asking device holds its model
   bool neglected = false;          // nobody has worked on it for kModelAffinityPatience
   std::uint64_t account_turn = 0;  // when the account last got a lease: a running number, 0: never
@@ -27,13 +28,15 @@ struct JobView {
 
 // The device that asks.
 struct DeviceView {
-  double tokens_per_second = 0;       // 0: unknown
-  std::size_t max_request_count = 0;  // what it can hold now
+  double tokens_per_second = 0;            // generated; 0: unknown
+  std::size_t max_request_count = 0;       // what it can hold now
+  double embedding_tokens_per_second = 0;  // read for vectors; 0: unknown
 };
 
 struct ShardPlan {
   JobId job;
   std::size_t max_request_count = 0;
+  std::uint64_t max_input_count = UINT64_MAX;  // of all requests together
   bool operator==(const ShardPlan&) const = default;
 };
 

@@ -57,6 +57,7 @@ struct LeaseOffer {
   std::uint64_t max_line_bytes =
       0;  // of all lines together; the first is granted whatever its length
   WallTime granted_at, expires_at;
+  std::uint64_t max_input_count = UINT64_MAX;  // of all requests together, likewise
 };
 struct GrantedLease {
   Lease lease;
@@ -102,8 +103,12 @@ struct RecordedReport {
   std::size_t returned_count = 0;  // requests that are pending again
 };
 
-// Answers read at once: one of the longest may go beyond it.
-inline constexpr std::size_t kMaxOutcomeBytes = 8 << 20;
+// Answers read at once: one of the longest may go beyond it. What is made of them takes some tens
+// of milliseconds.
+inline constexpr std::size_t kMaxOutcomeBytes = 2 << 20;
+
+// Whether outcomes come with what was answered: text, tokens, vectors and their digests.
+enum class Answers : std::uint8_t { kWith, kWithout };
 
 enum class StopReason : std::uint8_t { kCancel = 1, kExpire = 2 };
 
@@ -183,7 +188,7 @@ class Store {
   // From index `first`, at most `count`, in order, with what settled them. Fewer when their answers
   // have more than kMaxOutcomeBytes; none only if there are none.
   virtual Result<std::vector<RequestOutcome>> Outcomes(const JobId& job, std::uint64_t first,
-                                                       std::size_t count) = 0;
+                                                       std::size_t count, Answers answers) = 0;
   // Those of `indices` that exist, in that order.
   virtual Result<std::vector<Request>> FindRequests(const JobId& job,
                                                     std::span<const std::uint64_t> indices) = 0;

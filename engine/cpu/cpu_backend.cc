@@ -242,7 +242,7 @@ class CpuBackend final : public Backend {
     FALLOW_CHECK(gate.columns() == up.columns());
     AppendInPlace(OpKind::kGeluMul, gate, &up);
   }
-  void Gelu(Tensor& x) override { AppendInPlace(OpKind::kGelu, x, nullptr); }
+  void GeluErf(Tensor& x) override { AppendInPlace(OpKind::kGeluErf, x, nullptr); }
   void Softcap(Tensor& x, float cap, std::uint32_t rows) override {
     FALLOW_CHECK(rows <= x.rows() && cap > 0.0f);
     Append({.kind = OpKind::kSoftcap, .rows = rows, .out = &Own(x), .cap = CapOf(cap)});

@@ -125,7 +125,7 @@ struct KernelSet {
   void (*scale)(float* x, float factor, std::size_t count);
   void (*silu_mul)(float* gate, const float* up, std::size_t count);
   void (*gelu_mul)(float* gate, const float* up, std::size_t count);
-  void (*gelu)(float* x, std::size_t count);
+  void (*gelu_erf)(float* x, std::size_t count);
   void (*softcap)(float* x, ScoreCap cap, std::size_t count);
 };
 

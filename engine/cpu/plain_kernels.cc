@@ -79,8 +79,8 @@ void GeluMul(float* gate, const float* up, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) gate[i] = ExactSnap(ExactGelu(gate[i]) * up[i]);
 }
 
-void Gelu(float* x, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) x[i] = ExactSnap(ExactGelu(x[i]));
+void GeluErf(float* x, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) x[i] = ExactSnap(ExactGeluErf(x[i]));
 }
 
 void Softcap(float* x, ScoreCap cap, std::size_t count) {
@@ -128,7 +128,7 @@ const KernelSet& PlainKernels() {
       .scale = plain::Scale,
       .silu_mul = plain::SiluMul,
       .gelu_mul = plain::GeluMul,
-      .gelu = plain::Gelu,
+      .gelu_erf = plain::GeluErf,
       .softcap = plain::Softcap,
   };
   return kSet;

@@ -166,8 +166,8 @@ FALLOW_BODY void GeluMul(float* gate, const float* up, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) gate[i] = ExactSnap(ExactGelu(gate[i]) * up[i]);
 }
 
-FALLOW_BODY void Gelu(float* x, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) x[i] = ExactSnap(ExactGelu(x[i]));
+FALLOW_BODY void GeluErf(float* x, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) x[i] = ExactSnap(ExactGeluErf(x[i]));
 }
 
 FALLOW_BODY void Softcap(float* x, ScoreCap cap, std::size_t count) {

@@ -131,8 +131,8 @@ class StepRun {
       case OpKind::kGeluMul:
         kernels_.gelu_mul(out.Row(r), op.y->Row(r), columns);
         return;
-      case OpKind::kGelu:
-        kernels_.gelu(out.Row(r), columns);
+      case OpKind::kGeluErf:
+        kernels_.gelu_erf(out.Row(r), columns);
         return;
       case OpKind::kSoftcap:
         kernels_.softcap(out.Row(r), op.cap, columns);

@@ -30,7 +30,7 @@ enum class OpKind : std::uint8_t {
   kScale,
   kSiluMul,
   kGeluMul,
-  kGelu,
+  kGeluErf,
   kSoftcap,
   kGatherRows
 };

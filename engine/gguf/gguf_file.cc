@@ -13,24 +13,6 @@ namespace {
 constexpr std::array<std::string_view, 13> kTypeNames = {
     "u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
 
-constexpr std::array<GgufTensorType, 15> kTensorTypes = {{
-    {0, "F32", 1, 4},
-    {1, "F16", 1, 2},
-    {2, "Q4_0", 32, 18},
-    {3, "Q4_1", 32, 20},
-    {6, "Q5_0", 32, 22},
-    {7, "Q5_1", 32, 24},
-    {8, "Q8_0", 32, 34},
-    {10, "Q2_K", 256, 84},
-    {11, "Q3_K", 256, 110},
-    {12, "Q4_K", 256, 144},
-    {13, "Q5_K", 256, 176},
-    {14, "Q6_K", 256, 210},
-    {20, "IQ4_NL", 32, 18},
-    {30, "BF16", 1, 2},
-    {39, "MXFP4", 32, 17},
-}};
-
 std::unexpected<Error> WrongType(std::string_view key, const GgufValue& value,
                                  std::string_view wanted) {
   return Fail(ErrorCode::kInvalidArgument,
@@ -65,11 +47,6 @@ std::string_view GgufTypeName(GgufType type) {
   return kTypeNames[static_cast<std::uint32_t>(type)];
 }
 
-const GgufTensorType* FindGgufTensorType(std::uint32_t id) {
-  const auto* const found = std::ranges::find(kTensorTypes, id, &GgufTensorType::id);
-  return found == kTensorTypes.end() ? nullptr : found;
-}
-
 const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
   const auto found = tensor_places_.find(name);
   return found == tensor_places_.end() ? nullptr : &tensors_[found->second];
@@ -78,6 +55,14 @@ const GgufTensor* GgufFile::FindTensor(std::string_view name) const {
 const GgufValue* GgufFile::Find(std::string_view key) const {
   const auto found = keys_.find(key);
   return found == keys_.end() ? nullptr : &found->second;
+}
+
+std::vector<GgufFile::Key> GgufFile::KeysInFileOrder() const {
+  std::vector<Key> keys;
+  keys.reserve(keys_.size());
+  for (const auto& [name, value] : keys_) keys.push_back({name, &value});
+  std::ranges::sort(keys, {}, [](const Key& key) { return key.value->offset; });
+  return keys;
 }
 
 Result<std::optional<std::uint64_t>> GgufFile::FindUint(std::string_view key) const {

@@ -1,4 +1,5 @@
-// A GgufFile is the checked directory of a GGUF version 3 file: its keys and where its tensors lie.
+// A GgufFile is the checked directory of a GGUF file: its keys and where its tensors lie. Versions
+// 2 and 3 are read; they differ in nothing but what they say of big-endian files, which are not.
 //
 // Invariant: every view lies inside the file's bytes; keys and tensor names are unique; tensors are
 // aligned and do not overlap. Nothing is copied: the bytes must outlive the directory. Threading:
@@ -17,6 +18,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "engine/gguf/limits.h"
+#include "engine/gguf/tensor_types.h"
 
 namespace fallow::engine {
 
@@ -48,16 +51,8 @@ struct GgufValue {
   // Integers are u64 or i64 by sign, floats are double.
   std::variant<std::uint64_t, std::int64_t, double, bool, std::string_view, GgufArray> value;
   std::uint64_t offset = 0;  // in the file, for messages
+  ByteView bytes;            // the value as it lies in the file, after its type
 };
-
-// The tensor types whose size we know. Others are refused by their number.
-struct GgufTensorType {
-  std::uint32_t id = 0;
-  std::string_view name;
-  std::uint32_t block_elements = 0;
-  std::uint32_t block_bytes = 0;
-};
-const GgufTensorType* FindGgufTensorType(std::uint32_t id);
 
 struct GgufTensor {
   std::string_view name;
@@ -80,6 +75,13 @@ class GgufFile {
   const GgufTensor* FindTensor(std::string_view name) const;
   const GgufValue* Find(std::string_view key) const;
 
+  struct Key {
+    std::string_view name;
+    const GgufValue* value = nullptr;  // of this directory
+  };
+  std::vector<Key> KeysInFileOrder() const;
+  std::uint64_t alignment() const { return alignment_; }  // of the tensors' data, bytes
+
   // Typed access. None when the key is absent; an error when it holds something else.
   Result<std::optional<std::uint64_t>> FindUint(
       std::string_view key) const;  // any integer type, not negative
@@ -98,11 +100,13 @@ class GgufFile {
 
  private:
   friend class GgufParser;
+  friend class SplitJoiner;
 
   // Ordered: names that a hostile file makes up may all have one hash.
   std::map<std::string_view, GgufValue> keys_;
   std::vector<GgufTensor> tensors_;
   std::map<std::string_view, std::size_t> tensor_places_;
+  std::uint64_t alignment_ = kDefaultGgufAlignmentBytes;
 };
 
 // Foreign text for an error message: printable ASCII, cut to 64 bytes.

@@ -68,8 +68,13 @@ class GgufParser {
     if (magic != 0x46554747) return Bad("the magic is not \"GGUF\"");
     std::uint32_t version = 0;
     FALLOW_RETURN_IF_ERROR(Read(version));
-    if (version == 0x03000000) return Bad("a big-endian file; only little-endian ones are read");
-    if (version != 3) return Bad(fmt::format("version {}; only version 3 is read", version));
+    if (version != 0 && (version & 0xFFFF) == 0) {
+      return Bad("a big-endian file; only little-endian ones are read");
+    }
+    if (version < kMinGgufVersion || version > kMaxGgufVersion) {
+      return Bad(fmt::format("version {}; versions {} and {} are read", version, kMinGgufVersion,
+                             kMaxGgufVersion));
+    }
     FALLOW_RETURN_IF_ERROR(Read(tensor_count));
     FALLOW_RETURN_IF_ERROR(Read(key_count));
     if (tensor_count > kMaxGgufTensorCount) {
@@ -91,6 +96,7 @@ class GgufParser {
     FALLOW_RETURN_IF_ERROR(ReadType(value.type));
     value.offset = at_;
     FALLOW_RETURN_IF_ERROR(ReadTyped(value));
+    value.bytes = file_.subspan(value.offset, at_ - value.offset);
     if (!result_.keys_.emplace(key, value).second) return Bad("the key is there twice");
     return {};
   }
@@ -216,11 +222,12 @@ class GgufParser {
     constexpr std::string_view kKey = "general.alignment";
     place_ = "key general.alignment";
     FALLOW_ASSIGN_OR_RETURN(const auto alignment, result_.FindUint(kKey));
-    alignment_ = alignment.value_or(32);
-    if (alignment_ == 0 || alignment_ % 8 != 0 || alignment_ > kMaxGgufAlignmentBytes) {
-      return Bad(fmt::format("an alignment of {}; it must be a multiple of 8 up to {}", alignment_,
+    const std::uint64_t bytes = alignment.value_or(kDefaultGgufAlignmentBytes);
+    if (bytes == 0 || bytes % 8 != 0 || bytes > kMaxGgufAlignmentBytes) {
+      return Bad(fmt::format("an alignment of {}; it must be a multiple of 8 up to {}", bytes,
                              kMaxGgufAlignmentBytes));
     }
+    result_.alignment_ = bytes;
     return {};
   }
 
@@ -246,15 +253,19 @@ class GgufParser {
     std::uint32_t type = 0;
     FALLOW_RETURN_IF_ERROR(Read(type));
     tensor.type = FindGgufTensorType(type);
-    if (tensor.type == nullptr) return Bad(fmt::format("unknown tensor type {}", type));
+    if (tensor.type == nullptr) {
+      return Bad(fmt::format("unknown tensor type {}; those up to {} are known", type,
+                             AllGgufTensorTypes().back().id));
+    }
     if (tensor.dimensions[0] % tensor.type->block_elements != 0) {
       return Bad(fmt::format("rows of {} do not split into blocks of {} ({})", tensor.dimensions[0],
                              tensor.type->block_elements, tensor.type->name));
     }
     std::uint64_t offset = 0;
     FALLOW_RETURN_IF_ERROR(Read(offset));
-    if (offset % alignment_ != 0) {
-      return Bad(fmt::format("its data at {} is not aligned to {} bytes", offset, alignment_));
+    if (offset % result_.alignment_ != 0) {
+      return Bad(
+          fmt::format("its data at {} is not aligned to {} bytes", offset, result_.alignment_));
     }
     if (!result_.tensor_places_.emplace(tensor.name, result_.tensors_.size()).second) {
       return Bad("the tensor is there twice");
@@ -266,7 +277,8 @@ class GgufParser {
 
   Status PlaceTensors() {
     place_ = "data section";
-    const std::uint64_t padding = (alignment_ - at_ % alignment_) % alignment_;
+    const std::uint64_t padding =
+        (result_.alignment_ - at_ % result_.alignment_) % result_.alignment_;
     if (!offsets_.empty() && padding > left()) return Truncated(padding);
     const std::uint64_t start = at_ + std::min(padding, left());
     for (std::size_t i = 0; i < offsets_.size(); ++i) {
@@ -300,7 +312,6 @@ class GgufParser {
   ByteView file_;
   std::uint64_t at_ = 0;
   std::string place_;
-  std::uint64_t alignment_ = 32;
   std::vector<std::uint64_t> offsets_;
   GgufFile result_;
 };

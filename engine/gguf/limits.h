@@ -5,6 +5,9 @@
 
 namespace fallow::engine {
 
+// Version 1 had counts of 32 bits and is no longer written.
+inline constexpr std::uint32_t kMinGgufVersion = 2;
+inline constexpr std::uint32_t kMaxGgufVersion = 3;
 inline constexpr std::uint64_t kMaxGgufTensorCount =
     65'536;                                                // the largest models have some thousands
 inline constexpr std::uint64_t kMaxGgufKeyCount = 65'536;  // files have some dozens
@@ -17,6 +20,9 @@ inline constexpr std::uint32_t kMaxGgufArrayNesting =
 inline constexpr std::uint64_t kMaxGgufTensorNameBytes = 64;  // as the format says
 inline constexpr std::uint32_t kMaxGgufDimensions = 4;        // as the format says
 inline constexpr std::uint64_t kMaxGgufTensorElements = std::uint64_t{1} << 40;
+inline constexpr std::uint64_t kDefaultGgufAlignmentBytes = 32;
 inline constexpr std::uint64_t kMaxGgufAlignmentBytes = 1 << 20;  // in use: 32
+
+inline constexpr std::uint32_t kMaxGgufSplitParts = 1024;  // the largest models have some hundreds
 
 }  // namespace fallow::engine

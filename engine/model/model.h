@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "engine/backend.h"
 #include "engine/chat/chat_format.h"
+#include "engine/gguf/gguf_file.h"
 #include "engine/tokenizer/tokenizer.h"
 
 namespace fallow::engine {
@@ -48,10 +49,20 @@ struct ModelReport {
   std::vector<Error> refusals;
 };
 ModelReport ReadModelReport(ByteView file);
+// The same of a directory that is read already, of a file of `file_bytes`.
+ModelReport ReadModelReport(GgufFile file, std::uint64_t file_bytes);
 
 // The card of a file that is not refused; else the first reason. `file` is the whole GGUF file
 // (memory-mapped).
 Result<ModelCard> ReadModelCard(ByteView file);
+
+// The buffers of one runner.
+struct WorkspaceSize {
+  std::uint32_t max_rows = 0;       // of a step
+  std::uint32_t max_outputs = 0;    // of its rows that are put out
+  std::uint32_t page_count = 0;     // of every layer's cache
+  std::uint32_t pages_per_row = 0;  // of the longest sequence
+};
 
 class Model {
  public:
@@ -62,18 +73,25 @@ class Model {
   virtual const Tokenizer& tokenizer() const = 0;
   virtual const ChatFormat& chat_format() const = 0;
 
-  // Uploads the weights. `file` need not outlive the call; `backend` must outlive the model.
+  // Uploads the weights. kResourceExhausted before anything is, with what would fit, where weights
+  // and a shortest sequence are more than the backend's memory. `file` need not outlive the call;
+  // `backend` must outlive the model.
   static Result<std::unique_ptr<Model>> Load(ByteView file, Backend& backend);
 
-  // The buffers of one runner: activations for `max_rows` rows, caches of `page_count` pages for
-  // every layer.
+  // Every row sees its whole sequence, so all of a sequence must be in one step.
+  virtual bool looks_ahead() const = 0;
+  // Added to a row's position it is its rotary place (StepRows), for a sequence that will have
+  // `tokens` tokens at most. The same for all rows of a sequence.
+  virtual std::uint32_t RotaryOffset(std::uint32_t tokens) const = 0;
+  // Device memory that the weights hold, and that a workspace takes.
+  virtual std::uint64_t WeightBytes() const = 0;
+  virtual std::uint64_t WorkspaceBytes(const WorkspaceSize& size) const = 0;
+
   class Workspace {
    public:
     virtual ~Workspace() = default;
   };
-  virtual Result<std::unique_ptr<Workspace>> NewWorkspace(std::uint32_t max_rows,
-                                                          std::uint32_t page_count) = 0;
-  virtual std::uint64_t WorkspaceBytes(std::uint32_t max_rows, std::uint32_t page_count) const = 0;
+  virtual Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size) = 0;
 
   struct StepOutput {
     std::span<float> hidden;  // final normalised states, output_rows.size() × embedding_length

@@ -149,6 +149,8 @@ Status Transfer::SetBody() {
     FALLOW_RETURN_IF_ERROR(SetMultipartBody());
   } else if (request_.body_file) {
     FALLOW_RETURN_IF_ERROR(SetFileBody());
+  } else if (!request_.body_pieces.empty()) {
+    SetPiecesBody();
   } else if (request_.method == "HEAD") {
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
   } else if (!request_.body.empty() || (request_.method != "GET" && request_.method != "DELETE")) {
@@ -174,6 +176,16 @@ Status Transfer::SetFileBody() {
                                                       : ErrorCode::kPermissionDenied,
         fmt::format("cannot read {}: {}", path, error ? error.message() : "it does not open"));
   }
+  SetUpload(size);
+  return {};
+}
+
+void Transfer::SetPiecesBody() {
+  pieces_ = PieceReader(request_.body_pieces);
+  SetUpload(pieces_.size_bytes());
+}
+
+void Transfer::SetUpload(std::uint64_t size) {
   CURL* easy = easy_.get();
   curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
   curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(size));
@@ -187,11 +199,10 @@ Status Transfer::SetFileBody() {
   curl_easy_setopt(easy, CURLOPT_SEEKDATA, this);
   curl_easy_setopt(
       easy, CURLOPT_SEEKFUNCTION, +[](void* self, curl_off_t offset, int origin) {
-        std::FILE* file = static_cast<Transfer*>(self)->file_.get();
-        return std::fseek(file, static_cast<long>(offset), origin) == 0 ? CURL_SEEKFUNC_OK
-                                                                        : CURL_SEEKFUNC_FAIL;
+        const bool found = origin == SEEK_SET && offset >= 0 &&
+                           static_cast<Transfer*>(self)->OnSeek(static_cast<std::uint64_t>(offset));
+        return found ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
       });
-  return {};
 }
 
 Status Transfer::SetMultipartBody() {
@@ -281,10 +292,16 @@ std::size_t Transfer::OnBody(std::string_view piece) {
 }
 
 std::size_t Transfer::OnRead(char* into, std::size_t size) {
+  if (file_ == nullptr) return pieces_.Read(into, size);
   const std::size_t count = std::fread(into, 1, size, file_.get());
   if (count > 0 || std::feof(file_.get()) != 0) return count;
   error_ = Error{ErrorCode::kDataLoss, "cannot read " + *request_.body_file};
   return CURL_READFUNC_ABORT;
+}
+
+bool Transfer::OnSeek(std::uint64_t offset) {
+  if (file_ == nullptr) return pieces_.Seek(offset);
+  return std::fseek(file_.get(), static_cast<long>(offset), SEEK_SET) == 0;
 }
 
 int Transfer::OnProgress(curl_off_t upload_total, curl_off_t sent) {

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "platform/curl/piece_reader.h"
 #include "platform/http_client.h"
 
 namespace fallow {
@@ -56,6 +57,8 @@ class Transfer {
   Status SetHeaders(const HttpClientOptions& options);
   Status SetBody();
   Status SetFileBody();
+  void SetPiecesBody();
+  void SetUpload(std::uint64_t size);
   Status SetMultipartBody();
   void SetCallbacks();
   Error ErrorOf(CURLcode code) const;
@@ -63,6 +66,7 @@ class Transfer {
   std::size_t OnHeader(std::string_view line);
   std::size_t OnBody(std::string_view piece);
   std::size_t OnRead(char* into, std::size_t size);
+  bool OnSeek(std::uint64_t offset);
   int OnProgress(curl_off_t upload_total, curl_off_t sent);
 
   HttpRequest request_;
@@ -71,6 +75,7 @@ class Transfer {
   std::optional<std::string> authority_pem_;
 
   std::unique_ptr<std::FILE, Deleter<std::fclose>> file_;
+  PieceReader pieces_;
   std::unique_ptr<curl_slist, Deleter<curl_slist_free_all>> header_lines_;
   std::unique_ptr<CURL, Deleter<curl_easy_cleanup>> easy_;
   std::unique_ptr<curl_mime, Deleter<curl_mime_free>> parts_;  // before its handle

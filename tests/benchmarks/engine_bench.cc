@@ -84,7 +84,12 @@ struct StepInput {
     positions.push_back(position);
     for (std::uint32_t i = 0; i < pages_per_row; ++i) pages.push_back(sequence * pages_per_row + i);
   }
-  StepRows View() const { return {tokens, positions, pages, pages_per_row}; }
+  StepRows View() const {
+    return {.tokens = tokens,
+            .positions = positions,
+            .pages = pages,
+            .pages_per_row = pages_per_row};
+  }
 };
 
 class ModelBenchmark {
@@ -93,7 +98,10 @@ class ModelBenchmark {
       : model_(model),
         context_(std::min(model.card().context_length, 512u)),
         pages_per_row_((context_ + 255) / 256) {
-    workspace_ = OrQuit(model.NewWorkspace(kPrefillRows, 32 * pages_per_row_));
+    workspace_ = OrQuit(model.NewWorkspace({.max_rows = kPrefillRows,
+                                            .max_outputs = 32,
+                                            .page_count = 32 * pages_per_row_,
+                                            .pages_per_row = pages_per_row_}));
   }
 
   // Tokens/s of one prompt after another, in steps of up to 128 tokens.

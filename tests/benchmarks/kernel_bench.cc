@@ -1,9 +1,9 @@
 // Times a backend's kernels: products of every weight type alone, and whole steps of a model with
 // the demo model's shape and made-up weights.
 //
-//   fallow-bench-kernels [vulkan|cpu] [packed|float|staging] [types]
+//   fallow-bench-kernels [vulkan|cpu] [packed|float|staging] [types|TYPE…]
 //
-// With `types` only products, of every weight type.
+// `types`, or names of weight types: only products, of all types or these.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -40,24 +40,17 @@ void Must(Status status) {
   FALLOW_CHECK(status.has_value());
 }
 
-// Made-up weights, small enough for sums of many to stay finite.
+// Made-up weights, all finite.
 Bytes MadeUpWeights(WeightType type, std::uint32_t rows, std::uint32_t columns) {
-  const WeightFormat& format = FormatOf(type);
-  Bytes bytes(rows * WeightRowBytes(type, columns));
   std::uint32_t state = 1;
-  for (std::uint8_t& byte : bytes) {
-    state = state * 1664525 + 1013904223;
-    byte = static_cast<std::uint8_t>(state >> 24);
-  }
-  for (std::size_t i = 0; i < bytes.size(); i += format.block_bytes) {
-    if (!format.is_integer()) {
-      bytes[i + format.block_bytes - 1] = 0x3C;  // near 1 in fp16, near 0.01 in the others
-      continue;
-    }
-    const std::size_t halves = i + ScaleOffset(format);
-    bytes[halves] = 0, bytes[halves + 1] = 0x0C;
-    if (format.has_minimum) bytes[halves + 2] = 0, bytes[halves + 3] = 0x0C;
-  }
+  const auto next = [&] { return state = state * 1664525 + 1013904223; };
+  constexpr std::uint32_t kExponents = 12;  // of fp16 scales: far from infinite
+  if (FormatOf(type).is_integer())
+    return TryingIntegerWeights(
+        type, rows, columns, [&] { return next() >> 16 | next() << 16; }, kExponents);
+  Bytes bytes(rows * WeightRowBytes(type, columns));
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::uint8_t>(next() >> 24) & 0x3B;  // no exponent is full
   return bytes;
 }
 
@@ -129,10 +122,10 @@ void TimeType(Backend& backend, const WeightFormat& format, std::uint32_t output
   }
 }
 
-void TimeTypes(Backend& backend) {
-  for (const WeightFormat& format : AllWeightFormats()) {
-    TimeType(backend, format, 2048, 2048, 1, {1, 8, 32});
-    TimeType(backend, format, 2048, 2048, 48, {1});
+void TimeTypes(Backend& backend, std::span<const WeightType> types) {
+  for (const WeightType type : types) {
+    TimeType(backend, FormatOf(type), 2048, 2048, 1, {1, 8, 32});
+    TimeType(backend, FormatOf(type), 2048, 2048, 48, {1});
   }
 }
 
@@ -272,21 +265,23 @@ void TimeOperators(Backend& backend, std::uint32_t rows) {
 int Main(int argc, char** argv) {
   DeviceTuning tuning;
   bool cpu = false;
-  bool types_only = false;
+  std::vector<WeightType> types;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
     if (word == "cpu") cpu = true;
-    if (word == "types") types_only = true;
     if (word == "packed") tuning.dot_product = DotProduct::kPacked;
     if (word == "float") tuning.dot_product = DotProduct::kFloat;
     if (word == "staging") tuning.use_staging = true;
+    if (const WeightFormat* format = FindWeightFormat(word)) types.push_back(format->type);
+    if (word == "types")
+      for (const WeightFormat& format : AllWeightFormats()) types.push_back(format.type);
   }
   const std::unique_ptr<Backend> backend =
       cpu ? NewCpuBackend({.thread_count = 2})
           : std::unique_ptr<Backend>(Must(NewTunedVulkanBackend({}, tuning)));
   fmt::print("{} ({})\n", backend->info().processor, backend->info().driver);
-  if (types_only) {
-    TimeTypes(*backend);
+  if (!types.empty()) {
+    TimeTypes(*backend, types);
     return 0;
   }
   TimeStep(*backend, "decode, 1 sequence at 64", 1, 1, 64);
@@ -299,7 +294,6 @@ int Main(int argc, char** argv) {
   const WeightFormat& q8 = FormatOf(WeightType::kQ8_0);
   TimeType(*backend, q8, 2048, 2048, 1, {1, 2, 4, 8, 32, 128});
   TimeType(*backend, q8, 512, 256, 1, {1, 2, 4, 8, 32, 128});
-  TimeTypes(*backend);
   return 0;
 }
 

@@ -164,7 +164,7 @@ TEST_P(BackendConformance, ElementwiseOperators) {
       {"Scale down",
        [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.Scale(x, -1e-9f); }},
       {"GeluMul", [](Backend& b, Tensor& x, const Tensor& y, const Tensor&) { b.GeluMul(x, y); }},
-      {"Gelu", [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.Gelu(x); }},
+      {"GeluErf", [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.GeluErf(x); }},
       {"Softcap",
        [](Backend& b, Tensor& x, const Tensor&, const Tensor&) { b.Softcap(x, 30.0f, x.rows()); }},
       {"Softcap of fewer rows", [](Backend& b, Tensor& x, const Tensor&,
@@ -198,7 +198,7 @@ TEST_P(BackendConformance, OperatorsOnValuesThatAreNotFinite) {
         [&](Tensor& x) { backend.Scale(x, 0.5f); },
         [&](Tensor& x) { backend.SiluMul(x, *y); },
         [&](Tensor& x) { backend.GeluMul(x, *y); },
-        [&](Tensor& x) { backend.Gelu(x); },
+        [&](Tensor& x) { backend.GeluErf(x); },
         [&](Tensor& x) { backend.Softcap(x, 30.0f, kRows); },
         [&](Tensor& x) { backend.RmsNorm(x, *row, 1e-5f, x, kRows); },
     };

@@ -174,7 +174,7 @@ TEST_P(BackendConformance, ProductsAfterTheirInputChanged) {
           [&] { backend.Add(*x, *up); },
           [&] { backend.AddRow(*x, *row); },
           [&] { backend.Scale(*x, 1.25f); },
-          [&] { backend.Gelu(*x); },
+          [&] { backend.GeluErf(*x); },
           [&] { backend.Softcap(*x, 2.0f, 4); },
           [&] { backend.LayerNorm(*up, *row, *row, 1e-5f, *x, 4); },
       };

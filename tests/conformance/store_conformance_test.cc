@@ -129,7 +129,7 @@ class StoreConformance : public testing::TestWithParam<StoreKind> {
   }
   std::vector<RequestState> States(const std::string& job) {
     std::vector<RequestState> states;
-    const auto outcomes = store().Outcomes(JobId(job), 0, 100);
+    const auto outcomes = store().Outcomes(JobId(job), 0, 100, Answers::kWith);
     for (const auto& outcome : *outcomes) states.push_back(outcome.request.state);
     return states;
   }
@@ -228,7 +228,7 @@ TEST_P(StoreConformance, GivesAKnownKeyItsDeviceBack) {
   EXPECT_EQ(store().FindDevice(kDevice)->value().profile.hostname, "renamed");
   EXPECT_FALSE(store().FindDevice(DeviceId("dev_new"))->has_value());
   EXPECT_EQ(store().Devices()->size(), 2u);
-  const DeviceStatus status{DeviceState::kInUse, "a key was pressed", 12.5};
+  const DeviceStatus status{DeviceState::kInUse, "a key was pressed", 12.5, 900.25};
   ASSERT_TRUE(
       store().UpdateDevice(kDevice, enrolled->profile, status, kNow + seconds(5)).has_value());
   EXPECT_EQ(store().FindDevice(kDevice)->value().status, status);
@@ -266,7 +266,7 @@ TEST_P(StoreConformance, StartsAJobWithAllItsRequestsOrNotAtAll) {
   EXPECT_EQ(job.in_progress_at, kNow);
   EXPECT_EQ(job.model_artifact, MakeModel().artifact);
   EXPECT_EQ(LookOpen("batch_1").pending_count, 3u);
-  const auto outcomes = store().Outcomes(job.id, 1, 1);
+  const auto outcomes = store().Outcomes(job.id, 1, 1, Answers::kWith);
   ASSERT_EQ(outcomes->size(), 1u);
   EXPECT_EQ((*outcomes)[0].request,
             (Request{1, "r1", 100, 99, ~0ull - 1, 8, RequestState::kPending}));
@@ -340,7 +340,7 @@ TEST_P(StoreConformance, SettlesARequestOnceAndCountsItOnce) {
   EXPECT_EQ(job.counts, (JobCounts{3, 2, 0}));
   EXPECT_EQ(job.usage, (JobUsage{10, 6}));
   EXPECT_EQ(LookOpen("batch_1").leased_count, 1u);
-  const auto outcomes = *store().Outcomes(job.id, 0, 10);
+  const auto outcomes = *store().Outcomes(job.id, 0, 10, Answers::kWith);
   EXPECT_EQ(outcomes[1].result,
             (CanonicalResult{"r1", kDevice, LeaseId("lease_1"), kNow + seconds(1), Answer(1)}));
   EXPECT_EQ(store().FindDevice(kDevice)->value().completed_request_count, 2u);
@@ -357,7 +357,8 @@ TEST_P(StoreConformance, FinalizesTheJobWithItsLastRequest) {
   EXPECT_EQ(Look("batch_1").state, JobState::kFinalizing);
   EXPECT_EQ(Look("batch_1").counts, (JobCounts{2, 1, 1}));
   EXPECT_THAT(*store().LiveLeases(), IsEmpty());
-  EXPECT_EQ((*store().Outcomes(JobId("batch_1"), 1, 1))[0].result->result.error, failure.error);
+  EXPECT_EQ((*store().Outcomes(JobId("batch_1"), 1, 1, Answers::kWith))[0].result->result.error,
+            failure.error);
   EXPECT_FALSE(Record("lease_1", {{Answer(0)}}).lease_live);
 
   File output = MakeFile("file-out");

@@ -2,10 +2,30 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/check.h"
 #include "coordinator/core/batch_line.h"
 #include "coordinator/core/line_splitter.h"
+
+namespace fallow {
+namespace {
+
+void CheckLine(const std::expected<BatchLine, JobError>& parsed, std::string_view endpoint) {
+  if (!parsed) {
+    FALLOW_CHECK(!parsed.error().code.empty() && !parsed.error().message.empty());
+    return;
+  }
+  FALLOW_CHECK(!parsed->custom_id.empty() && !parsed->model.empty());
+  FALLOW_CHECK(parsed->request.messages.empty() == (endpoint == kEmbeddingsEndpoint));
+  FALLOW_CHECK(parsed->request.inputs.empty() == (endpoint == kChatEndpoint));
+  FALLOW_CHECK(parsed->request.sampling.top_p > 0);
+  for (const EmbeddingInput& input : parsed->request.inputs)
+    FALLOW_CHECK(input.text.empty() != input.token_ids.empty());
+}
+
+}  // namespace
+}  // namespace fallow
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace fallow;
@@ -24,14 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (line.too_long) return true;
     FALLOW_CHECK(line.length <= max_line_bytes);
     FALLOW_CHECK(line.text == text.substr(line.offset, line.length));
-    const auto parsed = ParseBatchLine(line.text, "/v1/chat/completions");
-    if (parsed) {
-      FALLOW_CHECK(!parsed->custom_id.empty() && !parsed->model.empty());
-      FALLOW_CHECK(!parsed->request.messages.empty());
-      FALLOW_CHECK(parsed->request.sampling.top_p > 0);
-    } else {
-      FALLOW_CHECK(!parsed.error().code.empty() && !parsed.error().message.empty());
-    }
+    for (const std::string_view endpoint : {kChatEndpoint, kEmbeddingsEndpoint})
+      CheckLine(ParseBatchLine(line.text, endpoint), endpoint);
     return true;
   };
   for (std::size_t at = 0; at < stream.size(); at += piece_bytes)

@@ -264,7 +264,8 @@ class Simulation {
 
   void CheckSettled(const JobId& id) {
     const auto job = host_.store().FindJob(id);
-    const auto outcomes = host_.store().Outcomes(id, 0, options_.max_requests_per_job);
+    const auto outcomes =
+        host_.store().Outcomes(id, 0, options_.max_requests_per_job, Answers::kWith);
     if (!job.has_value() || !job->has_value() || !outcomes.has_value())
       return Violate("{} is lost", id.value);
     std::uint64_t completed = 0, failed = 0;

@@ -14,8 +14,8 @@ namespace fallow {
 
 class GgufWriter {
  public:
-  static constexpr std::uint32_t kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8, kArray = 9,
-                                 kU64 = 10;
+  static constexpr std::uint32_t kU16 = 2, kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8,
+                                 kArray = 9, kU64 = 10;
 
   // Keys, in order. `payload` is a value as it lies in the file.
   GgufWriter& Key(std::string_view key, std::uint32_t type, const Bytes& payload) {
@@ -24,6 +24,9 @@ class GgufWriter {
     keys_.insert(keys_.end(), payload.begin(), payload.end());
     ++key_count;
     return *this;
+  }
+  GgufWriter& U16(std::string_view key, std::uint16_t value) {
+    return Key(key, kU16, Value(value));
   }
   GgufWriter& U32(std::string_view key, std::uint32_t value) {
     return Key(key, kU32, Value(value));

@@ -38,14 +38,17 @@ const std::vector<Room>& Rooms() {
       {"coordinator/store", {"base", "protocol", "coordinator/core/records.h"}},
       {"coordinator/artifacts", {"base", "platform"}},
       {"coordinator/core",
-       {"base", "protocol", "platform", "engine/model/model.h", "coordinator/store/store.h",
-        "coordinator/artifacts/artifact_store.h"}},
+       {"base", "protocol", "platform", "engine/model/model.h", "engine/model/card_json.h",
+        "coordinator/store/store.h", "coordinator/artifacts/artifact_store.h"}},
       {"coordinator/http", {"base", "platform"}},
       {"coordinator/api",
        {"base", "protocol", "platform", "coordinator/core",
         "coordinator/artifacts/artifact_store.h", "coordinator/http"}},
       {"coordinator", {"base", "protocol", "platform", "coordinator"}},
-      {"cli", {"base", "protocol", "platform"}},
+      // Looks at model files before they are uploaded.
+      {"cli",
+       {"base", "protocol", "platform", "engine/gguf", "engine/model/model.h",
+        "engine/model/card_json.h"}},
       {"tests", {""}},
   };
   return rooms;
@@ -69,6 +72,7 @@ const std::vector<Library>& Libraries() {
       {"google/protobuf", {"protocol"}},
       {"boost/beast", {"coordinator/http", "coordinator/api"}},
       {"pcre2.h", {"engine/tokenizer"}},
+      {"utf8proc.h", {"engine/tokenizer"}},
       {"systemd/", {"platform/linux", "tests"}},
       {"xcb/", {"platform/linux"}},
       {"simdjson.h", {"coordinator/core", "coordinator/api", "cli"}},

@@ -306,7 +306,7 @@ class MemoryStore : public Store {
   }
 
   Result<std::vector<RequestOutcome>> Outcomes(const JobId& job, std::uint64_t first,
-                                               std::size_t count) override {
+                                               std::size_t count, Answers answers) override {
     const JobRow* row = JobOf(job);
     if (row == nullptr) return None("batch", job.value);
     std::vector<RequestOutcome> outcomes;
@@ -314,8 +314,10 @@ class MemoryStore : public Store {
     for (std::uint64_t i = first; i < row->requests.size() && outcomes.size() < count; ++i) {
       if (answer_bytes > kMaxOutcomeBytes) break;
       outcomes.push_back({row->requests[i].request, row->requests[i].canonical});
-      if (const auto& canonical = row->requests[i].canonical)
+      if (auto& canonical = outcomes.back().result) {
+        if (answers == Answers::kWithout) ForgetAnswer(canonical->result);
         answer_bytes += AnswerBytes(canonical->result);
+      }
     }
     return outcomes;
   }
@@ -333,12 +335,14 @@ class MemoryStore : public Store {
     JobRow* row = JobOf(offer.job);
     if (row == nullptr || row->job.state != JobState::kInProgress) return std::nullopt;
     GrantedLease granted;
-    std::uint64_t line_bytes = 0;
+    std::uint64_t line_bytes = 0, input_count = 0;
     for (RequestRow& candidate : row->requests) {
       if (candidate.request.state != RequestState::kPending) continue;
       if (granted.requests.size() == offer.max_request_count) break;
       line_bytes += candidate.request.length;
-      if (!granted.requests.empty() && line_bytes > offer.max_line_bytes) break;
+      input_count += candidate.request.input_count;
+      const bool full = line_bytes > offer.max_line_bytes || input_count > offer.max_input_count;
+      if (!granted.requests.empty() && full) break;
       candidate.request.state = RequestState::kLeased;
       candidate.lease = offer.lease;
       granted.requests.push_back(candidate.request);

@@ -152,7 +152,16 @@ CREATE TABLE attempt (
 );
 )sql";
 
-constexpr const char* kSteps[] = {kInitial};
+// Vectors are kept as they are hashed: little-endian fp32, one after the other; a request's
+// input_count says how many.
+constexpr const char* kEmbeddings = R"sql(
+ALTER TABLE request ADD COLUMN input_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE request ADD COLUMN vector_encoding INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE attempt ADD COLUMN embeddings BLOB NOT NULL DEFAULT x'';
+ALTER TABLE device ADD COLUMN embedding_tokens_per_second REAL NOT NULL DEFAULT 0;
+)sql";
+
+constexpr const char* kSteps[] = {kInitial, kEmbeddings};
 
 }  // namespace
 

@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kDeviceColumns =
     "id, public_key, hostname, operating_system, agent_version, backend, processor, driver, "
     "memory_bytes, state, reason, tokens_per_second, enrolled_at_ms, last_seen_at_ms, "
-    "completed_request_count, generated_token_count";
+    "completed_request_count, generated_token_count, embedding_tokens_per_second";
 
 Device TakeDevice(Rows& rows) {
   Device device;
@@ -29,6 +29,7 @@ Device TakeDevice(Rows& rows) {
   device.last_seen_at = rows.Take<WallTime>();
   device.completed_request_count = rows.Take<std::uint64_t>();
   device.generated_token_count = rows.Take<std::uint64_t>();
+  device.status.embedding_tokens_per_second = rows.Take<double>();
   return device;
 }
 
@@ -37,9 +38,9 @@ Device TakeDevice(Rows& rows) {
 Result<Device> SqliteStore::EnrollDevice(const Device& device) {
   static const std::string select =
       fmt::format("SELECT {} FROM device WHERE public_key = ?", kDeviceColumns);
-  static const std::string insert =
-      fmt::format("INSERT INTO device ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  kDeviceColumns);
+  static const std::string insert = fmt::format(
+      "INSERT INTO device ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      kDeviceColumns);
   Transaction transaction(*db_, Durability::kAtCommit);
   std::optional<Device> known;
   {
@@ -60,7 +61,8 @@ Result<Device> SqliteStore::EnrollDevice(const Device& device) {
              profile.agent_version, profile.backend, profile.processor, profile.driver,
              profile.memory_bytes, device.status.state, device.status.reason,
              device.status.tokens_per_second, device.enrolled_at, device.last_seen_at,
-             device.completed_request_count, device.generated_token_count);
+             device.completed_request_count, device.generated_token_count,
+             device.status.embedding_tokens_per_second);
   }
   FALLOW_RETURN_IF_ERROR(transaction.Commit());
   return known.value_or(device);
@@ -110,10 +112,10 @@ Status SqliteStore::UpdateDevice(const DeviceId& id, const DeviceProfile& profil
   const auto changed = db_->Run(
       "UPDATE device SET hostname = ?, operating_system = ?, agent_version = ?, backend = ?, "
       "processor = ?, driver = ?, memory_bytes = ?, state = ?, reason = ?, tokens_per_second = ?, "
-      "last_seen_at_ms = ? WHERE id = ?",
+      "embedding_tokens_per_second = ?, last_seen_at_ms = ? WHERE id = ?",
       profile.hostname, profile.operating_system, profile.agent_version, profile.backend,
       profile.processor, profile.driver, profile.memory_bytes, status.state, status.reason,
-      status.tokens_per_second, last_seen_at, id);
+      status.tokens_per_second, status.embedding_tokens_per_second, last_seen_at, id);
   if (changed == 0) return db_->Refuse(ErrorCode::kNotFound, fmt::format("no device {}", id.value));
   return transaction.Commit();
 }

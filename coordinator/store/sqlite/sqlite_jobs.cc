@@ -1,6 +1,7 @@
 // Job and request records in SQLite.
 #include <fmt/format.h>
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "coordinator/store/sqlite/sqlite_store_internal.h"
@@ -86,7 +87,8 @@ Job TakeJob(Rows& rows) {
 }
 
 constexpr std::string_view kRequestColumns =
-    "request.idx, custom_id, line_offset, line_length, assigned_seed, max_tokens, request.state";
+    "request.idx, custom_id, line_offset, line_length, assigned_seed, max_tokens, request.state, "
+    "input_count, vector_encoding";
 
 Request TakeRequest(Rows& rows) {
   Request request;
@@ -97,6 +99,8 @@ Request TakeRequest(Rows& rows) {
   request.assigned_seed = rows.Take<std::uint64_t>();
   request.max_tokens = rows.Take<std::uint32_t>();
   request.state = rows.Take<RequestState>();
+  request.input_count = rows.Take<std::uint32_t>();
+  request.vector_encoding = rows.Take<VectorEncoding>();
   return request;
 }
 
@@ -114,6 +118,16 @@ std::vector<Digest> DigestsOf(const Bytes& bytes) {
   for (std::size_t i = 0; i < digests.size(); ++i)
     std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(32 * i), 32, digests[i].bytes.begin());
   return digests;
+}
+
+// `bytes` hold `count` vectors of one length.
+std::vector<std::vector<float>> VectorsOf(const Bytes& bytes, std::size_t count) {
+  const std::size_t length = bytes.size() / sizeof(float) / count;
+  std::vector<std::vector<float>> vectors(count, std::vector<float>(length));
+  for (std::size_t i = 0; i < count; ++i)
+    std::memcpy(vectors[i].data(), bytes.data() + i * length * sizeof(float),
+                length * sizeof(float));
+  return vectors;
 }
 
 std::unexpected<Error> NoJob(Database& db, const JobId& id) {
@@ -231,9 +245,10 @@ Result<Job> SqliteStore::StartJob(const JobId& id, const ModelId& model,
   for (const Request& request : requests) {
     db_->Run(
         "INSERT INTO request (job_seq, idx, custom_id, line_offset, line_length, assigned_seed, "
-        "max_tokens, state, retry_count) VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0)",
+        "max_tokens, input_count, vector_encoding, state, retry_count) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0)",
         row->seq, request.index, request.custom_id, request.offset, request.length,
-        request.assigned_seed, request.max_tokens);
+        request.assigned_seed, request.max_tokens, request.input_count, request.vector_encoding);
   }
   db_->Run(
       "UPDATE job SET state = ?, model = ?, model_artifact = ?, total_count = ?, pending_count = "
@@ -312,19 +327,22 @@ Result<Job> SqliteStore::FinishJob(const JobId& id, const std::optional<File>& o
 }
 
 Result<std::vector<RequestOutcome>> SqliteStore::Outcomes(const JobId& job, std::uint64_t first,
-                                                          std::size_t count) {
+                                                          std::size_t count, Answers answers) {
+  // What a CASE does not choose is not read from the disk.
   static const std::string sql = fmt::format(
       "SELECT {}, lease.device, lease.id, received_at_ms, attempt_id, error_code, error_message, "
-      "finish_reason, text, token_ids, state_digests, prompt_token_count "
+      "finish_reason, prompt_token_count, CASE WHEN ?4 THEN text ELSE '' END, "
+      "CASE WHEN ?4 THEN token_ids ELSE x'' END, CASE WHEN ?4 THEN state_digests ELSE x'' END, "
+      "CASE WHEN ?4 AND input_count > 0 THEN embeddings ELSE x'' END "
       "FROM request LEFT JOIN attempt ON attempt.lease_seq = canonical_lease_seq AND "
       "attempt.idx = request.idx LEFT JOIN lease ON lease.seq = canonical_lease_seq "
-      "WHERE request.job_seq = ? AND request.idx >= ? ORDER BY request.idx LIMIT ?",
+      "WHERE request.job_seq = ?1 AND request.idx >= ?2 ORDER BY request.idx LIMIT ?3",
       kRequestColumns);
   const auto seq = SeqOf("SELECT seq FROM job WHERE id = ?", job.value);
   if (!seq) return NoJob(*db_, job);
   std::vector<RequestOutcome> outcomes;
   {
-    Rows rows = db_->Query(sql, seq, first, count);
+    Rows rows = db_->Query(sql, seq, first, count, answers == Answers::kWith);
     std::size_t answer_bytes = 0;
     while (answer_bytes <= kMaxOutcomeBytes && rows.Next()) {
       RequestOutcome& outcome = outcomes.emplace_back();
@@ -343,10 +361,12 @@ Result<std::vector<RequestOutcome>> SqliteStore::Outcomes(const JobId& job, std:
       std::string message = rows.Take<std::string>();
       if (code) result.error = Error{*code, std::move(message)};
       result.finish_reason = rows.Take<FinishReason>();
+      result.prompt_token_count = rows.Take<std::uint32_t>();
       result.text = rows.Take<std::string>();
       result.token_ids = TokensOf(rows.Take<Bytes>());
       result.state_digests = DigestsOf(rows.Take<Bytes>());
-      result.prompt_token_count = rows.Take<std::uint32_t>();
+      const Bytes vectors = rows.Take<Bytes>();
+      if (!vectors.empty()) result.embeddings = VectorsOf(vectors, outcome.request.input_count);
       answer_bytes += AnswerBytes(result);
     }
   }

@@ -34,6 +34,16 @@ Bytes PackDigests(const std::vector<Digest>& digests) {
   return bytes;
 }
 
+Bytes PackVectors(const std::vector<std::vector<float>>& vectors) {
+  Bytes bytes;
+  if (!vectors.empty()) bytes.reserve(vectors.size() * vectors[0].size() * sizeof(float));
+  for (const std::vector<float>& vector : vectors) {
+    const ByteView view = VectorBytes(vector);
+    bytes.insert(bytes.end(), view.begin(), view.end());
+  }
+  return bytes;
+}
+
 }  // namespace
 
 LeaseRow SqliteStore::TakeLease(Rows& rows) {
@@ -90,10 +100,11 @@ Result<std::optional<GrantedLease>> SqliteStore::GrantLease(const LeaseOffer& of
                              offer.job.value);
   if (!job_seq) return db_->Take(std::optional<GrantedLease>());
   GrantedLease granted;
-  std::uint64_t line_bytes = 0;
+  std::uint64_t line_bytes = 0, input_count = 0;
   {
     Rows rows = db_->Query(
-        "SELECT idx, custom_id, line_offset, line_length, assigned_seed, max_tokens FROM request "
+        "SELECT idx, custom_id, line_offset, line_length, assigned_seed, max_tokens, input_count, "
+        "vector_encoding FROM request "
         "INDEXED BY request_pending "
         "WHERE job_seq = ? AND state = 1 ORDER BY idx LIMIT ?",
         job_seq, offer.max_request_count);
@@ -105,9 +116,13 @@ Result<std::optional<GrantedLease>> SqliteStore::GrantLease(const LeaseOffer& of
       request.length = rows.Take<std::uint32_t>();
       request.assigned_seed = rows.Take<std::uint64_t>();
       request.max_tokens = rows.Take<std::uint32_t>();
+      request.input_count = rows.Take<std::uint32_t>();
+      request.vector_encoding = rows.Take<VectorEncoding>();
       request.state = RequestState::kLeased;
       line_bytes += request.length;
-      if (!granted.requests.empty() && line_bytes > offer.max_line_bytes) break;
+      input_count += request.input_count;
+      const bool full = line_bytes > offer.max_line_bytes || input_count > offer.max_input_count;
+      if (!granted.requests.empty() && full) break;
       granted.lease.request_indices.push_back(request.index);
       granted.requests.push_back(std::move(request));
     }
@@ -188,11 +203,12 @@ void SqliteStore::RecordAttempt(const LeaseRow& lease, const JudgedReport& repor
   }
   const auto inserted = db_->Run(
       "INSERT INTO attempt (lease_seq, idx, attempt_id, received_at_ms, verdict, error_code, "
-      "error_message, finish_reason, text, token_ids, state_digests, prompt_token_count) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (lease_seq, idx) DO NOTHING",
+      "error_message, finish_reason, text, token_ids, state_digests, prompt_token_count, "
+      "embeddings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (lease_seq, idx) DO "
+      "NOTHING",
       lease.seq, result.request_index, result.attempt, report.received_at, attempt.verdict,
       error_code, error_message, result.finish_reason, result.text, PackTokens(result.token_ids),
-      PackDigests(result.state_digests), result.prompt_token_count);
+      PackDigests(result.state_digests), result.prompt_token_count, PackVectors(result.embeddings));
   if (inserted == 0) return;
 
   RequestState state = RequestState::kPending;

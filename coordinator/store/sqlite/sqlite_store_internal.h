@@ -64,7 +64,7 @@ class SqliteStore : public Store {
                         const std::optional<File>& errors, WallTime now) override;
 
   Result<std::vector<RequestOutcome>> Outcomes(const JobId& job, std::uint64_t first,
-                                               std::size_t count) override;
+                                               std::size_t count, Answers answers) override;
   Result<std::vector<Request>> FindRequests(const JobId& job,
                                             std::span<const std::uint64_t> indices) override;
 

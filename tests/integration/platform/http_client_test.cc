@@ -265,6 +265,22 @@ TEST(HttpClient, UploadsAFileAndReportsProgress) {
   EXPECT_EQ(last_total, content.size());
 }
 
+TEST(HttpClient, UploadsPiecesAsOneBody) {
+  Fixture f;
+  const std::string first(1 << 20, 'a'), second(3, 'b'), third((2 << 20) + 1, 'c');
+  std::uint64_t last_sent = 0;
+  HttpRequest request{.method = "PUT",
+                      .url = f.server.Url("/up"),
+                      .body_pieces = {AsBytes(first), AsBytes(second), AsBytes(third)}};
+  request.on_upload_progress = [&](std::uint64_t sent, std::uint64_t) { last_sent = sent; };
+  const auto reply = f.Send(std::move(request));
+  ASSERT_TRUE(reply.has_value()) << reply.error().message;
+  const std::string whole = first + second + third;
+  EXPECT_TRUE(f.last_request.body == whole);
+  EXPECT_THAT(f.last_request.head, HasSubstr("Content-Length: " + std::to_string(whole.size())));
+  EXPECT_EQ(last_sent, whole.size());
+}
+
 TEST(HttpClient, UploadsAMultipartForm) {
   Fixture f;
   const TemporaryFolder folder;

@@ -52,6 +52,8 @@ class FakeApi : public Api {
       std::ifstream file(*call.body_file, std::ios::binary);
       uploaded.assign(std::istreambuf_iterator<char>(file), {});
     }
+    if (!call.body_pieces.empty()) uploaded.clear();
+    for (const ByteView piece : call.body_pieces) uploaded += AsText(piece);
     calls.push_back(std::move(call));
     const auto found = replies_.find(name);
     if (found == replies_.end()) return Fail(ErrorCode::kNotFound, "no such call: " + name);

@@ -18,55 +18,6 @@ class FleetCommands : public testing::Test {
   FixedClock clock_;
 };
 
-const Json kModel{{"id", "field-normalizer"},
-                  {"digest", "abcd"},
-                  {"size_bytes", 2'675'968},
-                  {"created_at", 1'800'000'000},
-                  {"card",
-                   {{"architecture", "llama"},
-                    {"name", "Field normalizer"},
-                    {"parameter_count", 2'500'000},
-                    {"context_length", 256},
-                    {"layer_count", 6},
-                    {"embedding_length", 256},
-                    {"vocabulary_size", 270},
-                    {"weight_types", {"F32", "Q8_0"}},
-                    {"tokenizer", "gpt2"},
-                    {"chat", "chatml"}}}};
-
-TEST_F(FleetCommands, AddModelTakesItsNameFromTheFile) {
-  TemporaryFolder folder;
-  api_.Answer("PUT /api/models/tiny.q8", kModel);
-  EXPECT_EQ(AddModel(MakeSession(), folder.Write("tiny.q8.gguf", "GGUF"), "").value(), kExitDone);
-  EXPECT_EQ(api_.uploaded, "GGUF");
-  EXPECT_THAT(console_.printed, HasSubstr("llama"));
-}
-
-TEST_F(FleetCommands, AddModelNamesTheFileThatWasRefused) {
-  TemporaryFolder folder;
-  api_.Answer("PUT /api/models/x",
-              Fail(ErrorCode::kInvalidArgument, "tensor 3: offset beyond the file"));
-  const auto status = AddModel(MakeSession(), folder.Write("bad.gguf", "GGUF"), "x");
-  ASSERT_FALSE(status.has_value());
-  EXPECT_THAT(status.error().message, HasSubstr("bad.gguf: tensor 3: offset beyond the file"));
-  EXPECT_FALSE(AddModel(MakeSession(), folder.File("none.gguf"), "x").has_value());
-}
-
-TEST_F(FleetCommands, ShowModelSaysWhatItIs) {
-  api_.Answer("GET /api/models", Json{{"data", {kModel}}});
-  EXPECT_EQ(ShowModel(MakeSession(), "field-normalizer").value(), kExitDone);
-  EXPECT_THAT(console_.printed, HasSubstr("weights       F32 Q8_0\n"));
-  EXPECT_THAT(console_.printed, HasSubstr("parameters    2,500,000\n"));
-  EXPECT_EQ(ShowModel(MakeSession(), "other").error().code, ErrorCode::kNotFound);
-}
-
-TEST_F(FleetCommands, ListModelsIsATable) {
-  api_.Answer("GET /api/models", Json{{"data", {kModel}}});
-  EXPECT_EQ(ListModels(MakeSession()).value(), kExitDone);
-  EXPECT_THAT(console_.printed,
-              HasSubstr("field-normalizer  llama              2.5 M      256  F32 Q8_0  2.7 MB"));
-}
-
 TEST_F(FleetCommands, ListDevicesShowsStateAndReason) {
   api_.Answer("GET /api/devices", Json{{"data",
                                         {{{"id", "dev_1"},

@@ -198,7 +198,7 @@ TEST_P(CoordinatorTest, RefusesJobsOnWhatIsNotTheCallersFile) {
   EXPECT_EQ(world_.CreateJob(file->id, CoordinatorWorld::kBob).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(world_.CreateJob(FileId("file-none")).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(world_.coordinator->jobs()
-                .Create({CoordinatorWorld::kAlice, file->id, "/v1/embeddings", "24h", {}})
+                .Create({CoordinatorWorld::kAlice, file->id, "/v1/completions", "24h", {}})
                 .error()
                 .code,
             ErrorCode::kInvalidArgument);
@@ -278,7 +278,7 @@ TEST_P(CoordinatorTest, AssemblesLongAnswersPieceByPiece) {
   world_.loop.RunPending();
   const Job done = world_.Look(job.id);
   ASSERT_EQ(done.state, JobState::kCompleted);
-  EXPECT_LT(world_.store->Outcomes(job.id, 0, kCount)->size(), kCount);
+  EXPECT_LT(world_.store->Outcomes(job.id, 0, kCount, Answers::kWith)->size(), kCount);
   const std::string output = world_.Content(done.output_file);
   EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(output, '\n')), kCount);
 }

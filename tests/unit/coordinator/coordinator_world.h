@@ -73,11 +73,19 @@ struct CoordinatorWorld {
   }
 
   void AddModel(const std::string& name = "tiny", std::uint32_t context_length = 64) {
+    AddModelWithCard(name, fmt::format(R"({{"context_length":{}}})", context_length));
+  }
+  void AddEmbeddingModel(const std::string& name, std::uint32_t embedding_length) {
+    AddModelWithCard(
+        name, fmt::format(R"({{"context_length":64,"embedding_length":{},"pooling":"mean"}})",
+                          embedding_length));
+  }
+  void AddModelWithCard(const std::string& name, const std::string& card_json) {
     Model model;
     model.id = ModelId(name);
     model.artifact = Sha256::Of("weights of " + name);
     model.size_bytes = 1000;
-    model.card_json = fmt::format(R"({{"context_length":{}}})", context_length);
+    model.card_json = card_json;
     model.created_at = clock.Wall();
     ASSERT_TRUE(store->AddModel(model).has_value());
   }
@@ -88,15 +96,17 @@ struct CoordinatorWorld {
     return upload->Finish(account, FilePurpose::kBatch, "batch.jsonl");
   }
 
-  Result<Job> CreateJob(const FileId& file, const AccountId& account = kAlice) {
-    return coordinator->jobs().Create({account, file, "/v1/chat/completions", "24h", {}});
+  Result<Job> CreateJob(const FileId& file, const AccountId& account = kAlice,
+                        std::string_view endpoint = kChatEndpoint) {
+    return coordinator->jobs().Create({account, file, std::string(endpoint), "24h", {}});
   }
 
   // Uploads and creates, and lets the validation end.
-  Job Submit(const std::string& text, const AccountId& account = kAlice) {
+  Job Submit(const std::string& text, const AccountId& account = kAlice,
+             std::string_view endpoint = kChatEndpoint) {
     const auto file = Upload(text, account);
     EXPECT_TRUE(file.has_value()) << file.error().message;
-    const auto job = CreateJob(file.value_or(File{}).id, account);
+    const auto job = CreateJob(file.value_or(File{}).id, account, endpoint);
     EXPECT_TRUE(job.has_value()) << job.error().message;
     loop.RunPending();
     return Look(job.value_or(Job{}).id);
@@ -119,10 +129,12 @@ struct CoordinatorWorld {
   }
 
   std::optional<LeaseGrant> Grant(const DeviceId& device, std::uint32_t max_request_count = 1000,
-                                  double tokens_per_second = 0) {
+                                  double tokens_per_second = 0,
+                                  double embedding_tokens_per_second = 0) {
     LeaseRequest request;
     request.max_request_count = max_request_count;
     request.status.tokens_per_second = tokens_per_second;
+    request.status.embedding_tokens_per_second = embedding_tokens_per_second;
     auto grant = coordinator->leases().Grant(device, request);
     EXPECT_TRUE(grant.has_value()) << grant.error().message;
     return grant.value_or(std::nullopt);

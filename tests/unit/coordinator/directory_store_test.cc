@@ -109,7 +109,7 @@ TEST(FullDisk, IsANamedErrorAndTheCoordinatorSurvives) {
   // Too many requests for the space: the job waits in validation.
   const Job large = world.Submit(BatchText(5000));
   EXPECT_EQ(large.state, JobState::kValidating);
-  EXPECT_TRUE(world.store->Outcomes(large.id, 0, 10)->empty());
+  EXPECT_TRUE(world.store->Outcomes(large.id, 0, 10, Answers::kWith)->empty());
 
   Error error;
   for (int i = 0; i < 5000 && error.message.empty(); ++i) {

@@ -224,7 +224,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, LeaseInterleaving,
 void CheckBooks(CoordinatorWorld& world, const JobId& id) {
   const auto open = world.store->OpenJobs();
   std::map<RequestState, std::uint64_t> states;
-  const auto outcomes = world.store->Outcomes(id, 0, 1000);
+  const auto outcomes = world.store->Outcomes(id, 0, 1000, Answers::kWith);
   for (const auto& outcome : *outcomes) {
     ++states[outcome.request.state];
     const bool settled = outcome.request.state == RequestState::kDone ||

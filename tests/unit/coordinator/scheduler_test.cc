@@ -95,5 +95,20 @@ TEST(Scheduler, CutsShardsToTheDevice) {
   }
 }
 
+TEST(Scheduler, CutsShardsOfVectorsByReadingSpeedAndUntilThatIsKnownByInputs) {
+  JobView job = Job("j", "a", 5000);
+  job.asks_for_vectors = true;
+  job.tokens_per_request = 10;
+  EXPECT_EQ(ShardSize({0, 4096, 200}, job, 1, kTarget), 600u);
+  const JobView jobs[] = {job};
+  EXPECT_THAT(PlanShards({1e6, 4096, 0}, jobs, 1, kTarget),
+              ElementsAre(ShardPlan{job.job, kFirstShardRequests, kFirstShardInputs}));
+  EXPECT_THAT(PlanShards({0, 4096, 200}, jobs, 1, kTarget),
+              ElementsAre(ShardPlan{job.job, 600, UINT64_MAX}));
+  // Which says nothing of how fast it generates.
+  job.asks_for_vectors = false;
+  EXPECT_EQ(ShardSize({0, 4096, 200}, job, 1, kTarget), kFirstShardRequests);
+}
+
 }  // namespace
 }  // namespace fallow

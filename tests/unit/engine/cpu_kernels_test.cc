@@ -187,7 +187,7 @@ TEST_P(CpuKernels, WorkOnElementsAsPlainCodeDoes) {
       [](const KernelSet& k, auto& x, const auto& y) { k.scale(x.data(), y[0], x.size()); },
       [](const KernelSet& k, auto& x, const auto& y) { k.silu_mul(x.data(), y.data(), x.size()); },
       [](const KernelSet& k, auto& x, const auto& y) { k.gelu_mul(x.data(), y.data(), x.size()); },
-      [](const KernelSet& k, auto& x, const auto&) { k.gelu(x.data(), x.size()); },
+      [](const KernelSet& k, auto& x, const auto&) { k.gelu_erf(x.data(), x.size()); },
       [](const KernelSet& k, auto& x, const auto&) {
         k.softcap(x.data(), {30.0f, 1.0f / 30.0f}, x.size());
       },

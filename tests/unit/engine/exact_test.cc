@@ -86,6 +86,23 @@ TEST(ExactFunctions, GeluErrsByLessThanTheTableSays) {
   EXPECT_LE(largest, 5e-7);
 }
 
+TEST(ExactFunctions, GeluByTheErrorFunctionErrsByLessThanTheTableSays) {
+  double largest = 0;
+  double largest_beyond = 0;
+  for (double at = -40; at < 40; at += 1e-5) {
+    const auto x = static_cast<float>(at);
+    const double truth = 0.5 * x * std::erfc(-static_cast<double>(x) / std::sqrt(2.0));
+    const double error = std::fabs(ExactGeluErf(x) - truth);
+    (std::fabs(at) < 8 ? largest : largest_beyond) =
+        std::max(std::fabs(at) < 8 ? largest : largest_beyond, error);
+  }
+  EXPECT_LE(largest, 1e-6);
+  EXPECT_LE(largest_beyond, 2e-6);
+  EXPECT_TRUE(std::isnan(ExactGeluErf(NAN)));
+  EXPECT_EQ(ExactGeluErf(INFINITY), INFINITY);
+  EXPECT_EQ(ExactGeluErf(-INFINITY), -INFINITY);
+}
+
 TEST(ExactFunctions, RoundToNearestWithTiesToEven) {
   EXPECT_EQ(ExactRint(0.5f), 0);
   EXPECT_EQ(ExactRint(1.5f), 2);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/gguf/limits.h"
+#include "engine/weight_format.h"
 #include "tests/support/gguf_writer.h"
 
 namespace fallow::engine {
@@ -85,10 +86,62 @@ TEST(GgufFile, RefusesOtherFilesAndVersions) {
   file[0] = 'X';
   EXPECT_THAT(Refusal(file), HasSubstr("magic"));
   GgufWriter writer;
+  for (const std::uint32_t version : {0u, 1u, 4u}) {
+    writer.version = version;
+    EXPECT_THAT(Refusal(writer.Write()), HasSubstr("versions 2 and 3 are read")) << version;
+  }
+  for (const std::uint32_t version : {0x02000000u, 0x03000000u}) {
+    writer.version = version;
+    EXPECT_THAT(Refusal(writer.Write()), HasSubstr("big-endian")) << version;
+  }
+}
+
+TEST(GgufFile, ReadsVersion2AsVersion3) {
+  GgufWriter writer;
   writer.version = 2;
-  EXPECT_THAT(Refusal(writer.Write()), HasSubstr("version 2"));
-  writer.version = 0x03000000;
-  EXPECT_THAT(Refusal(writer.Write()), HasSubstr("big-endian"));
+  const Bytes bytes = writer.U32("k", 7).Tensor("t", {1}, kF32Tensor, Bytes(4)).Write();
+  const auto file = GgufFile::Parse(bytes);
+  ASSERT_TRUE(file.has_value()) << file.error().message;
+  EXPECT_EQ(file->FindUint("k").value(), 7u);
+  EXPECT_NE(file->FindTensor("t"), nullptr);
+}
+
+// Whether we compute a type or not: its tensors' bytes are found, so that what follows is too.
+TEST(GgufFile, KnowsEveryTensorTypeThereIs) {
+  for (const GgufTensorType& type : AllGgufTensorTypes()) {
+    const Bytes bytes =
+        GgufWriter()
+            .Tensor("t", {type.block_elements * 3, 2}, type.id, Bytes(type.block_bytes * 6, 1))
+            .Tensor("last", {1}, kF32Tensor, Bytes(4, 2))
+            .Write();
+    const auto file = GgufFile::Parse(bytes);
+    ASSERT_TRUE(file.has_value()) << type.name << ": " << file.error().message;
+    EXPECT_EQ(file->FindTensor("t")->type, &type);
+    EXPECT_EQ(file->FindTensor("t")->bytes.size(), type.block_bytes * 6) << type.name;
+    EXPECT_EQ(file->FindTensor("last")->bytes.front(), 2) << type.name;
+  }
+}
+
+// What we compute is described once more by its weight format; the two must agree.
+TEST(GgufFile, TensorTypesAgreeWithTheWeightFormats) {
+  for (const WeightFormat& format : AllWeightFormats()) {
+    const GgufTensorType* const type = FindGgufTensorType(format.gguf_id);
+    ASSERT_NE(type, nullptr) << format.name;
+    EXPECT_EQ(type->name, format.name);
+    EXPECT_EQ(type->block_elements, format.block_values) << format.name;
+    EXPECT_EQ(type->block_bytes, format.block_bytes) << format.name;
+  }
+}
+
+TEST(GgufFile, GivesKeysInTheFilesOrderWithTheirBytes) {
+  const Bytes bytes = GgufWriter().U32("z", 7).String("a", "xy").U16("m", 258).Write();
+  const auto file = GgufFile::Parse(bytes);
+  ASSERT_TRUE(file.has_value()) << file.error().message;
+  std::vector<std::string_view> names;
+  for (const GgufFile::Key& key : file->KeysInFileOrder()) names.push_back(key.name);
+  EXPECT_THAT(names, ElementsAre("z", "a", "m"));
+  EXPECT_THAT(file->Find("m")->bytes, ElementsAre(2, 1));
+  EXPECT_EQ(file->Find("a")->bytes.size(), 10u);
 }
 
 TEST(GgufFile, RefusesCountsBeyondTheirLimits) {

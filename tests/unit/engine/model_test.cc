@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "engine/cpu/cpu_backend.h"
-#include "engine/model/rope_table.h"
+#include "engine/model/rotary_table.h"
 #include "tests/golden/demo_model.h"
 #include "tests/unit/engine/tiny_model.h"
 
@@ -46,25 +46,26 @@ TEST(ModelCard, SaysWhatTheDemoModelIs) {
 }
 
 TEST(ModelCard, RefusesOtherArchitecturesByName) {
-  const Bytes file = GgufWriter().String("general.architecture", "qwen2").Write();
+  const Bytes file = GgufWriter().String("general.architecture", "mamba").Write();
   EXPECT_EQ(Refusal(file).code, ErrorCode::kUnimplemented);
-  EXPECT_THAT(Refusal(file).message, HasSubstr("\"qwen2\""));
+  EXPECT_THAT(Refusal(file).message,
+              AllOf(HasSubstr("\"mamba\""), HasSubstr("qwen2"), HasSubstr("gemma3")));
 }
 
 TEST(ModelCard, RefusesLogicItDoesNotCompute) {
-  const auto scaled = [](GgufWriter& writer) { writer.String("llama.rope.scaling.type", "yarn"); };
-  EXPECT_THAT(Refusal(WithKey(scaled)).message, HasSubstr("llama.rope.scaling.type \"yarn\""));
-  const auto stretched = [](GgufWriter& writer) { writer.F32("llama.rope.scaling.factor", 4); };
-  EXPECT_THAT(Refusal(WithKey(stretched)).message, HasSubstr("llama.rope.scaling.factor 4"));
+  const auto scaled = [](GgufWriter& writer) { writer.String("llama.rope.scaling.type", "odd"); };
+  EXPECT_THAT(Refusal(WithKey(scaled)).message, HasSubstr("llama.rope.scaling.type \"odd\""));
   const auto experts = [](GgufWriter& writer) { writer.U32("llama.expert_count", 8); };
   EXPECT_THAT(Refusal(WithKey(experts)).message, HasSubstr("llama.expert_count 8"));
-  const auto partial = [](GgufWriter& writer) { writer.U32("llama.rope.dimension_count", 4); };
-  EXPECT_THAT(Refusal(WithKey(partial)).message, HasSubstr("llama.rope.dimension_count 4"));
-  const auto split = [](GgufWriter& writer) { writer.U32("split.count", 3); };
-  EXPECT_THAT(Refusal(WithKey(split)).message, HasSubstr("split.count 3"));
-  const TinyModel biased{.extra_tensors = {"blk.0.attn_q.bias"}};
-  EXPECT_EQ(Refusal(biased.Write()).code, ErrorCode::kUnimplemented);
-  EXPECT_THAT(Refusal(biased.Write()).message, HasSubstr("blk.0.attn_q.bias"));
+  const auto partial = [](GgufWriter& writer) { writer.U32("llama.rope.dimension_count", 10); };
+  EXPECT_THAT(Refusal(WithKey(partial)).message, HasSubstr("llama.rope.dimension_count 10"));
+  const auto split = [](GgufWriter& writer) { writer.U32("split.no", 0).U32("split.count", 3); };
+  EXPECT_THAT(Refusal(WithKey(split)).message, HasSubstr("part 1 of 3"));
+  const auto ranked = [](GgufWriter& writer) { writer.U32("llama.pooling_type", 4); };
+  EXPECT_THAT(Refusal(WithKey(ranked)).message, HasSubstr("llama.pooling_type 4"));
+  const TinyModel strange{.extra_tensors = {"blk.0.attn_sinks.weight"}};
+  EXPECT_EQ(Refusal(strange.Write()).code, ErrorCode::kUnimplemented);
+  EXPECT_THAT(Refusal(strange.Write()).message, HasSubstr("blk.0.attn_sinks.weight"));
 }
 
 TEST(ModelCard, RefusesShapesThatContradictEachOther) {
@@ -83,6 +84,28 @@ TEST(ModelCard, RefusesShapesThatContradictEachOther) {
               HasSubstr("llama.context_length: 0"));
   EXPECT_THAT(Refusal(TinyModel{.context = 2'000'000}.Write()).message,
               HasSubstr("llama.context_length: 2000000"));
+}
+
+TEST(ModelReport, NamesEveryReasonAtOnce) {
+  GgufWriter writer;
+  const TinyModel tiny{.context = 0, .kv_heads = 3};
+  tiny.WriteKeys(writer);
+  writer.U32("llama.expert_count", 8).Bool("llama.rope.freq_base", true);
+  const ModelReport report = ReadModelReport(tiny.WriteTensors(writer).Write());
+  std::string all;
+  for (const Error& refusal : report.refusals) all += refusal.message + "\n";
+  EXPECT_EQ(report.refusals.size(), 4u) << all;
+  EXPECT_THAT(all, AllOf(HasSubstr("llama.expert_count"), HasSubstr("llama.context_length"),
+                         HasSubstr("head_count_kv 3"), HasSubstr("llama.rope.freq_base")));
+  EXPECT_EQ(report.card.name, "Tiny");
+  EXPECT_EQ(report.card.architecture, "llama");
+}
+
+TEST(ModelReport, NamesEveryTensorThatIsMissing) {
+  GgufWriter writer;
+  TinyModel().WriteKeys(writer);
+  const ModelReport report = ReadModelReport(writer.Write());
+  EXPECT_EQ(report.refusals.size(), 2u + 2 * 9) << "embedding, final norm and two layers";
 }
 
 // Whatever a file lacks or says twice, the answer is an error: no truncation of a whole model is
@@ -123,19 +146,54 @@ TEST(Model, SaysHowMuchMemoryItLacks) {
   const auto model = Model::Load(TinyModel().Write(), *backend);
   ASSERT_FALSE(model.has_value());
   EXPECT_EQ(model.error().code, ErrorCode::kResourceExhausted);
-  EXPECT_THAT(model.error().message, HasSubstr("10000 bytes"));
+  EXPECT_THAT(model.error().message,
+              AllOf(HasSubstr("of 10000 bytes"), HasSubstr("weights of up to")));
 }
 
-TEST(RopeTable, HoldsCosinesAndSinesOfEachAngle) {
-  constexpr std::uint32_t kHeadSize = 32;
-  const auto table = RopeTable(kHeadSize, 3000, 10'000.0);
+double Frequency(const std::vector<float>& table, std::uint32_t size, std::uint32_t i) {
+  // The angle at position 1.
+  return std::atan2(table[size + 2 * i + 1], table[size + 2 * i]);
+}
+
+TEST(RotaryTable, HoldsCosinesAndSinesOfEachAngle) {
+  constexpr std::uint32_t kSize = 32;
+  const auto table = RotaryTable({.size = kSize}, {}, 3000);
   for (std::uint32_t position = 0; position < 3000; position += 7) {
-    for (std::uint32_t i = 0; i < kHeadSize; i += 2) {
-      const double angle = position * std::pow(10'000.0, -static_cast<double>(i) / kHeadSize);
-      ASSERT_NEAR(table[position * kHeadSize + i], std::cos(angle), 1e-7);
-      ASSERT_NEAR(table[position * kHeadSize + i + 1], std::sin(angle), 1e-7);
+    for (std::uint32_t i = 0; i < kSize; i += 2) {
+      const double angle = position * std::pow(10'000.0, -static_cast<double>(i) / kSize);
+      ASSERT_NEAR(table[position * kSize + i], std::cos(angle), 1e-7);
+      ASSERT_NEAR(table[position * kSize + i + 1], std::sin(angle), 1e-7);
     }
   }
+}
+
+TEST(RotaryTable, ScalesAndDividesFrequencies) {
+  constexpr std::uint32_t kSize = 8;
+  const std::vector<float> divisors = {1, 2, 4, 8};
+  const auto table = RotaryTable({.size = kSize, .scale = 0.5}, divisors, 2);
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const double plain = std::pow(10'000.0, -2.0 * i / kSize);
+    EXPECT_NEAR(Frequency(table, kSize, i), plain * 0.5 / divisors[i], 1e-7);
+  }
+}
+
+// YaRN with a factor of 4 on a context of 1,024: what turns more than 32 times there is kept, what
+// turns less than once is scaled.
+TEST(RotaryTable, KeepsQuickFrequenciesUnderYarnAndScalesSlowOnes) {
+  constexpr std::uint32_t kSize = 64;
+  const auto table = RotaryTable({.size = kSize,
+                                  .scale = 0.25,
+                                  .magnitude = 1.5,
+                                  .yarn = YarnScaling{.original_context = 1024}},
+                                 {}, 2);
+  const auto plain = [](std::uint32_t i) { return std::pow(10'000.0, -2.0 * i / kSize); };
+  EXPECT_NEAR(Frequency(table, kSize, 0), plain(0), 1e-6);
+  EXPECT_NEAR(Frequency(table, kSize, 5), plain(5), 1e-6);
+  EXPECT_NEAR(Frequency(table, kSize, 20), plain(20) / 4, 1e-6);
+  EXPECT_NEAR(Frequency(table, kSize, 31), plain(31) / 4, 1e-6);
+  EXPECT_GT(Frequency(table, kSize, 12), plain(12) / 4);
+  EXPECT_LT(Frequency(table, kSize, 12), plain(12));
+  EXPECT_NEAR(std::hypot(table[kSize], table[kSize + 1]), 1.5, 1e-6);
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 #include <set>
 
 #include "engine/cpu/cpu_backend.h"
-#include "engine/runner/sequence.h"
+#include "engine/runner/answer_sequence.h"
+#include "engine/runner/memory_plan.h"
 #include "protocol/limits.h"
 #include "tests/golden/demo_model.h"
 #include "tests/unit/engine/tiny_model.h"
@@ -22,6 +23,14 @@ struct RunnerTest : public ::testing::Test {
     model.reset();  // before what it lives on
     backend = NewCpuBackend(options);
     auto loaded = Model::Load(tiny.Write(), *backend);
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    model = *std::move(loaded);
+  }
+
+  void LoadFile(const Bytes& file) {
+    model.reset();
+    backend = NewCpuBackend({});
+    auto loaded = Model::Load(file, *backend);
     ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
     model = *std::move(loaded);
   }
@@ -234,29 +243,139 @@ TEST_F(RunnerTest, CountsPromptAndGeneratedTokens) {
 
 TEST_F(RunnerTest, RunsFewerSequencesWhenMemoryIsShort) {
   Load({});
-  const std::uint64_t one_sequence = model->WorkspaceBytes(16, 3);
-  const RunnerOptions tight{
-      .max_sequence_count = 32, .max_rows_per_step = 16, .memory_bytes = one_sequence};
+  RunnerOptions tight{.max_sequence_count = 32, .max_rows_per_step = 16};
+  tight.memory_bytes = PlanWithPages(*model, tight, 3).workspace_bytes;
   const auto requests = MixedRequests();
   EXPECT_EQ(GenerateAll(tight, requests), GenerateAll({}, requests));
-  const auto none =
-      Runner::Create(*model, {.max_rows_per_step = 16, .memory_bytes = one_sequence - 1});
+  tight.memory_bytes = PlanWithPages(*model, tight, 1).workspace_bytes - 1;
+  const auto none = Runner::Create(*model, tight);
   ASSERT_FALSE(none.has_value());
   EXPECT_EQ(none.error().code, ErrorCode::kResourceExhausted);
-  EXPECT_THAT(none.error().message, HasSubstr(std::to_string(one_sequence)));
+  EXPECT_THAT(none.error().message, HasSubstr(std::to_string(tight.memory_bytes + 1)));
+}
+
+// Answers that grow across pages until none are left: the youngest give way and are computed again.
+TEST_F(RunnerTest, GivesTheSameBitsWhenPagesRunOut) {
+  Load({});
+  std::vector<InferenceRequest> requests;
+  for (std::uint64_t i = 0; i < 6; ++i)
+    requests.push_back(Ask(i, std::string(150 + 20 * i, static_cast<char>('a' + i)), 300));
+  RunnerOptions tight{.max_sequence_count = 4, .max_rows_per_step = 64};
+  const auto plenty = GenerateAll(tight, requests);
+  std::size_t grown = 0;
+  for (const AttemptResult& result : plenty)
+    grown += result.prompt_token_count + result.token_ids.size() > kPagePositions ? 1 : 0;
+  ASSERT_GE(grown, 3u) << "the seeds no longer give answers that cross a page";
+  for (const std::uint32_t pages : {3u, 4u, 5u}) {
+    tight.memory_bytes = PlanWithPages(*model, tight, pages).workspace_bytes;
+    EXPECT_EQ(NewRunner(tight)->plan().workspace.page_count, pages);
+    EXPECT_EQ(GenerateAll(tight, requests), plenty) << pages << " pages";
+  }
+}
+
+TEST_F(RunnerTest, LeavesToOthersWhatItsCachesCannotHold) {
+  Load({});
+  RunnerOptions tight{.max_rows_per_step = 16};
+  tight.memory_bytes = PlanWithPages(*model, tight, 1).workspace_bytes;
+  const auto results = GenerateAll(tight, {Ask(0, "x", 20), Ask(1, "x", 400)});
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_FALSE(results[0].error.has_value());
+  ASSERT_TRUE(results[1].error.has_value());
+  EXPECT_EQ(results[1].error->code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(results[1].error->message, HasSubstr("this device's caches hold 256"));
 }
 
 TEST_F(RunnerTest, TakesHalfOfTheMemoryThatTheWeightsLeave) {
   const TinyModel tiny;
   Load(tiny);
   const RunnerOptions options{.max_rows_per_step = 16};
-  const std::uint64_t needed = model->card().file_bytes + 2 * model->WorkspaceBytes(16, 3);
-  Load(tiny, {.memory_bytes = needed - 2});
-  const auto too_little = Runner::Create(*model, options);
-  ASSERT_FALSE(too_little.has_value());
-  EXPECT_EQ(too_little.error().code, ErrorCode::kResourceExhausted);
+  const std::uint64_t needed =
+      model->WeightBytes() + 2 * PlanWithPages(*model, options, 5).workspace_bytes;
   Load(tiny, {.memory_bytes = needed});
-  EXPECT_EQ(GenerateAll(options, {Ask(0, "x", 5)}).size(), 1u);
+  EXPECT_EQ(NewRunner(options)->plan().workspace.page_count, 5u);
+  Load(tiny, {.memory_bytes = needed - 2});
+  EXPECT_EQ(NewRunner(options)->plan().workspace.page_count, 4u);
+}
+
+TEST_F(RunnerTest, TakesTheMemoryThatWasPlanned) {
+  for (const WeightType type : {WeightType::kF32, WeightType::kQ8_0}) {
+    Load({.type = type});
+    const RunnerOptions options{.max_sequence_count = 32, .max_rows_per_step = 64};
+    const auto planned = PlanMemory(*model, options);
+    ASSERT_TRUE(planned.has_value());
+    const auto runner = NewRunner(options);
+    for (const InferenceRequest& request : MixedRequests()) runner->Add(1, request);
+    RunToEnd(*runner);
+    EXPECT_EQ(backend->used_bytes(), planned->bytes()) << WeightTypeName(type);
+  }
+}
+
+// A tiny model that embeds.
+Bytes Embedder(std::uint32_t pooling, bool causal = true) {
+  GgufWriter writer;
+  const TinyModel tiny{.context = 300};
+  tiny.WriteKeys(writer);
+  writer.U32("llama.pooling_type", pooling).Bool("llama.attention.causal", causal);
+  return tiny.WriteTensors(writer).Write();
+}
+
+InferenceRequest Embed(std::uint64_t index, std::vector<std::string> texts) {
+  InferenceRequest request{.index = index};
+  for (std::string& text : texts) request.inputs.push_back({.text = std::move(text)});
+  return request;
+}
+
+TEST_F(RunnerTest, EmbedsAloneAndInAnyBatchWithTheSameBits) {
+  for (const auto& [pooling, causal] :
+       {std::pair{1u, true}, {2u, true}, {3u, true}, {1u, false}, {2u, false}}) {
+    LoadFile(Embedder(pooling, causal));
+    std::vector<InferenceRequest> requests;
+    for (std::uint64_t i = 0; i < 9; ++i) {
+      requests.push_back(Embed(i, {std::string(1 + i * 37 % 290, static_cast<char>('a' + i)),
+                                   "and", std::string(1 + i, 'z')}));
+    }
+    const auto alone = GenerateAll({.max_sequence_count = 1, .max_rows_per_step = 300}, requests);
+    ASSERT_EQ(alone.size(), requests.size());
+    for (const AttemptResult& result : alone) {
+      ASSERT_FALSE(result.error.has_value()) << result.error->message;
+      ASSERT_EQ(result.embeddings.size(), 3u);
+      ASSERT_EQ(result.state_digests.size(), 3u);
+      for (const std::vector<float>& vector : result.embeddings) {
+        ASSERT_EQ(vector.size(), model->card().embedding_length);
+        double squares = 0;
+        for (const float value : vector) squares += static_cast<double>(value) * value;
+        EXPECT_NEAR(squares, 1, 1e-6);
+      }
+    }
+    EXPECT_NE(alone[0].embeddings, alone[1].embeddings);
+    EXPECT_EQ(GenerateAll({.max_sequence_count = 32, .max_rows_per_step = 128}, requests), alone);
+    EXPECT_EQ(GenerateAll({.max_sequence_count = 3, .max_rows_per_step = 7}, requests), alone);
+  }
+}
+
+TEST_F(RunnerTest, EmbedsTokensAsItDoesTheirText) {
+  LoadFile(Embedder(1));
+  InferenceRequest tokens{.index = 1};
+  tokens.inputs.push_back({.token_ids = model->tokenizer().EncodeText("some text")});
+  const auto results = GenerateAll({}, {Embed(0, {"some text"}), tokens});
+  EXPECT_EQ(results[0].embeddings, results[1].embeddings);
+  EXPECT_EQ(results[0].prompt_token_count, tokens.inputs[0].token_ids.size());
+}
+
+TEST_F(RunnerTest, FinishesAnEmbeddingRequestThatIsAtFaultWithItsOwnError) {
+  LoadFile(Embedder(1));
+  InferenceRequest beyond{.index = 2};
+  beyond.inputs.push_back({.token_ids = {5, 100'000}});
+  const auto results = GenerateAll({}, {Embed(0, {"fine", std::string(301, 'x')}), Ask(1, "x", 3),
+                                        beyond, Embed(3, {"fine"})});
+  ASSERT_EQ(results.size(), 4u);
+  EXPECT_THAT(results[0].error->message, HasSubstr("input 1 has 301 tokens"));
+  EXPECT_THAT(results[1].error->message, HasSubstr("the model embeds"));
+  EXPECT_THAT(results[2].error->message, HasSubstr("token 100000"));
+  EXPECT_FALSE(results[3].error.has_value());
+  Load({});
+  EXPECT_THAT(GenerateAll({}, {Embed(0, {"x"})})[0].error->message,
+              HasSubstr("the model generates"));
 }
 
 // A vocabulary of one token with a very long spelling.
@@ -280,19 +399,21 @@ class LongWinded final : public Tokenizer {
   std::string spelling_ = std::string(kMaxResultTextBytes / 4, 'x');
 };
 
-TEST(Sequence, EndsWithAnErrorWhenItsTextOutgrowsAResult) {
+TEST(AnswerSequence, EndsWithAnErrorWhenItsTextOutgrowsAResult) {
   const LongWinded tokenizer;
   Sampler sampler;
-  Sequence sequence(1, Ask(7, "x", 0, 0.0f), {0}, 1'000'000, {0});
+  const auto request = std::make_shared<RunningRequest>();
+  request->result.request_index = 7;
+  AnswerSequence sequence(request, Ask(7, "x", 0, 0.0f), {0}, 1'000'000, 0, tokenizer, sampler);
   const std::vector<float> one{1.0f};
   int steps = 1;
-  while (!sequence.Generate(one, one, tokenizer, sampler) && steps < 100) ++steps;
+  while (!sequence.Take(0, one, one) && steps < 100) ++steps;
   EXPECT_EQ(steps, 4);
-  const AttemptResult result = sequence.TakeResult();
-  EXPECT_EQ(result.request_index, 7u);
-  EXPECT_TRUE(result.text.empty());
-  ASSERT_TRUE(result.error.has_value());
-  EXPECT_THAT(result.error->message, HasSubstr(std::to_string(kMaxResultTextBytes)));
+  EXPECT_TRUE(request->failed);
+  EXPECT_EQ(request->result.request_index, 7u);
+  EXPECT_TRUE(request->result.text.empty());
+  ASSERT_TRUE(request->result.error.has_value());
+  EXPECT_THAT(request->result.error->message, HasSubstr(std::to_string(kMaxResultTextBytes)));
 }
 
 TEST_F(RunnerTest, SaysThatAModelWithoutATemplateCannotChat) {

@@ -40,10 +40,13 @@ TEST(AgentMessages, EveryMessageSurvivesTheWire) {
   EXPECT_EQ(DecodeLeaseReply(Encode(LeaseReply{})), LeaseReply{});
   const LeaseReply granted{samples::Grant()};
   EXPECT_EQ(DecodeLeaseReply(Encode(granted)), granted);
-  const ReportRequest report{
-      .lease = LeaseId("lease_1"),
-      .results = {samples::Finished(3, "att_a"), samples::Failed(4, "att_b")},
-      .status = samples::Status()};
+  LeaseReply for_embeddings{samples::Grant()};
+  for_embeddings.grant->requests = {samples::EmbeddingRequest(0), samples::EmbeddingRequest(7)};
+  EXPECT_EQ(DecodeLeaseReply(Encode(for_embeddings)), for_embeddings);
+  const ReportRequest report{.lease = LeaseId("lease_1"),
+                             .results = {samples::Finished(3, "att_a"), samples::Failed(4, "att_b"),
+                                         samples::Embedded(5, "att_c")},
+                             .status = samples::Status()};
   EXPECT_EQ(DecodeReportRequest(Encode(report)), report);
   for (const bool live : {true, false}) {
     EXPECT_EQ(DecodeReportReply(Encode(ReportReply{live})), ReportReply{live});
@@ -95,7 +98,7 @@ TEST(AgentMessages, GrantErrorsNameFieldPlaceAndLimit) {
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[0].stop = {std::string(257, 'x')}; }),
             "lease reply: grant: requests[0]: stop[0]: 257 bytes; at most 256");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[0].messages.clear(); }),
-            "lease reply: grant: requests[0]: messages: missing; at least one");
+            "lease reply: grant: requests[0]: messages: missing; at least one, or inputs");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[0].max_tokens = kMaxGeneratedTokens + 1; }),
             "lease reply: grant: requests[0]: max_tokens: 1048577; at most 1048576");
   EXPECT_EQ(error_after([](LeaseGrant& g) { g.requests[0].sampling.temperature = 2.5f; }),

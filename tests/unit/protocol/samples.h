@@ -19,17 +19,38 @@ inline DeviceProfile Profile() {
 inline DeviceStatus Status() {
   return {.state = DeviceState::kWorking,
           .reason = "no input for 4 min – working",
-          .tokens_per_second = 812.5};
+          .tokens_per_second = 812.5,
+          .embedding_tokens_per_second = 9'000.25};
 }
 
 inline InferenceRequest Request(std::uint64_t index) {
   return {.index = index,
           .messages = {{.role = "system", .content = "Be brief."},
                        {.role = "user", .content = "Grüße, 世界"}},
+          .inputs = {},
           .max_tokens = 64,
           .stop = {"\n\n", "END"},
           .sampling = {
               .temperature = 0.7f, .top_p = 0.9f, .top_k = 40, .seed = 0xFFFF'FFFF'FFFF'FFFFu}};
+}
+
+inline InferenceRequest EmbeddingRequest(std::uint64_t index) {
+  InferenceRequest request;
+  request.index = index;
+  request.inputs = {{.text = "Grüße, 世界", .token_ids = {}},
+                    {.text = "", .token_ids = {0, 101, 0xFFFF'FFFFu}}};
+  return request;
+}
+
+// Two vectors, among their values the smallest and the largest there are.
+inline AttemptResult Embedded(std::uint64_t index, const std::string& attempt) {
+  AttemptResult result;
+  result.attempt = AttemptId(attempt);
+  result.request_index = index;
+  result.prompt_token_count = 17;
+  result.embeddings = {{0.6f, -0.8f, 0.0f}, {1e-45f, 3.4028235e38f, -0.33333334f}};
+  for (const auto& vector : result.embeddings) result.state_digests.push_back(VectorDigest(vector));
+  return result;
 }
 
 inline AttemptResult Finished(std::uint64_t index, const std::string& attempt) {
@@ -40,7 +61,8 @@ inline AttemptResult Finished(std::uint64_t index, const std::string& attempt) {
                        .text = "2026-11-22",
                        .token_ids = {},
                        .state_digests = {Digest{}, Digest{}},
-                       .prompt_token_count = 21};
+                       .prompt_token_count = 21,
+                       .embeddings = {}};
   for (std::uint32_t i = 0; i < 33; ++i) result.token_ids.push_back(i * 1000);
   result.state_digests[1].bytes.fill(0xAB);
   return result;

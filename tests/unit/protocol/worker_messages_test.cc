@@ -27,6 +27,7 @@ TEST(WorkerMessages, EveryMessageToTheWorkerSurvivesTheWire) {
   for (const ToWorker& message : std::initializer_list<ToWorker>{
            LoadModel{"/var/cache/fallow/models/é.gguf"},
            RunRequests{.ticket = 7, .requests = {samples::Request(0), samples::Request(1)}},
+           RunRequests{.ticket = 7, .requests = {samples::EmbeddingRequest(2)}},
            RunRequests{.ticket = 8, .requests = {}}, DropTicket{9}, StopWork{}}) {
     EXPECT_EQ(DecodeToWorker(PayloadOf(EncodeFrame(message))), message) << message.index();
   }
@@ -39,6 +40,7 @@ TEST(WorkerMessages, EveryMessageFromTheWorkerSurvivesTheWire) {
            ModelReady{.path = "/m.gguf", .context_length = 512, .max_sequence_count = 32},
            RequestFinished{.ticket = 7, .result = WithoutAttempt(samples::Finished(3, ""))},
            RequestFinished{.ticket = 7, .result = WithoutAttempt(samples::Failed(4, ""))},
+           RequestFinished{.ticket = 7, .result = samples::Embedded(5, "")},
            ProgressReport{{.generated_token_count = 1,
            .prompt_token_count = 2,
            .active_sequence_count = 3,

@@ -160,17 +160,20 @@ TEST(LeaseChannel, CutsReportsAtTheirLimits) {
   ASSERT_EQ(f.coordinator.reports.size(), 3u);
   EXPECT_EQ(f.coordinator.reports[1]->request.results.size(), kMaxResultsPerReport);
   EXPECT_EQ(f.coordinator.reports[2]->request.results.size(), 1u);
-  AttemptResult large;
-  large.text.assign(5 << 20, 'x');
-  Fixture g;
-  for (int i = 0; i < 3; ++i) g.channel.Add(large);
-  g.channel.Close(std::nullopt);
-  for (std::size_t i = 0; i < 3; ++i) {
-    ASSERT_EQ(g.coordinator.reports.size(), i + 1);
-    EXPECT_EQ(g.coordinator.reports[i]->request.results.size(), 1u);
-    g.coordinator.reports[i]->Give(ReportReply{true});
+  AttemptResult long_text, vectors;
+  long_text.text.assign(5 << 20, 'x');
+  vectors.embeddings.assign(1024, std::vector<float>(1024));
+  for (const AttemptResult& large : {long_text, vectors}) {
+    Fixture g;
+    for (int i = 0; i < 3; ++i) g.channel.Add(large);
+    g.channel.Close(std::nullopt);
+    for (std::size_t i = 0; i < 3; ++i) {
+      ASSERT_EQ(g.coordinator.reports.size(), i + 1);
+      EXPECT_EQ(g.coordinator.reports[i]->request.results.size(), 1u);
+      g.coordinator.reports[i]->Give(ReportReply{true});
+    }
+    EXPECT_EQ(g.closed, 1);
   }
-  EXPECT_EQ(g.closed, 1);
 }
 
 }  // namespace

@@ -97,6 +97,14 @@ struct Fixture {
   }
   void Grant(const std::string& lease, std::uint64_t first, std::uint64_t count,
              const std::string& model = "m") {
+    Give(lease, first, count, model, {.messages = {{"user", "x"}}, .stop = {}});
+  }
+  void GrantEmbeddings(const std::string& lease, std::uint64_t first, std::uint64_t count,
+                       const std::string& model) {
+    Give(lease, first, count, model, {.inputs = {{"x", {}}}});
+  }
+  void Give(const std::string& lease, std::uint64_t first, std::uint64_t count,
+            const std::string& model, InferenceRequest request) {
     LeaseGrant grant{
         .lease = LeaseId(lease),
         .job = JobId("batch_1"),
@@ -104,7 +112,8 @@ struct Fixture {
         .duration = 60s,
         .requests = {}};
     for (std::uint64_t i = first; i < first + count; ++i) {
-      grant.requests.push_back({.index = i, .messages = {{"user", "x"}}, .stop = {}});
+      request.index = i;
+      grant.requests.push_back(request);
     }
     coordinator.leases.back()->Give(LeaseReply{grant});
     loop.RunPending();
@@ -482,6 +491,25 @@ TEST(WorkSession, MeasuresItsSpeedWhileItWorks) {
   f.clock.Advance(1h);  // nothing to do
   f.worker.events.on_progress({.generated_token_count = 300, .active_sequence_count = active});
   EXPECT_DOUBLE_EQ(f.session.status().tokens_per_second, 150);
+}
+
+// How fast a device reads for embeddings says nothing of how fast it generates.
+TEST(WorkSession, MeasuresReadingForEmbeddingsApart) {
+  Fixture f;
+  f.BeginWork(3);
+  f.clock.Advance(1s);
+  f.worker.events.on_progress({.generated_token_count = 100, .prompt_token_count = 5000});
+  for (const std::uint64_t index : {0, 1, 2}) f.Finish(1, index);
+  f.AcknowledgeAll();
+
+  f.GrantEmbeddings("lease_2", 0, 2, "vectors");
+  f.BringModel();
+  f.ModelLoads();
+  ASSERT_EQ(f.worker.Told<RunRequests>().size(), 2u);
+  f.clock.Advance(2s);
+  f.worker.events.on_progress({.generated_token_count = 0, .prompt_token_count = 8000});
+  EXPECT_DOUBLE_EQ(f.session.status().tokens_per_second, 100);
+  EXPECT_DOUBLE_EQ(f.session.status().embedding_tokens_per_second, 4000);
 }
 
 }  // namespace

@@ -165,7 +165,7 @@ TEST(OpenAiApi, NamesTheFieldOfABadBatch) {
     return reply.json()["error"]["param"];
   };
   EXPECT_EQ(refusal({{"input_file_id", nullptr}}), "input_file_id");
-  EXPECT_EQ(refusal({{"endpoint", "/v1/embeddings"}}), "endpoint");
+  EXPECT_EQ(refusal({{"endpoint", "/v1/completions"}}), "endpoint");
   EXPECT_EQ(refusal({{"completion_window", 24}}), "completion_window");
   EXPECT_EQ(refusal({{"metadata", {{"k", 1}}}}), "metadata");
   EXPECT_EQ(refusal({{"metadata", {{"k", std::string(513, 'x')}}}}), "metadata");
