@@ -2,12 +2,39 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 namespace fallow::cli {
+
+namespace {
+
+constexpr std::string_view kChatEndpoint = "/v1/chat/completions";
+// Of a file, where its first line is looked for: a line may have 1 MiB.
+constexpr std::size_t kMaxHeadBytes = 2 << 20;
+
+}  // namespace
+
+Result<std::string> EndpointOf(const std::string& batch_file) {
+  std::ifstream in(batch_file, std::ios::binary);
+  if (!in)
+    return Fail(ErrorCode::kNotFound, fmt::format("{}: {}", batch_file, std::strerror(errno)));
+  std::string head(kMaxHeadBytes, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(in.gcount()));
+  std::string_view rest = head;
+  if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+  rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
+  const auto line = nlohmann::json::parse(rest.substr(0, rest.find('\n')), nullptr, false);
+  if (line.is_object()) {
+    const auto url = line.find("url");
+    if (url != line.end() && url->is_string()) return url->get<std::string>();
+  }
+  return std::string(kChatEndpoint);
+}
 
 std::optional<std::string> LineWithModel(std::string_view line, std::string_view model) {
   // Key order is kept; a number beyond 64 bits would change, but no field that counts holds one.

@@ -1,4 +1,4 @@
-// Gives every line of a batch file one model, before it is uploaded.
+// What is read of a batch file, or changed in it, before it is uploaded.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,10 @@
 #include "base/result.h"
 
 namespace fallow::cli {
+
+// The endpoint that the batch is for: the url of its first line that is not blank. Chat, if that
+// line says none: what is wrong with it, the coordinator says, by number. kNotFound: no such file.
+Result<std::string> EndpointOf(const std::string& batch_file);
 
 // `line` with body.model = `model`; none if it has that already, or is nothing that could have a
 // model: what is wrong with such a line, the coordinator says, by number.

@@ -110,10 +110,9 @@ std::string Summary(const JobRecord& job) {
     text += fmt::format(": {} of {} done, {} failed", CountText(job.completed),
                         CountText(job.total), CountText(job.failed));
   }
-  if (job.completion_tokens > 0) {
-    text += fmt::format("; {} tokens read, {} written", CountText(job.prompt_tokens),
-                        CountText(job.completion_tokens));
-  }
+  if (job.prompt_tokens > 0) text += fmt::format("; {} tokens read", CountText(job.prompt_tokens));
+  if (job.completion_tokens > 0)
+    text += fmt::format(", {} written", CountText(job.completion_tokens));
   if (job.ended_at >= job.created_at && job.created_at > 0) {
     text += "; " + DurationText(static_cast<double>(job.ended_at - job.created_at));
   }
@@ -218,6 +217,7 @@ Result<std::string> Upload(Session& session, const SubmitOptions& options) {
 Result<ExitStatus> Submit(Session session, const SubmitOptions& options) {
   auto file_id = Upload(session, options);
   if (!file_id.has_value()) return Wrap(std::move(file_id).error(), "nothing was submitted");
+  FALLOW_ASSIGN_OR_RETURN(const std::string endpoint, EndpointOf(options.batch_file));
   const std::string filename = std::filesystem::path(options.batch_file).filename();
   FALLOW_ASSIGN_OR_RETURN(
       const Json created,
@@ -225,7 +225,7 @@ Result<ExitStatus> Submit(Session session, const SubmitOptions& options) {
           {.method = "POST",
            .path = "/v1/batches",
            .body = Json{{"input_file_id", *file_id},
-                        {"endpoint", "/v1/chat/completions"},
+                        {"endpoint", endpoint},
                         {"completion_window", "24h"},
                         {"metadata",
                          Json{{"filename", Shorten(Printable(filename), kMaxMetadataColumns)}}}}}));
@@ -286,9 +286,9 @@ Result<ExitStatus> ShowJob(Session session, const std::string& job_id) {
   FALLOW_ASSIGN_OR_RETURN(const JobRecord job, ReadJob(reply));
   session.console.Print(Summary(job) + "\n");
   if (!job.is_final()) session.console.Print(ProgressText(job) + "\n");
-  std::string facts =
-      fmt::format("model {}, created {}, input {}", job.model.empty() ? "?" : job.model,
-                  TimeText(job.created_at), job.input_file);
+  std::string facts = fmt::format(
+      "model {}, endpoint {}, created {}, input {}", job.model.empty() ? "?" : job.model,
+      job.endpoint.empty() ? "?" : job.endpoint, TimeText(job.created_at), job.input_file);
   if (job.output_file.has_value()) facts += ", output " + *job.output_file;
   if (job.error_file.has_value()) facts += ", errors " + *job.error_file;
   session.console.Print(Printable(facts) + "\n");

@@ -109,7 +109,8 @@ void AddAccessVerbs(CLI::App& app, CommandLine& line) {
 
 void AddJobVerbs(CLI::App& app, CommandLine& line) {
   auto* submit =
-      AddVerb(app, "submit", "Upload a batch file (OpenAI's JSON lines) and make a job of it");
+      AddVerb(app, "submit",
+              "Upload a batch file (OpenAI's JSON lines, chat or embeddings) and make a job of it");
   auto options = std::make_shared<SubmitOptions>();
   submit->add_option("FILE", options->batch_file, "The batch file")->required();
   submit

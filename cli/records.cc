@@ -87,6 +87,7 @@ Result<JobRecord> ReadJob(const Json& json) {
                 "the coordinator's reply is not a job: id or status is missing");
   }
   job.model = TextOf(json, "model");
+  job.endpoint = TextOf(json, "endpoint");
   job.input_file = TextOf(json, "input_file_id");
   job.output_file = OptionalTextOf(json, "output_file_id");
   job.error_file = OptionalTextOf(json, "error_file_id");

@@ -19,7 +19,7 @@ struct JobProblem {
 };
 
 struct JobRecord {
-  std::string id, state, model, input_file;
+  std::string id, state, model, endpoint, input_file;
   std::optional<std::string> output_file, error_file;
   std::uint64_t total = 0, completed = 0, failed = 0;
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;

@@ -1,5 +1,5 @@
 #version 450
-// Joins the 256-chunks of attention.comp in order of position.
+// Joins the 256-chunks of attention.comp in order of position, those that the row sees.
 //
 //   first chunk: M, L, O = maximum, total, value
 //   then:        M' = the larger maximum, a = softmax_weight(M - M'), b = softmax_weight(maximum -
@@ -37,7 +37,9 @@ layout(push_constant) uniform Arguments {
   uint stride;
   uint first_row;
   uint chunks;  // partials of a row
+  uint window;
   uint positions_offset;
+  uint last_seen_offset;
   uint result_offset;
   uint values_offset;
   uint sums_offset;
@@ -48,7 +50,10 @@ void main() {
   if (PastEnd(head, args.heads)) return;
   uint lane = OctetLane();
   uint row = gl_WorkGroupID.y + args.first_row;
-  uint chunk_count = (step_words[args.positions_offset + row] >> 8) + 1;
+  uint position = step_words[args.positions_offset + row];
+  uint first_seen = args.window != 0 && position >= args.window ? position - args.window + 1 : 0;
+  uint chunk_count =
+      (step_words[args.last_seen_offset + row] >> 8) - (first_seen >> 8) + 1;
   uint partial = (gl_WorkGroupID.y * args.heads + head) * args.chunks;
 
   vec2 first = partial_sums[args.sums_offset + partial];

@@ -20,7 +20,7 @@ void main() {
   if (!tile.exists) return;
   uint lane = OctetLane();
   uint first_row = gl_WorkGroupID.y * 8;
-  uint group_size = GroupSize();
+  uint group_size = GroupSize(args.blocks);
   uint group = tile.segment.weights_offset + (tile.first_output >> 3) * group_size + lane;
   uint row_x = args.x_offset + (first_row + lane) * args.x_stride;
 
@@ -29,56 +29,16 @@ void main() {
       0.0;
   for (uint first = 0; first < args.blocks; first += 8) {
     uint count = min(8u, args.blocks - first);
+#if FLOAT_BITS
     precise float chunk[8][kGroups];
     [[unroll]] for (uint i = 0; i < 8; i++) [[unroll]] for (uint j = 0; j < kGroups; j++)
         chunk[i][j] = 0.0;
-#if WEIGHTS == 2
-    uint chunk_at = (first >> 3) * 136;
-    uvec4 halves[kGroups];
-    [[unroll]] for (uint j = 0; j < kGroups; j++) halves[j] =
-        weights[group + j * group_size + chunk_at + count * 16];
-    for (uint b = 0; b < count; b++) {
-      FOUR w[kGroups][8];
-      float w_scale[kGroups];
-      [[unroll]] for (uint j = 0; j < kGroups; j++) {
-        uint at = group + j * group_size + chunk_at + b * 16;
-        uvec4 low = weights[at];
-        uvec4 high = weights[at + 8];
-        [[unroll]] for (uint i = 0; i < 4; i++) {
-          w[j][i] = Four(low[i]);
-          w[j][4 + i] = Four(high[i]);
-        }
-        w_scale[j] = WeightScale(halves[j], b);
-      }
-      uvec4 low = x[row_x + (first + b) * 2];
-      uvec4 high = x[row_x + (first + b) * 2 + 1];
-      FOUR mine[8];
-      [[unroll]] for (uint i = 0; i < 4; i++) {
-        mine[i] = Four(low[i]);
-        mine[4 + i] = Four(high[i]);
-      }
-      float x_scale =
-          x_scales[args.scales_offset + (first_row + lane) * args.scale_stride + first + b];
-      [[unroll]] for (uint i = 0; i < 8; i++) {
-        precise SUM sum[kGroups];
-        [[unroll]] for (uint j = 0; j < kGroups; j++) sum[j] = SUM(0);
-        [[unroll]] for (uint r = 0; r < 8; r++) {
-          FOUR four = subgroupShuffle(mine[r], OctetPeer(i));
-          [[unroll]] for (uint j = 0; j < kGroups; j++) sum[j] = sum[j] + Dot(four, w[j][r]);
-        }
-        float row_scale = subgroupShuffle(x_scale, OctetPeer(i));
-        [[unroll]] for (uint j = 0; j < kGroups; j++) chunk[i][j] =
-            chunk[i][j] + (SumToFloat(sum[j]) * w_scale[j]) * row_scale;
-      }
-    }
-#else
     for (uint b = 0; b < count; b++) {
       [[unroll]] for (uint r = 0; r < 8; r++) {
         vec4 mine = x[row_x + (first + b) * 8 + r];
         vec4 w[kGroups];
-        [[unroll]] for (uint j = 0; j < kGroups; j++) w[j] = FourWeights(
-            weights[group + j * group_size + ((first + b) * (8 >> WEIGHTS) + (r >> WEIGHTS)) * 8],
-            r);
+        [[unroll]] for (uint j = 0; j < kGroups; j++) w[j] =
+            FourWeights(weights[PlaceFour(group + j * group_size, first + b, r)], r);
         [[unroll]] for (uint i = 0; i < 8; i++) {
           vec4 four = subgroupShuffle(mine, OctetPeer(i));
           [[unroll]] for (uint j = 0; j < kGroups; j++) {
@@ -91,9 +51,87 @@ void main() {
         }
       }
     }
-#endif
     [[unroll]] for (uint i = 0; i < 8; i++) [[unroll]] for (uint j = 0; j < kGroups; j++)
         sums[i][j] = sums[i][j] + chunk[i][j];
+#else
+    ChunkPlace place = PlaceChunk(group, first >> 3, count);
+    ChunkNumbers numbers[kGroups];
+    [[unroll]] for (uint j = 0; j < kGroups; j++) numbers[j] =
+        LoadNumbers(place, j * group_size, lane);
+#if SUB_BLOCK == 0
+    precise float chunk[8][kGroups];
+    [[unroll]] for (uint i = 0; i < 8; i++) [[unroll]] for (uint j = 0; j < kGroups; j++)
+        chunk[i][j] = 0.0;
+#else
+    Folded folded[8][kGroups];
+    [[unroll]] for (uint i = 0; i < 8; i++) [[unroll]] for (uint j = 0; j < kGroups; j++)
+        folded[i][j] = Folded(0, 0.0);
+#endif
+    for (uint b = 0; b < count; b++) {
+      FOUR w[kGroups][8];
+#if SUB_BLOCK == 0
+      float w_scale[kGroups];
+      float w_minimum[kGroups];
+#endif
+      [[unroll]] for (uint j = 0; j < kGroups; j++) {
+        PackedBlock block = LoadBlock(place, b, j * group_size);
+        [[unroll]] for (uint r = 0; r < 8; r++) w[j][r] = FourOf(block, r);
+#if SUB_BLOCK == 0
+        w_scale[j] = BlockScale(numbers[j], b);
+        w_minimum[j] = BlockMinimum(numbers[j], b);
+#endif
+      }
+      uvec4 low = x[row_x + (first + b) * 2];
+      uvec4 high = x[row_x + (first + b) * 2 + 1];
+      FOUR mine[8];
+      [[unroll]] for (uint i = 0; i < 4; i++) {
+        mine[i] = FourSigned(low[i]);
+        mine[4 + i] = FourSigned(high[i]);
+      }
+      float lane_scale = XScale(first_row + lane, first + b);
+      XSUMS lane_sums = LoadXSums(first_row + lane, first + b);
+      [[unroll]] for (uint i = 0; i < 8; i++) {
+#if NEEDS_SUMS
+        XSUMS x_sums = subgroupShuffle(lane_sums, OctetPeer(i));
+#else
+        XSUMS x_sums = lane_sums;
+#endif
+        precise SUM sum[kGroups][SUB_BLOCKS];
+        [[unroll]] for (uint j = 0; j < kGroups; j++) {
+#if SUB_BLOCK == 16
+          sum[j][0] = SumStart(x_sums.x);
+          sum[j][1] = SumStart(x_sums.y);
+#else
+          sum[j][0] = SumStart(x_sums);
+#endif
+        }
+        [[unroll]] for (uint r = 0; r < 8; r++) {
+          FOUR four = subgroupShuffle(mine[r], OctetPeer(i));
+          [[unroll]] for (uint j = 0; j < kGroups; j++) sum[j][r * SUB_BLOCKS / 8] =
+              sum[j][r * SUB_BLOCKS / 8] + Dot(four, w[j][r]);
+        }
+#if SUB_BLOCK == 0
+        float x_scale = subgroupShuffle(lane_scale, OctetPeer(i));
+        [[unroll]] for (uint j = 0; j < kGroups; j++) chunk[i][j] =
+            chunk[i][j] + BlockTerm(sum[j][0], w_scale[j], w_minimum[j], x_sums, x_scale);
+#else
+        [[unroll]] for (uint j = 0; j < kGroups; j++)
+          FoldBlock(folded[i][j], sum[j], numbers[j], b, x_sums);
+#endif
+      }
+    }
+#if SUB_BLOCK == 0
+    [[unroll]] for (uint i = 0; i < 8; i++) [[unroll]] for (uint j = 0; j < kGroups; j++)
+        sums[i][j] = sums[i][j] + chunk[i][j];
+#else
+    float lane_scale = XScale(first_row + lane, first);
+    [[unroll]] for (uint i = 0; i < 8; i++) {
+      float x_scale = subgroupShuffle(lane_scale, OctetPeer(i));
+      [[unroll]] for (uint j = 0; j < kGroups; j++) sums[i][j] =
+          sums[i][j] + ChunkTerm(folded[i][j], numbers[j], x_scale);
+    }
+#endif
+#endif
   }
   [[unroll]] for (uint i = 0; i < 8; i++) [[unroll]] for (uint j = 0; j < kGroups; j++) {
     uint output_index = tile.first_output + j * 8 + lane;

@@ -1,29 +1,33 @@
 #version 450
-// Rotary positions: turns neighbouring pairs of each head in place, in one tensor or two.
+// Rotary positions: turns pairs of each head's first rotary_size values in place, in one tensor or
+// two.
 //
 //   (a, b) = (snap(a * cos - b * sin), snap(a * sin + b * cos))
 //
-// Bindings: 0 x, 1 table (a row of (cos, sin) pairs for each position), 2 positions of the rows.
-// Offsets in elements of the binding's type. head_size is even.
-// Shape: an octet takes 256 columns of a tensor, the second's after the first's (x axis), of one
-// row (y axis); a lane takes two pairs of each 32. Without a second tensor its rows have no columns.
-// Promise: a pair depends on itself, its place in the head and its row's position alone.
+// A pair is two neighbours or, with kHalves, values half a rotary_size apart.
+// Bindings: 0 x, 1 table (a row of (cos, sin) pairs for each place), 2 step words. Offsets in
+// elements of the binding's type. rotary_size is even.
+// Shape: an octet takes 128 pairs of a tensor's row, the second tensor's after the first's (x axis),
+// of one row (y axis); a lane every eighth. Without a second tensor its rows have no pairs.
+// Promise: a pair depends on itself, its place in the head and its row's place in the table alone.
 #extension GL_GOOGLE_include_directive : require
 #include "exact.glsl"
 #include "octet.glsl"
 
+layout(constant_id = 1) const bool kHalves = false;
+
 layout(std430, binding = 0) buffer X {
-  vec4 x[];
+  float x[];
 };
 layout(std430, binding = 1) readonly buffer Table {
   vec2 table[];
 };
-layout(std430, binding = 2) readonly buffer Positions {
-  uint positions[];
+layout(std430, binding = 2) readonly buffer Step {
+  uint step_words[];
 };
 
 struct Rows {
-  uint columns;
+  uint pairs;
   uint stride;
   uint offset;
 };
@@ -32,37 +36,35 @@ layout(push_constant) uniform Arguments {
   Rows rows[2];
   uint octets;  // of the first tensor's row
   uint head_size;
-  uint table_stride;  // floats
+  uint head_pairs;  // that turn
+  uint table_stride;  // pairs
   uint table_offset;
-  uint positions_offset;
+  uint places_offset;
 } args;
-
-vec2 Turn(vec2 pair, vec2 turn) {
-  precise float a = pair.x * turn.x - pair.y * turn.y;
-  precise float b = pair.x * turn.y + pair.y * turn.x;
-  return vec2(ExactSnap(a), ExactSnap(b));
-}
 
 void main() {
   uint lane = OctetLane();
   uint row = gl_WorkGroupID.y;
   uint octet = OctetIndex();
   bool is_second = octet >= args.octets;
-  uint columns = is_second ? args.rows[1].columns : args.rows[0].columns;
-  uint stride = is_second ? args.rows[1].stride : args.rows[0].stride;
-  uint row_x = (is_second ? args.rows[1].offset : args.rows[0].offset) + row * (stride >> 2);
+  uint pairs = is_second ? args.rows[1].pairs : args.rows[0].pairs;
+  uint row_x = is_second ? args.rows[1].offset + row * args.rows[1].stride
+                         : args.rows[0].offset + row * args.rows[0].stride;
   uint row_table =
-      args.table_offset + positions[args.positions_offset + row] * (args.table_stride >> 1);
-  uint first = (is_second ? octet - args.octets : octet) * 8;
-  uint end = min(stride >> 5, first + 8);
-  for (uint block = first; block < end; block++) {
-    uint column = block * 32 + lane * 4;
-    if (column >= columns) continue;
-    uint at = row_x + block * 8 + lane;
-    vec4 v = x[at];
-    v.xy = Turn(v.xy, table[row_table + (column % args.head_size >> 1)]);
-    if (column + 2 < columns)
-      v.zw = Turn(v.zw, table[row_table + ((column + 2) % args.head_size >> 1)]);
-    x[at] = v;
+      args.table_offset + step_words[args.places_offset + row] * args.table_stride;
+  uint first = (is_second ? octet - args.octets : octet) * 128 + lane;
+  uint end = min(pairs, (first & ~127u) + 128);
+  for (uint pair = first; pair < end; pair += 8) {
+    uint head = pair / args.head_pairs;
+    uint in_head = pair - head * args.head_pairs;
+    uint at = row_x + head * args.head_size + (kHalves ? in_head : in_head * 2);
+    uint other = at + (kHalves ? args.head_pairs : 1);
+    vec2 turn = table[row_table + in_head];
+    float u = x[at];
+    float v = x[other];
+    precise float a = u * turn.x - v * turn.y;
+    precise float b = u * turn.y + v * turn.x;
+    x[at] = ExactSnap(a);
+    x[other] = ExactSnap(b);
   }
 }

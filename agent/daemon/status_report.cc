@@ -85,10 +85,12 @@ std::string Render(const Json& report) {
                               lease.at("requests").get<std::uint64_t>(),
                               lease.at("releasing").get<bool>() ? ", being given back" : ""));
   }
-  line("done", fmt::format("{} requests, {} tokens since start, {:.0f} tokens/s",
+  const double reads = report.at("embedding_tokens_per_second").get<double>();
+  line("done", fmt::format("{} requests, {} tokens since start, {:.0f} tokens/s{}",
                            report.at("finished_requests").get<std::uint64_t>(),
                            report.at("generated_tokens").get<std::uint64_t>(),
-                           report.at("tokens_per_second").get<double>()));
+                           report.at("tokens_per_second").get<double>(),
+                           reads > 0 ? fmt::format(", {:.0f} read for embeddings", reads) : ""));
   const Json& cache = report.at("cache");
   line("model cache",
        fmt::format("{:.2f} of {:.0f} GiB", cache.at("bytes").get<double>() / (1u << 30),
@@ -103,6 +105,7 @@ std::string StatusJson(const StatusReport& report) {
   json["state"] = DeviceStateName(report.status.state);
   json["reason"] = report.status.reason;
   json["tokens_per_second"] = report.status.tokens_per_second;
+  json["embedding_tokens_per_second"] = report.status.embedding_tokens_per_second;
   json["coordinator"] = {{"url", report.coordinator_url}, {"trouble", report.coordinator_trouble}};
   json["coordinator"]["heard_s_ago"] =
       report.coordinator_heard_ago ? Json(report.coordinator_heard_ago->count()) : Json(nullptr);

@@ -26,8 +26,9 @@ std::optional<std::string> ImplausibleVector(std::span<const float> vector, std:
     return fmt::format("has {} values, the model's have {}", vector.size(), length);
   double square_sum = 0;
   for (const float value : vector) square_sum += double{value} * double{value};
-  // False for a value that is not finite, too.
-  if (!(std::abs(std::sqrt(square_sum) - 1) <= kUnitLengthTolerance))
+  // A state of zeros has no direction and stays what it is (docs/ARITHMETIC.md). The comparisons
+  // are false where a value is not finite, too.
+  if (!(square_sum == 0 || std::abs(std::sqrt(square_sum) - 1) <= kUnitLengthTolerance))
     return fmt::format("has the norm {:.6g} instead of 1", std::sqrt(square_sum));
   if (VectorDigest(vector) != digest) return "is not what its digest says";
   return std::nullopt;

@@ -1,6 +1,7 @@
 #include "engine/tokenizer/merge_table.h"
 
 #include <algorithm>
+#include <functional>
 #include <queue>
 #include <utility>
 
@@ -15,18 +16,6 @@ constexpr std::uint32_t kNone = 0xFFFFFFFF;
 std::uint64_t Key(std::uint32_t left, std::uint32_t right) {
   return std::uint64_t{left} << 32 | right;
 }
-
-// A pair that stood at `left` when it was found. Stale when either piece has changed since.
-struct Candidate {
-  std::uint32_t rank = 0;
-  std::uint32_t left = 0;
-  std::uint64_t key = 0;
-  std::uint32_t merged = 0;
-
-  bool operator>(const Candidate& other) const {
-    return rank != other.rank ? rank > other.rank : left > other.left;
-  }
-};
 
 struct Piece {
   std::uint32_t token = 0;
@@ -44,12 +33,20 @@ void MergeTable::Freeze() {
   std::ranges::sort(rules_, {}, [](const Rule& rule) { return std::pair(rule.pair, rule.rank); });
   const auto repeated = std::ranges::unique(rules_, {}, &Rule::pair);
   rules_.erase(repeated.begin(), repeated.end());
+  const std::size_t lefts = rules_.empty() ? 0 : (rules_.back().pair >> 32) + 1;
+  left_begins_.assign(lefts + 1, 0);
+  for (const Rule& rule : rules_) ++left_begins_[(rule.pair >> 32) + 1];
+  for (std::size_t i = 1; i <= lefts; ++i) left_begins_[i] += left_begins_[i - 1];
 }
 
 const MergeTable::Rule* MergeTable::Find(std::uint32_t left, std::uint32_t right) const {
+  if (left + std::size_t{1} >= left_begins_.size()) return nullptr;
+  const auto begin = rules_.begin() + left_begins_[left];
+  const auto end = rules_.begin() + left_begins_[left + 1];
   const std::uint64_t pair = Key(left, right);
-  const auto found = std::ranges::lower_bound(rules_, pair, {}, &Rule::pair);
-  return found == rules_.end() || found->pair != pair ? nullptr : &*found;
+  const auto found = std::lower_bound(
+      begin, end, pair, [](const Rule& rule, std::uint64_t wanted) { return rule.pair < wanted; });
+  return found == end || found->pair != pair ? nullptr : &*found;
 }
 
 void MergeTable::Merge(std::span<const std::uint32_t> pieces,
@@ -79,35 +76,39 @@ void MergeTable::MergeShort(std::vector<std::uint32_t>& pieces) const {
   }
 }
 
+// Candidates are kept as rank << 32 | place of the left piece: the best one is the smallest. One is
+// stale when the pair at its place has another rank by now, or none.
 void MergeTable::MergeLong(std::vector<std::uint32_t>& pieces) const {
   const auto count = static_cast<std::uint32_t>(pieces.size());
   std::vector<Piece> chain(count);
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  const auto offer = [&](std::uint32_t left) {
-    const std::uint32_t right = chain[left].next;
-    if (right == kNone) return;
-    const Rule* rule = Find(chain[left].token, chain[right].token);
-    if (rule != nullptr) {
-      queue.push({rule->rank, left, Key(chain[left].token, chain[right].token), rule->merged});
-    }
-  };
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; i < count; ++i)
     chain[i] = {pieces[i], i == 0 ? kNone : i - 1, i + 1 == count ? kNone : i + 1};
+  const auto rule_at = [&](std::uint32_t left) -> const Rule* {
+    if (chain[left].token == kNone || chain[left].next == kNone) return nullptr;
+    return Find(chain[left].token, chain[chain[left].next].token);
+  };
+  std::vector<std::uint64_t> candidates;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (const Rule* rule = rule_at(i); rule != nullptr) candidates.push_back(Key(rule->rank, i));
   }
-  for (std::uint32_t i = 0; i < count; ++i) offer(i);
+  std::priority_queue queue(std::greater<>(), std::move(candidates));
+  const auto offer = [&](std::uint32_t left) {
+    if (const Rule* rule = rule_at(left); rule != nullptr) queue.push(Key(rule->rank, left));
+  };
   while (!queue.empty()) {
-    const Candidate candidate = queue.top();
+    const auto rank = static_cast<std::uint32_t>(queue.top() >> 32);
+    const auto place = static_cast<std::uint32_t>(queue.top());
     queue.pop();
-    Piece& left = chain[candidate.left];
-    if (left.token == kNone || left.next == kNone) continue;
-    const std::uint32_t right = left.next;
-    if (Key(left.token, chain[right].token) != candidate.key) continue;
-    left.token = candidate.merged;
-    left.next = chain[right].next;
-    if (left.next != kNone) chain[left.next].previous = candidate.left;
-    chain[right].token = kNone;
+    const Rule* rule = rule_at(place);
+    if (rule == nullptr || rule->rank != rank) continue;
+    Piece& left = chain[place];
+    Piece& right = chain[left.next];
+    left.token = rule->merged;
+    left.next = right.next;
+    right.token = kNone;
+    if (left.next != kNone) chain[left.next].previous = place;
     if (left.previous != kNone) offer(left.previous);
-    offer(candidate.left);
+    offer(place);
   }
   pieces.clear();
   for (std::uint32_t i = 0; i != kNone; i = chain[i].next) pieces.push_back(chain[i].token);

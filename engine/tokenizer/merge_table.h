@@ -32,7 +32,8 @@ class MergeTable {
   void MergeShort(std::vector<std::uint32_t>& pieces) const;
   void MergeLong(std::vector<std::uint32_t>& pieces) const;
 
-  std::vector<Rule> rules_;  // by pair once frozen
+  std::vector<Rule> rules_;                 // by pair once frozen
+  std::vector<std::uint32_t> left_begins_;  // where the rules of a left piece begin; one more
 };
 
 }  // namespace fallow::engine

@@ -30,12 +30,17 @@ class Tokenizer {
   // and behind.
   virtual std::vector<std::uint32_t> EncodeText(std::string_view text) const = 0;
 
-  // Ordinary text only: what spells a special token stays text.
+  // A part of a text: what spells a control token stays text. User-defined tokens, which are
+  // ordinary words to a model, are recognised here as everywhere.
   virtual std::vector<std::uint32_t> Encode(std::string_view text) const = 0;
+  // The text of `tokens`: their bytes, without the space that some vocabularies put in front of
+  // text. Decode(Encode(x)) is x for byte-level vocabularies; sentence_piece.h and word_piece.h
+  // tell what others change. As it comes a token at a time, an answer keeps that space.
+  virtual std::string Decode(std::span<const std::uint32_t> tokens) const;
   // The id of a special token by its spelling, for chat formats. kNotFound if the vocabulary has
   // none.
   virtual Result<std::uint32_t> SpecialToken(std::string_view spelling) const = 0;
-  // The bytes a token stands for; empty for special tokens. Bytes of several tokens may form one
+  // The bytes a token stands for; empty for control tokens. Bytes of several tokens may form one
   // character.
   virtual std::string_view TokenBytes(std::uint32_t token) const = 0;
   virtual std::uint32_t vocabulary_size() const = 0;

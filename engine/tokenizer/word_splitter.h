@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/tokenizer/word_rules.h"
 
 namespace fallow::engine {
 
@@ -16,11 +17,10 @@ class WordSplitter {
  public:
   virtual ~WordSplitter() = default;
   // The words in order; together they are the text. Bytes that are not UTF-8 are words of their
-  // own.
+  // own. Time is linear in the text.
   virtual std::vector<std::string_view> Split(std::string_view text) const = 0;
 };
 
-// `rule` is what `tokenizer.ggml.pre` names: "gpt-2". kUnimplemented for others.
-Result<std::unique_ptr<WordSplitter>> NewWordSplitter(std::string_view rule);
+Result<std::unique_ptr<WordSplitter>> NewWordSplitter(const WordRule& rule);
 
 }  // namespace fallow::engine

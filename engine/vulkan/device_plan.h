@@ -55,6 +55,7 @@ enum class DotProduct : std::uint8_t { kAuto, kFloat, kPacked };
 // Overrides for tests and measurements.
 struct DeviceTuning {
   std::uint64_t max_range_bytes = 0;  // 0: the device's
+  std::uint64_t memory_bytes = 0;     // 0: the device's
   bool use_staging = false;           // as if device memory could not be mapped
   DotProduct dot_product = DotProduct::kAuto;
   std::uint32_t workgroup_lanes = 0;  // 0: chosen for the device

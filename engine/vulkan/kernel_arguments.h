@@ -9,37 +9,60 @@
 
 namespace fallow::engine {
 
+// Where a kernel stores an int8 form.
+struct Int8FormArguments {
+  std::uint32_t words_offset = 0;
+  std::uint32_t word_stride = 0;
+  std::uint32_t numbers_offset = 0;
+  std::uint32_t number_stride = 0;
+};
+
 struct EmbedArguments {
-  std::uint32_t first_token = 0;
-  std::uint32_t token_count = 0;
+  std::uint32_t first_row = 0;
+  std::uint32_t row_count = 0;
   std::uint32_t columns = 0;
   std::uint32_t stride = 0;
   std::uint32_t table_offset = 0;
-  std::uint32_t tokens_offset = 0;
+  std::uint32_t index_offset = 0;
   std::uint32_t result_offset = 0;
 };
 
 struct RmsNormArguments {
   std::uint32_t rows = 0;
+  std::uint32_t groups = 1;
+  std::uint32_t columns = 0;
   std::uint32_t stride = 0;
-  std::uint32_t scale_stride = 0;
   float inverse_count = 0;
   float epsilon = 0;
   std::uint32_t x_offset = 0;
   std::uint32_t y_offset = 0;
   std::uint32_t weight_offset = 0;
   std::uint32_t result_offset = 0;
-  std::uint32_t quantised_offset = 0;
-  std::uint32_t scales_offset = 0;
+  Int8FormArguments form;
+};
+
+struct LayerNormArguments {
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+  std::uint32_t stride = 0;
+  float inverse_count = 0;
+  float epsilon = 0;
+  std::uint32_t x_offset = 0;
+  std::uint32_t y_offset = 0;
+  std::uint32_t weight_offset = 0;
+  std::uint32_t bias_offset = 0;
+  std::uint32_t result_offset = 0;
+  Int8FormArguments form;
 };
 
 struct ElementwiseArguments {
   std::uint32_t stride = 0;
-  std::uint32_t scale_stride = 0;
+  std::uint32_t y_stride = 0;
   std::uint32_t x_offset = 0;
   std::uint32_t y_offset = 0;
-  std::uint32_t quantised_offset = 0;
-  std::uint32_t scales_offset = 0;
+  float factor = 0;
+  float inverse = 0;
+  Int8FormArguments form;
 };
 
 struct GatherArguments {
@@ -50,7 +73,7 @@ struct GatherArguments {
 };
 
 struct RopeRows {
-  std::uint32_t columns = 0;
+  std::uint32_t pairs = 0;
   std::uint32_t stride = 0;
   std::uint32_t offset = 0;
 };
@@ -59,9 +82,10 @@ struct RopeArguments {
   std::array<RopeRows, 2> rows;
   std::uint32_t octets = 0;
   std::uint32_t head_size = 0;
+  std::uint32_t head_pairs = 0;
   std::uint32_t table_stride = 0;
   std::uint32_t table_offset = 0;
-  std::uint32_t positions_offset = 0;
+  std::uint32_t places_offset = 0;
 };
 
 struct StoreKvArguments {
@@ -84,21 +108,25 @@ struct AttentionArguments {
   std::uint32_t heads_per_kv_head = 0;
   std::uint32_t head_size = 0;
   std::uint32_t stride = 0;
-  std::uint32_t scale_stride = 0;
   std::uint32_t first_row = 0;
   std::uint32_t pages_per_row = 0;
   std::uint32_t chunks = 0;
+  std::uint32_t window = 0;
   float query_factor = 0;
+  float cap = 0;
+  float inverse_cap = 0;
   std::uint32_t q_offset = 0;
   std::uint32_t positions_offset = 0;
+  std::uint32_t last_seen_offset = 0;
   std::uint32_t pages_offset = 0;
   std::uint32_t result_offset = 0;
   std::uint32_t keys_offset = 0;
   std::uint32_t values_offset = 0;
   std::uint32_t key_scales_offset = 0;
   std::uint32_t value_scales_offset = 0;
-  std::uint32_t words_offset = 0;
-  std::uint32_t scales_offset = 0;
+  std::uint32_t partial_values_offset = 0;
+  std::uint32_t partial_sums_offset = 0;
+  Int8FormArguments form;
 };
 
 struct AttentionJoinArguments {
@@ -107,7 +135,9 @@ struct AttentionJoinArguments {
   std::uint32_t stride = 0;
   std::uint32_t first_row = 0;
   std::uint32_t chunks = 0;
+  std::uint32_t window = 0;
   std::uint32_t positions_offset = 0;
+  std::uint32_t last_seen_offset = 0;
   std::uint32_t result_offset = 0;
   std::uint32_t values_offset = 0;
   std::uint32_t sums_offset = 0;
@@ -127,9 +157,9 @@ struct MatMulArguments {
   std::uint32_t rows = 0;
   std::uint32_t blocks = 0;
   std::uint32_t x_stride = 0;
-  std::uint32_t scale_stride = 0;
+  std::uint32_t number_stride = 0;
   std::uint32_t x_offset = 0;
-  std::uint32_t scales_offset = 0;
+  std::uint32_t numbers_offset = 0;
   std::array<MatMulSegment, kMaxSegments> segments;
 };
 static_assert(sizeof(MatMulArguments) <= kMaxArgumentBytes);

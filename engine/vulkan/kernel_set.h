@@ -17,8 +17,8 @@
 
 namespace fallow::engine {
 
-// Values of a kernel's specialization constants 1 to 5; constant 0 is the workgroup's lanes.
-using KernelConstants = std::array<std::uint32_t, 5>;
+// Values of a kernel's specialization constants 1 to 6; constant 0 is the workgroup's lanes.
+using KernelConstants = std::array<std::uint32_t, 6>;
 
 class KernelSet {
  public:

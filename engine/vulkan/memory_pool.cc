@@ -9,45 +9,74 @@
 namespace fallow::engine {
 namespace {
 
-// Weights of a whole small model in one block, without asking for much more than a small need.
-constexpr std::uint64_t kDeviceBlockBytes = std::uint64_t{64} << 20;
-constexpr std::uint64_t kHostBlockBytes = std::uint64_t{4} << 20;
+// Blocks hold ranges that kernels find together in one binding, up to so many bytes.
+constexpr std::uint64_t kMinDeviceBlockBytes = std::uint64_t{4} << 20;
+constexpr std::uint64_t kMaxDeviceBlockBytes = std::uint64_t{64} << 20;
+// Of what is reserved already: what the end of the last block may waste.
+constexpr std::uint64_t kReservedPerBlock = 32;
 
 }  // namespace
 
+std::uint64_t NewBlockBytes(MemoryKind kind, std::uint64_t size, std::uint64_t reserved) {
+  if (kind != MemoryKind::kDevice) return size;
+  const std::uint64_t usual =
+      std::clamp(reserved / kReservedPerBlock, kMinDeviceBlockBytes, kMaxDeviceBlockBytes);
+  // A model's matrices come in a few sizes, again and again: a multiple of this one wastes least.
+  return size >= usual ? size : usual / size * size;
+}
+
 MemoryRange::~MemoryRange() {
-  if (pool_ != nullptr) pool_->Free(block_, offset_);
+  if (pool_ != nullptr) pool_->Free(*this);
 }
 
 MemoryPool::~MemoryPool() {
   for (auto& [number, block] : blocks_) DestroyBlock(*block);
 }
 
+std::uint64_t MemoryPool::RangeBytes(std::uint64_t bytes) const {
+  const std::uint64_t alignment = device_.plan().offset_alignment_bytes;
+  return (std::max<std::uint64_t>(bytes, 1) + alignment - 1) / alignment * alignment;
+}
+
 Result<MemoryRange> MemoryPool::Allocate(MemoryKind kind, std::uint64_t bytes,
                                          std::string_view what) {
-  const std::uint64_t alignment = device_.plan().offset_alignment_bytes;
-  const std::uint64_t size =
-      (std::max<std::uint64_t>(bytes, 1) + alignment - 1) / alignment * alignment;
+  const std::uint64_t size = RangeBytes(bytes);
   if (size > device_.plan().max_range_bytes)
     return Fail(ErrorCode::kResourceExhausted,
                 fmt::format("{}: {} bytes, this device binds at most {} at once", what, bytes,
                             device_.plan().max_range_bytes));
   for (auto& [number, block] : blocks_) {
     if (block->kind != kind) continue;
-    if (const auto offset = block->ranges.Allocate(size))
-      return MemoryRange(this, number, *offset, size,
-                         block->mapped == nullptr ? nullptr : block->mapped + *offset);
+    if (const auto offset = block->ranges.Allocate(size)) return TakeRange(number, *offset, size);
   }
-  const std::uint64_t usual = kind == MemoryKind::kDevice ? kDeviceBlockBytes : kHostBlockBytes;
-  auto number = NewBlock(kind, std::min(device_.plan().max_range_bytes, std::max(size, usual)));
-  // A device with little room left may still have enough for this range alone.
-  if (!number.has_value() && size < usual) number = NewBlock(kind, size);
-  if (!number.has_value())
-    return Wrap(number.error(), fmt::format("no room for {} of {} bytes", what, bytes));
-  Block& block = *blocks_.at(*number);
-  const std::uint64_t offset = *block.ranges.Allocate(size);
-  return MemoryRange(this, *number, offset, size,
+  FALLOW_ASSIGN_OR_RETURN(const std::uint32_t number, NewBlockFor(kind, size, what));
+  return TakeRange(number, *blocks_.at(number)->ranges.Allocate(size), size);
+}
+
+MemoryRange MemoryPool::TakeRange(std::uint32_t number, std::uint64_t offset, std::uint64_t size) {
+  const Block& block = *blocks_.at(number);
+  if (block.kind == MemoryKind::kDevice) used_bytes_ += size;
+  return MemoryRange(this, number, offset, size,
                      block.mapped == nullptr ? nullptr : block.mapped + offset);
+}
+
+Result<std::uint32_t> MemoryPool::NewBlockFor(MemoryKind kind, std::uint64_t size,
+                                              std::string_view what) {
+  const DevicePlan& plan = device_.plan();
+  const std::uint64_t left = plan.memory_bytes - std::min(plan.memory_bytes, reserved_bytes_);
+  const auto no_room = [&](std::string_view why) {
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("no room for {} of {} bytes: {} of the device's {} bytes are left{}",
+                            what, size, left, plan.memory_bytes, why));
+  };
+  if (kind == MemoryKind::kDevice && size > left) return no_room("");
+  std::uint64_t wanted = std::min(plan.max_range_bytes, NewBlockBytes(kind, size, reserved_bytes_));
+  if (kind == MemoryKind::kDevice) wanted = std::min(wanted, left);
+  auto number = NewBlock(kind, wanted);
+  // A device with little room left may still have enough for this range alone.
+  if (!number.has_value() && size < wanted) number = NewBlock(kind, size);
+  if (number.has_value() || number.error().code != ErrorCode::kResourceExhausted) return number;
+  return no_room(fmt::format(" by our count, but {}", number.error().message));
 }
 
 Result<std::uint32_t> MemoryPool::NewBlock(MemoryKind kind, std::uint64_t bytes) {
@@ -97,6 +126,7 @@ Result<std::uint32_t> MemoryPool::NewBlock(MemoryKind kind, std::uint64_t bytes)
       return fail(std::move(s));
     block->mapped = static_cast<std::uint8_t*>(mapped);
   }
+  if (kind == MemoryKind::kDevice) reserved_bytes_ += bytes;
   const std::uint32_t number = ++last_block_;
   blocks_.emplace(number, std::move(block));
   return number;
@@ -107,10 +137,13 @@ void MemoryPool::DestroyBlock(Block& block) {
   device_.calls().vkFreeMemory(device_.handle(), block.memory, nullptr);
 }
 
-void MemoryPool::Free(std::uint32_t number, std::uint64_t offset) {
-  const auto block = blocks_.find(number);
-  block->second->ranges.Free(offset);
+void MemoryPool::Free(const MemoryRange& range) {
+  const auto block = blocks_.find(range.block());
+  const bool on_device = block->second->kind == MemoryKind::kDevice;
+  if (on_device) used_bytes_ -= range.size();
+  block->second->ranges.Free(range.offset());
   if (!block->second->ranges.empty()) return;
+  if (on_device) reserved_bytes_ -= block->second->bytes;
   DestroyBlock(*block->second);
   blocks_.erase(block);
   destroyed_blocks_++;

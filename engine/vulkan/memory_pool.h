@@ -1,8 +1,9 @@
 // A MemoryPool gives out ranges of device memory from blocks of many, so that kernels find what
 // they read together in one binding.
 //
-// Invariant: a block is one buffer, no longer than a binding may be.
-// Threading: one thread.
+// Invariants: a block is one buffer, no longer than a binding may be; blocks of device memory
+// together are no more than the plan's memory_bytes. Blocks grow with what is there already, so
+// that their unused ends are at most a few percent of it (NewBlockBytes). Threading: one thread.
 #pragma once
 
 #include <volk.h>
@@ -19,6 +20,10 @@
 namespace fallow::engine {
 
 enum class MemoryKind : std::uint8_t { kDevice, kUpload, kReadback };
+
+// How long a block of memory is made for a range of `size` bytes that fits in none, when the blocks
+// of device memory hold `reserved` bytes. Host memory comes one range a block.
+std::uint64_t NewBlockBytes(MemoryKind kind, std::uint64_t size, std::uint64_t reserved);
 
 class MemoryPool;
 
@@ -71,9 +76,15 @@ class MemoryPool {
   MemoryPool(const MemoryPool&) = delete;
   MemoryPool& operator=(const MemoryPool&) = delete;
 
-  // kResourceExhausted, naming `what` and its size, when it is longer than a binding may be or
-  // there is no room.
+  // kResourceExhausted, naming `what`, its size and what is left, when it is longer than a binding
+  // may be or there is no room.
   Result<MemoryRange> Allocate(MemoryKind kind, std::uint64_t bytes, std::string_view what);
+
+  // What a range of `bytes` takes: whole alignments.
+  std::uint64_t RangeBytes(std::uint64_t bytes) const;
+  // Device memory in ranges that are out, and in the blocks that hold them.
+  std::uint64_t used_bytes() const { return used_bytes_; }
+  std::uint64_t reserved_bytes() const { return reserved_bytes_; }
 
   // Numbers of blocks are never used again.
   VkBuffer buffer(std::uint32_t block) const { return blocks_.at(block)->buffer; }
@@ -93,11 +104,16 @@ class MemoryPool {
     std::uint8_t* mapped = nullptr;
   };
 
+  // A block for a range of `size`, the first in it.
+  Result<std::uint32_t> NewBlockFor(MemoryKind kind, std::uint64_t size, std::string_view what);
   Result<std::uint32_t> NewBlock(MemoryKind kind, std::uint64_t bytes);
+  MemoryRange TakeRange(std::uint32_t number, std::uint64_t offset, std::uint64_t size);
   void DestroyBlock(Block& block);
-  void Free(std::uint32_t block, std::uint64_t offset);
+  void Free(const MemoryRange& range);
 
   const VulkanDevice& device_;
+  std::uint64_t used_bytes_ = 0;
+  std::uint64_t reserved_bytes_ = 0;
   std::map<std::uint32_t, std::unique_ptr<Block>> blocks_;
   std::uint32_t last_block_ = 0;
   std::uint64_t destroyed_blocks_ = 0;

@@ -5,96 +5,73 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "engine/exact.h"
+#include "engine/vulkan/type_kernels.h"
 
 namespace fallow::engine {
 namespace {
 
-// Rows are a grid's y axis, of which every device has 65,535.
-constexpr std::uint32_t kMaxStepRows = 65535;
-// The join's loop is over the chunks of a row; their number is a grid's z axis too.
-constexpr std::uint32_t kMaxChunks = kMaxLoopIterations;
-
-std::string_view EmbedKernel(WeightType type) {
-  switch (type) {
-    case WeightType::kF32:
-      return "embed_f32";
-    case WeightType::kF16:
-      return "embed_f16";
-    default:
-    case WeightType::kQ8_0:
-      return "embed_q8_0";
-  }
-  FALLOW_UNREACHABLE();
+bool IsSame(const RotaryShape& a, const RotaryShape& b) {
+  return a.head_size == b.head_size && a.rotary_size == b.rotary_size && a.pairs == b.pairs;
 }
 
 }  // namespace
 
+ActivationForm FormToWrite(VulkanTensor& tensor) {
+  for (const ActivationForm form : {ActivationForm::kInt8Per32, ActivationForm::kInt8Per256})
+    if (tensor.form(form).is_read) return form;
+  return ActivationForm::kFloat;
+}
+
+std::uint32_t FormConstant(ActivationForm form) {
+  switch (form) {
+    case ActivationForm::kFloat:
+      return 0;
+    case ActivationForm::kInt8Per32:
+      return 1;
+    case ActivationForm::kInt8Per256:
+      return 2;
+  }
+  FALLOW_UNREACHABLE();
+}
+
 Status StepBuilder::Begin(const StepRows& rows, std::uint32_t page_count) {
   Clear();
-  FALLOW_CHECK(rows.positions.size() == rows.count() &&
-               rows.pages.size() == std::size_t{rows.count()} * rows.pages_per_row);
-  if (rows.count() > kMaxStepRows)
-    return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("a step of {} rows, the limit is {}", rows.count(), kMaxStepRows));
-  if (rows.pages_per_row > kMaxChunks)
-    return Fail(ErrorCode::kInvalidArgument, fmt::format("sequences of {} pages, the limit is {}",
-                                                         rows.pages_per_row, kMaxChunks));
-  row_count_ = rows.count();
-  pages_per_row_ = rows.pages_per_row;
-  max_position_ = max_token_ = max_page_ = 0;
-  for (std::uint32_t r = 0; r < rows.count(); ++r) {
-    const std::uint32_t last = rows.positions[r] / kPagePositions;
-    const auto pages = rows.pages.subspan(std::size_t{r} * rows.pages_per_row, rows.pages_per_row);
-    if (last >= rows.pages_per_row ||
-        std::ranges::any_of(pages.first(last + 1),
-                            [&](std::uint32_t page) { return page >= page_count; })) {
-      Clear();
-      return Fail(ErrorCode::kInvalidArgument,
-                  fmt::format("row {}: position {} is beyond its pages or the caches", r,
-                              rows.positions[r]));
-    }
-    max_position_ = std::max(max_position_, rows.positions[r]);
-    max_token_ = std::max(max_token_, rows.tokens[r]);
-    max_page_ = std::max(max_page_, *std::ranges::max_element(pages.first(last + 1)));
-  }
-  tokens_offset_ = 0;
-  positions_offset_ = row_count_;
-  pages_offset_ = row_count_ * 2;
-  step_words_.assign(rows.tokens.begin(), rows.tokens.end());
-  step_words_.insert(step_words_.end(), rows.positions.begin(), rows.positions.end());
-  step_words_.insert(step_words_.end(), rows.pages.begin(), rows.pages.end());
-  return {};
+  const Status status = places_.Read(rows, page_count);
+  if (!status.has_value()) Clear();
+  return status;
 }
 
 void StepBuilder::Clear() {
   step_number_++;
   dispatches_.clear();
-  step_words_.clear();
+  places_.Clear();
   status_ = {};
-  row_count_ = 0;
   last_ = Last::kOther;
 }
 
-void StepBuilder::Embed(const VulkanMatrix& table, VulkanTensor& out) {
+void StepBuilder::Embed(const VulkanMatrix& table, EmbedBy by, VulkanTensor& out) {
   FALLOW_CHECK(table.columns() == out.columns() && row_count() <= out.rows());
-  if (max_token_ >= table.rows()) {
+  const bool by_token = by == EmbedBy::kToken;
+  const std::uint32_t largest = by_token ? places_.max_token() : places_.max_position();
+  if (largest >= table.rows()) {
     FailStep(ErrorCode::kInvalidArgument,
-             fmt::format("token {} is beyond the table of {} rows", max_token_, table.rows()));
+             fmt::format("{} {} is beyond the table of {} rows", by_token ? "token" : "position",
+                         largest, table.rows()));
     return;
   }
   for (const MatrixPart& part : table.parts) {
-    Dispatch* dispatch = Append(EmbedKernel(table.type()), {});
+    Dispatch* dispatch = Append(KernelsOf(table.type()).embed, {});
     if (dispatch == nullptr) return;
-    Reads(*dispatch, 0, part.memory);
     dispatch->blocks[1] = kStepBlock;
+    Reads(*dispatch, 2, part.memory);
     Writes(*dispatch, 3, out.memory());
-    SetArguments(*dispatch, EmbedArguments{.first_token = part.first_row,
-                                           .token_count = part.rows,
+    SetArguments(*dispatch, EmbedArguments{.first_row = part.first_row,
+                                           .row_count = part.rows,
                                            .columns = table.columns(),
                                            .stride = out.stride(),
                                            .table_offset = Vectors(part.memory),
-                                           .tokens_offset = tokens_offset_,
+                                           .index_offset = by_token ? places_.tokens_offset()
+                                                                    : places_.positions_offset(),
                                            .result_offset = Vectors(out.memory())});
     dispatch->grid = RowGrid(out.stride(), row_count());
     dispatch->work += kElementNs * out.stride() * row_count();
@@ -102,92 +79,57 @@ void StepBuilder::Embed(const VulkanMatrix& table, VulkanTensor& out) {
   Wrote(out);
 }
 
-void StepBuilder::RmsNorm(const VulkanTensor& x, const VulkanTensor& weight, float epsilon,
-                          VulkanTensor& out, std::uint32_t rows) {
-  FALLOW_CHECK(x.columns() == out.columns() && x.columns() == weight.columns());
-  FALLOW_CHECK(rows <= x.rows() && rows <= out.rows());
-  const bool add = last_ == Last::kAdd && last_x_ == &x && last_rows_ == rows && last_y_ != &out;
-  const VulkanTensor* y = add ? last_y_ : nullptr;
-  if (add) dispatches_.pop_back();
-  const bool quantise = static_cast<bool>(out.quantised);
-  Dispatch* dispatch = Append("rmsnorm", {add ? 1u : 0u, quantise ? 1u : 0u, 0});
-  if (dispatch == nullptr) return;
-  const std::uint32_t count = x.columns();
-  RmsNormArguments arguments{
-      .rows = rows,
-      .stride = x.stride(),
-      .scale_stride = out.scale_stride(),
-      .inverse_count = ExactRcp(ExactFloatWide(static_cast<std::int32_t>(count))),
-      .epsilon = epsilon,
-      .x_offset = Vectors(x.memory()),
-      .weight_offset = Vectors(weight.memory()),
-      .result_offset = Vectors(out.memory())};
-  if (add) {
-    Writes(*dispatch, 0, x.memory());
-    Reads(*dispatch, 1, y->memory());
-    arguments.y_offset = Vectors(y->memory());
-  } else {
-    Reads(*dispatch, 0, x.memory());
-  }
-  Reads(*dispatch, 2, weight.memory());
-  Writes(*dispatch, 3, out.memory());
-  Wrote(out);
-  if (quantise) {
-    Writes(*dispatch, 4, out.quantised);
-    Writes(*dispatch, 5, out.scales);
-    arguments.quantised_offset = Words(out.quantised);
-    arguments.scales_offset = Words(out.scales);
-    WroteQuantised(out, rows);
-  }
-  SetArguments(*dispatch, arguments);
-  dispatch->grid = {OctetGroups(rows), 1, 1};
-  dispatch->work += 2 * kElementNs * x.stride() * rows;
-}
-
-void StepBuilder::Rope(VulkanTensor& x, const VulkanTensor& table, std::uint32_t head_size) {
-  FALLOW_CHECK(table.columns() == head_size && x.columns() % head_size == 0 && head_size % 2 == 0);
-  FALLOW_CHECK(row_count() <= x.rows());
-  if (max_position_ >= table.rows()) {
+void StepBuilder::Rope(VulkanTensor& x, const VulkanTensor& table, const RotaryShape& shape) {
+  FALLOW_CHECK(shape.rotary_size % 2 == 0 && shape.rotary_size > 0 &&
+               shape.rotary_size <= shape.head_size && table.columns() == shape.rotary_size);
+  FALLOW_CHECK(x.columns() % shape.head_size == 0 && row_count() <= x.rows());
+  if (places_.max_rotary_place() >= table.rows()) {
     FailStep(ErrorCode::kInvalidArgument, fmt::format("position {} is beyond the table of {} rows",
-                                                      max_position_, table.rows()));
+                                                      places_.max_rotary_place(), table.rows()));
     return;
   }
-  const RopeRows rows{x.columns(), x.stride(), Vectors(x.memory())};
-  const double work = kElementNs * x.stride() * row_count();
-  if (JoinRope(x, table, rows)) {
+  const std::uint32_t head_pairs = shape.rotary_size / 2;
+  const RopeRows rows{x.columns() / shape.head_size * head_pairs, x.stride(), Words(x.memory())};
+  const double work = 2 * kElementNs * rows.pairs * row_count();
+  if (JoinRope(x, table, shape, rows)) {
     dispatches_.back().work += work;
     Wrote(x);
     return;
   }
-  Dispatch* dispatch = Append("rope", {});
+  Dispatch* dispatch = Append("rope", {shape.pairs == RotaryPairs::kHalves ? 1u : 0u});
   if (dispatch == nullptr) return;
   Writes(*dispatch, 0, x.memory());
   Reads(*dispatch, 1, table.memory());
   dispatch->blocks[2] = kStepBlock;
+  const std::uint32_t octets = RowOctets(rows.pairs * 2);
   SetArguments(*dispatch, RopeArguments{.rows = {rows},
-                                        .octets = RowOctets(x.stride()),
-                                        .head_size = head_size,
-                                        .table_stride = table.stride(),
+                                        .octets = octets,
+                                        .head_size = shape.head_size,
+                                        .head_pairs = head_pairs,
+                                        .table_stride = table.stride() / 2,
                                         .table_offset = table.memory().ElementOffset(8),
-                                        .positions_offset = positions_offset_});
-  dispatch->grid = RowGrid(x.stride(), row_count());
+                                        .places_offset = places_.rotary_places_offset()});
+  dispatch->grid = {OctetGroups(octets), row_count(), 1};
   dispatch->work += work;
   Wrote(x);
   last_ = Last::kRope;
   last_x_ = &x;
   last_y_ = &table;
+  last_shape_ = shape;
 }
 
-// Makes x the second tensor of the dispatch before, when that turns another by the same table.
-bool StepBuilder::JoinRope(const VulkanTensor& x, const VulkanTensor& table, const RopeRows& rows) {
-  if (last_ != Last::kRope || last_x_ == &x || last_y_ != &table) return false;
+// Makes x the second tensor of the dispatch before, when that turns another in the same way.
+bool StepBuilder::JoinRope(VulkanTensor& x, const VulkanTensor& table, const RotaryShape& shape,
+                           const RopeRows& rows) {
+  if (last_ != Last::kRope || last_x_ == &x || last_y_ != &table || !IsSame(last_shape_, shape))
+    return false;
   Dispatch& dispatch = dispatches_.back();
   if (dispatch.blocks[0] != x.memory().block()) return false;
   auto arguments = GetArguments<RopeArguments>(dispatch);
   arguments.rows[1] = rows;
   SetArguments(dispatch, arguments);
   Writes(dispatch, 0, x.memory());
-  dispatch.grid[0] = OctetGroups(arguments.octets + RowOctets(x.stride()));
+  dispatch.grid[0] = OctetGroups(arguments.octets + RowOctets(rows.pairs * 2));
   last_ = Last::kOther;
   return true;
 }
@@ -210,62 +152,17 @@ void StepBuilder::StoreKv(const VulkanTensor& keys, const VulkanTensor& values,
   SetArguments(*dispatch, StoreKvArguments{.heads = shape.kv_head_count,
                                            .head_size = shape.head_size,
                                            .stride = keys.stride(),
-                                           .pages_per_row = pages_per_row_,
+                                           .pages_per_row = places_.pages_per_row(),
                                            .keys_offset = Words(keys.memory()),
                                            .values_offset = Words(values.memory()),
-                                           .positions_offset = positions_offset_,
-                                           .pages_offset = pages_offset_,
+                                           .positions_offset = places_.positions_offset(),
+                                           .pages_offset = places_.pages_offset(),
                                            .key_words_offset = Words(cache.keys),
                                            .value_words_offset = Words(cache.values),
                                            .key_scales_offset = Words(cache.key_scales),
                                            .value_scales_offset = Words(cache.value_scales)});
   dispatch->grid = {OctetGroups(shape.kv_head_count), row_count(), 1};
   dispatch->work += 2 * kElementNs * keys.stride() * row_count();
-}
-
-void StepBuilder::Add(VulkanTensor& x, const VulkanTensor& y) {
-  FALLOW_CHECK(x.columns() == y.columns());
-  Elementwise(1, x, &y, row_count());
-  if (!status_.has_value()) return;
-  last_ = Last::kAdd;
-  last_x_ = &x;
-  last_y_ = &y;
-  last_rows_ = row_count();
-}
-
-void StepBuilder::SiluMul(VulkanTensor& gate, const VulkanTensor& up) {
-  FALLOW_CHECK(gate.columns() == up.columns());
-  Elementwise(2, gate, &up, row_count());
-}
-
-void StepBuilder::Elementwise(std::uint32_t operation, VulkanTensor& x, const VulkanTensor* y,
-                              std::uint32_t rows) {
-  FALLOW_CHECK(rows <= x.rows() && (y == nullptr || rows <= y->rows()));
-  // A sum is an input of products only through a norm.
-  const bool quantise = operation == 0 || (operation == 2 && static_cast<bool>(x.quantised));
-  Dispatch* dispatch = Append("elementwise", {operation, quantise ? 1u : 0u, 0});
-  if (dispatch == nullptr) return;
-  ElementwiseArguments arguments{
-      .stride = x.stride(), .scale_stride = x.scale_stride(), .x_offset = Vectors(x.memory())};
-  if (operation == 0)
-    Reads(*dispatch, 0, x.memory());
-  else
-    Writes(*dispatch, 0, x.memory());
-  if (y != nullptr) {
-    Reads(*dispatch, 1, y->memory());
-    arguments.y_offset = Vectors(y->memory());
-  }
-  if (operation != 0) Wrote(x);
-  if (quantise) {
-    Writes(*dispatch, 4, x.quantised);
-    Writes(*dispatch, 5, x.scales);
-    arguments.quantised_offset = Words(x.quantised);
-    arguments.scales_offset = Words(x.scales);
-    WroteQuantised(x, rows);
-  }
-  SetArguments(*dispatch, arguments);
-  dispatch->grid = RowGrid(x.stride(), rows);
-  dispatch->work += kElementNs * x.stride() * rows;
 }
 
 void StepBuilder::GatherRows(const VulkanTensor& x, std::span<const std::uint32_t> source_rows,
@@ -275,14 +172,12 @@ void StepBuilder::GatherRows(const VulkanTensor& x, std::span<const std::uint32_
   for (const std::uint32_t row : source_rows) FALLOW_CHECK(row < x.rows());
   Dispatch* dispatch = Append("gather", {});
   if (dispatch == nullptr) return;
-  const auto rows_offset = static_cast<std::uint32_t>(step_words_.size());
-  step_words_.insert(step_words_.end(), source_rows.begin(), source_rows.end());
   Reads(*dispatch, 0, x.memory());
   dispatch->blocks[1] = kStepBlock;
   Writes(*dispatch, 3, out.memory());
   SetArguments(*dispatch, GatherArguments{.stride = x.stride(),
                                           .x_offset = Vectors(x.memory()),
-                                          .rows_offset = rows_offset,
+                                          .rows_offset = places_.Append(source_rows),
                                           .result_offset = Vectors(out.memory())});
   dispatch->grid = RowGrid(x.stride(), count);
   dispatch->work += kElementNs * x.stride() * count;
@@ -312,42 +207,39 @@ void StepBuilder::FailStep(const Error& error) {
 }
 
 void StepBuilder::Wrote(VulkanTensor& tensor) {
-  tensor.quantised_rows = 0;
+  for (const ActivationForm form : {ActivationForm::kInt8Per32, ActivationForm::kInt8Per256})
+    tensor.form(form).current_rows = 0;
 }
 
-void StepBuilder::WroteQuantised(VulkanTensor& tensor, std::uint32_t rows) {
-  tensor.quantised_rows = rows;
-  tensor.quantised_step = step_number_;
+Int8FormArguments StepBuilder::WritesForm(Dispatch& dispatch, VulkanTensor& tensor,
+                                          ActivationForm form,
+                                          const std::array<std::uint32_t, 2>& bindings,
+                                          std::uint32_t rows) {
+  if (form == ActivationForm::kFloat) return {};
+  Int8Storage& storage = tensor.form(form);
+  Writes(dispatch, bindings[0], storage.words);
+  Writes(dispatch, bindings[1], storage.numbers);
+  storage.current_rows = rows;
+  storage.current_step = step_number_;
+  return {.words_offset = Words(storage.words),
+          .word_stride = storage.word_stride,
+          .numbers_offset = Words(storage.numbers),
+          .number_stride = storage.number_stride};
 }
 
-void StepBuilder::EnsureQuantised(VulkanTensor& tensor, std::uint32_t rows) {
-  const bool current = tensor.quantised_step == step_number_ && tensor.quantised_rows >= rows;
-  if (current || !EnsureQuantisedMemory(tensor)) return;
-  Elementwise(0, tensor, nullptr, rows);
-}
-
-bool StepBuilder::EnsureQuantisedMemory(VulkanTensor& tensor) {
-  if (tensor.quantised) return true;
-  auto words =
-      memory_.Allocate(MemoryKind::kDevice, std::uint64_t{tensor.padded_rows()} * tensor.stride(),
-                       "the int8 form of a tensor");
-  auto scales =
-      memory_.Allocate(MemoryKind::kDevice,
-                       std::uint64_t{tensor.padded_rows()} * tensor.scale_stride() * sizeof(float),
-                       "the scales of a tensor");
-  if (!words.has_value() || !scales.has_value()) {
-    FailStep(words.has_value() ? scales.error() : words.error());
-    return false;
-  }
-  tensor.quantised = *std::move(words);
-  tensor.scales = *std::move(scales);
-  return true;
+void StepBuilder::EnsureForm(VulkanTensor& tensor, ActivationForm form, std::uint32_t rows) {
+  if (form == ActivationForm::kFloat) return;
+  Int8Storage& storage = tensor.form(form);
+  FALLOW_CHECK(storage);  // the tensor was made with room for the form
+  storage.is_read = true;
+  if (storage.current_step == step_number_ && storage.current_rows >= rows) return;
+  Elementwise(tensor, {}, form, rows);
 }
 
 bool StepBuilder::HoldsPages(const VulkanKvCache& cache) {
-  if (max_page_ < cache.shape().page_count) return true;
+  if (places_.max_page() < cache.shape().page_count) return true;
   FailStep(ErrorCode::kInvalidArgument, fmt::format("page {} is beyond the cache of {} pages",
-                                                    max_page_, cache.shape().page_count));
+                                                    places_.max_page(), cache.shape().page_count));
   return false;
 }
 

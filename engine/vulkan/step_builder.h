@@ -12,10 +12,28 @@
 #include "engine/vulkan/kernel_arguments.h"
 #include "engine/vulkan/kernel_set.h"
 #include "engine/vulkan/memory_pool.h"
+#include "engine/vulkan/step_places.h"
 #include "engine/vulkan/step_queue.h"
 #include "engine/vulkan/vulkan_storage.h"
 
 namespace fallow::engine {
+
+// What shaders/elementwise.comp does to each value, by its numbers.
+enum class Operation : std::uint32_t {
+  kNone,
+  kAdd,
+  kSiluMul,
+  kGeluMul,
+  kGeluErf,
+  kScale,
+  kSoftcap,
+};
+
+// Memory for partial results of attention, in bytes.
+struct PartialBytes {
+  std::uint64_t values = 0;
+  std::uint64_t sums = 0;
+};
 
 class StepBuilder {
  public:
@@ -25,16 +43,23 @@ class StepBuilder {
   Status Begin(const StepRows& rows, std::uint32_t page_count);
   void Clear();
 
-  void Embed(const VulkanMatrix& table, VulkanTensor& out);
+  void Embed(const VulkanMatrix& table, EmbedBy by, VulkanTensor& out);
   void RmsNorm(const VulkanTensor& x, const VulkanTensor& weight, float epsilon, VulkanTensor& out,
                std::uint32_t rows);
+  void LayerNorm(const VulkanTensor& x, const VulkanTensor& weight, const VulkanTensor& bias,
+                 float epsilon, VulkanTensor& out, std::uint32_t rows);
   void MatMul(const VulkanMatrix& weights, VulkanTensor& x, VulkanTensor& out, std::uint32_t rows);
-  void Rope(VulkanTensor& x, const VulkanTensor& table, std::uint32_t head_size);
+  void Rope(VulkanTensor& x, const VulkanTensor& table, const RotaryShape& shape);
   void StoreKv(const VulkanTensor& keys, const VulkanTensor& values, VulkanKvCache& cache);
   void Attention(const VulkanTensor& q, const VulkanKvCache& cache, const AttentionShape& shape,
                  VulkanTensor& out);
   void Add(VulkanTensor& x, const VulkanTensor& y);
+  void AddRow(VulkanTensor& x, const VulkanTensor& row);
+  void Scale(VulkanTensor& x, float factor);
   void SiluMul(VulkanTensor& gate, const VulkanTensor& up);
+  void GeluMul(VulkanTensor& gate, const VulkanTensor& up);
+  void GeluErf(VulkanTensor& x);
+  void Softcap(VulkanTensor& x, float cap, std::uint32_t rows);
   void GatherRows(const VulkanTensor& x, std::span<const std::uint32_t> source_rows,
                   VulkanTensor& out);
 
@@ -42,36 +67,62 @@ class StepBuilder {
   const Status& status() const { return status_; }
   std::span<const Dispatch> dispatches() const { return dispatches_; }
   // What kStepBlock must hold, from its first byte on.
-  std::span<const std::uint32_t> step_words() const { return step_words_; }
+  std::span<const std::uint32_t> step_words() const { return places_.words(); }
+
+  // The most memory that Attention takes for itself in steps of so many rows.
+  static PartialBytes MostPartialBytes(const AttentionShape& shape, std::uint32_t rows,
+                                       std::uint32_t pages_per_row);
 
  private:
   // What the last dispatch was, as far as a following operator can join it.
   enum class Last : std::uint8_t { kOther, kMatMul, kAdd, kRope };
+  struct ElementwiseInput {
+    Operation operation = Operation::kNone;
+    const VulkanTensor* y = nullptr;
+    bool one_row = false;  // of y, for all of x
+    float factor = 0;
+    float inverse = 0;
+  };
 
-  std::uint32_t row_count() const { return row_count_; }
+  std::uint32_t row_count() const { return places_.row_count(); }
   Dispatch* Append(std::string_view kernel, const KernelConstants& constants);
   void FailStep(ErrorCode code, std::string message);
   void FailStep(const Error& error);
   void Wrote(VulkanTensor& tensor);
-  void WroteQuantised(VulkanTensor& tensor, std::uint32_t rows);
-  bool EnsureQuantisedMemory(VulkanTensor& tensor);
-  void EnsureQuantised(VulkanTensor& tensor, std::uint32_t rows);
-  void Elementwise(std::uint32_t operation, VulkanTensor& x, const VulkanTensor* y,
+  void EnsureForm(VulkanTensor& tensor, ActivationForm form, std::uint32_t rows);
+  // Binds a form of `tensor`, all of whose rows `dispatch` writes.
+  Int8FormArguments WritesForm(Dispatch& dispatch, VulkanTensor& tensor, ActivationForm form,
+                               const std::array<std::uint32_t, 2>& bindings, std::uint32_t rows);
+  void Elementwise(VulkanTensor& x, const ElementwiseInput& input, ActivationForm form,
                    std::uint32_t rows);
-  bool JoinRope(const VulkanTensor& x, const VulkanTensor& table, const RopeRows& rows);
+  // Whether the dispatch before adds `y` to these rows of `x`, and a norm of them into `out` can do
+  // it instead: then it is taken back and `y` given.
+  const VulkanTensor* TakeAddition(const VulkanTensor& x, const VulkanTensor& out,
+                                   std::uint32_t rows);
+  void RmsNormOfGroups(const VulkanTensor& x, const VulkanTensor& weight, float epsilon,
+                       VulkanTensor& out, std::uint32_t rows);
+  bool JoinRope(VulkanTensor& x, const VulkanTensor& table, const RotaryShape& shape,
+                const RopeRows& rows);
   bool JoinMatMul(const VulkanMatrix& weights, const VulkanTensor& x, const VulkanTensor& out,
                   std::uint32_t rows);
-  void AppendMatMul(const VulkanMatrix& weights, const MatrixPart& part, const VulkanTensor& x,
+  void AppendMatMul(const VulkanMatrix& weights, const MatrixPart& part, VulkanTensor& x,
                     VulkanTensor& out, std::uint32_t rows);
   void AttentionInOne(const VulkanTensor& q, const VulkanKvCache& cache,
                       const AttentionArguments& arguments, VulkanTensor& out);
   void AttentionInChunks(const VulkanTensor& q, const VulkanKvCache& cache,
                          const AttentionArguments& arguments, VulkanTensor& out);
-  bool EnsurePartials(std::uint64_t value_bytes, std::uint64_t sum_bytes);
+  void JoinChunks(const AttentionArguments& arguments, std::uint32_t blocks, std::uint32_t rows,
+                  VulkanTensor& out);
+  bool EnsurePartials(const PartialBytes& bytes);
   bool HoldsPages(const VulkanKvCache& cache);
+  std::string_view AttentionKernel() const {
+    return plan_.packed_dot ? "attention_packed" : "attention";
+  }
   std::array<std::uint32_t, 3> RowGrid(std::uint32_t stride, std::uint32_t rows) const;
   // Octets of 256 columns.
-  static std::uint32_t RowOctets(std::uint32_t stride) { return (stride / kQuantBlock + 7) / 8; }
+  static std::uint32_t RowOctets(std::uint32_t stride) {
+    return (stride + kChunkColumns - 1) / kChunkColumns;
+  }
   std::uint32_t OctetGroups(std::uint32_t octets) const {
     return (octets + plan_.octets() - 1) / plan_.octets();
   }
@@ -82,16 +133,8 @@ class StepBuilder {
 
   Status status_;
   std::vector<Dispatch> dispatches_;
-  std::vector<std::uint32_t> step_words_;
+  StepPlaces places_;
   std::uint64_t step_number_ = 1;
-  std::uint32_t row_count_ = 0;
-  std::uint32_t pages_per_row_ = 0;
-  std::uint32_t max_position_ = 0;
-  std::uint32_t max_token_ = 0;
-  std::uint32_t max_page_ = 0;
-  std::uint32_t tokens_offset_ = 0;
-  std::uint32_t positions_offset_ = 0;
-  std::uint32_t pages_offset_ = 0;
   MemoryRange partial_values_;
   MemoryRange partial_sums_;
 
@@ -99,8 +142,14 @@ class StepBuilder {
   const VulkanTensor* last_x_ = nullptr;
   const VulkanTensor* last_y_ = nullptr;
   WeightType last_type_ = WeightType::kF32;
+  RotaryShape last_shape_;
   std::uint32_t last_rows_ = 0;
   std::size_t last_segments_ = 0;
 };
+
+// The form that operators which write `tensor` write with it: one that a product has read.
+ActivationForm FormToWrite(VulkanTensor& tensor);
+// kForm of the kernels that write forms.
+std::uint32_t FormConstant(ActivationForm form);
 
 }  // namespace fallow::engine

@@ -1,6 +1,7 @@
 // Products as dispatches: up to three that share an input in one.
 #include "base/check.h"
 #include "engine/vulkan/step_builder.h"
+#include "engine/vulkan/type_kernels.h"
 #include "engine/vulkan/weight_layout.h"
 
 namespace fallow::engine {
@@ -8,20 +9,7 @@ namespace {
 
 // Below this many rows a product for single rows is quicker than one for eight.
 constexpr std::uint32_t kManyRows = 3;
-
-std::string_view MatMulKernel(WeightType type, bool many, bool packed) {
-  switch (type) {
-    case WeightType::kF32:
-      return many ? "matmul_many_f32" : "matmul_few_f32";
-    case WeightType::kF16:
-      return many ? "matmul_many_f16" : "matmul_few_f16";
-    default:
-    case WeightType::kQ8_0:
-      if (packed) return many ? "matmul_many_q8_0_packed" : "matmul_few_q8_0_packed";
-      return many ? "matmul_many_q8_0" : "matmul_few_q8_0";
-  }
-  FALLOW_UNREACHABLE();
-}
+constexpr std::uint32_t kTileGroups = kTileOutputs / kGroupOutputs;
 
 }  // namespace
 
@@ -30,30 +18,32 @@ void StepBuilder::MatMul(const VulkanMatrix& weights, VulkanTensor& x, VulkanTen
   FALLOW_CHECK(weights.columns() == x.columns() && weights.rows() == out.columns());
   FALLOW_CHECK(rows <= x.rows() && rows <= out.rows() && &x != &out);
   if (rows == 0) return;
-  if (weights.type() == WeightType::kQ8_0) EnsureQuantised(x, rows);
+  EnsureForm(x, FormatOf(weights.type()).activations(), rows);
   if (!JoinMatMul(weights, x, out, rows))
     for (const MatrixPart& part : weights.parts) AppendMatMul(weights, part, x, out, rows);
   Wrote(out);
 }
 
-void StepBuilder::AppendMatMul(const VulkanMatrix& weights, const MatrixPart& part,
-                               const VulkanTensor& x, VulkanTensor& out, std::uint32_t rows) {
-  const bool int8 = weights.type() == WeightType::kQ8_0;
+void StepBuilder::AppendMatMul(const VulkanMatrix& weights, const MatrixPart& part, VulkanTensor& x,
+                               VulkanTensor& out, std::uint32_t rows) {
+  const ActivationForm form = FormatOf(weights.type()).activations();
+  const TypeKernels& kernels = KernelsOf(weights.type());
   const bool many = rows >= kManyRows;
-  Dispatch* dispatch = Append(MatMulKernel(weights.type(), many, plan_.packed_dot), {4, 0, 0});
+  Dispatch* dispatch = Append(kernels.Product(many, plan_.packed_dot), {kTileGroups});
   if (dispatch == nullptr) return;
-  MatMulArguments arguments{.rows = rows,
-                            .blocks = x.blocks(),
-                            .x_stride = int8 ? x.stride() / 16 : x.stride() / 4,
-                            .scale_stride = x.scale_stride()};
-  if (int8) {
-    Reads(*dispatch, 0, x.quantised);
-    Reads(*dispatch, 1, x.scales);
-    arguments.x_offset = Vectors(x.quantised);
-    arguments.scales_offset = Words(x.scales);
-  } else {
+  MatMulArguments arguments{.rows = rows, .blocks = x.blocks()};
+  if (form == ActivationForm::kFloat) {
     Reads(*dispatch, 0, x.memory());
+    arguments.x_stride = x.stride() / 4;
     arguments.x_offset = Vectors(x.memory());
+  } else {
+    const Int8Storage& storage = x.form(form);
+    Reads(*dispatch, 0, storage.words);
+    Reads(*dispatch, 1, storage.numbers);
+    arguments.x_stride = storage.word_stride / 4;
+    arguments.x_offset = Vectors(storage.words);
+    arguments.number_stride = storage.number_stride;
+    arguments.numbers_offset = Words(storage.numbers);
   }
   Reads(*dispatch, 2, part.memory);
   Writes(*dispatch, 3, out.memory());
@@ -65,7 +55,7 @@ void StepBuilder::AppendMatMul(const VulkanMatrix& weights, const MatrixPart& pa
                            .stride = out.stride()});
   SetArguments(*dispatch, arguments);
   dispatch->grid = {OctetGroups(tiles), many ? (rows + 7) / 8 : rows, 1};
-  dispatch->work += kMultiplyAddNs * part.rows * x.stride() * rows;
+  dispatch->work += kernels.MultiplyAddNs(many) * part.rows * x.stride() * rows;
   last_ = weights.parts.size() == 1 ? Last::kMatMul : Last::kOther;
   last_x_ = &x;
   last_type_ = weights.type();
@@ -99,7 +89,8 @@ bool StepBuilder::JoinMatMul(const VulkanMatrix& weights, const VulkanTensor& x,
   dispatch.uses.push_back({part.memory.block(), part.memory.offset(), false});
   dispatch.uses.push_back(written);
   dispatch.grid[0] = OctetGroups(segment.tile_end);
-  dispatch.work += kMultiplyAddNs * part.rows * x.stride() * rows;
+  dispatch.work +=
+      KernelsOf(weights.type()).MultiplyAddNs(rows >= kManyRows) * part.rows * x.stride() * rows;
   return true;
 }
 

@@ -163,12 +163,27 @@ Status StepQueue::Run(std::span<const Dispatch> dispatches, std::uint32_t step_b
   return Drain({});
 }
 
-Status StepQueue::Copy(VkBuffer from, std::uint64_t from_offset, VkBuffer to,
-                       std::uint64_t to_offset, std::uint64_t bytes) {
-  return RunOnce([&](VkCommandBuffer commands) {
-    const VkBufferCopy region{from_offset, to_offset, bytes};
-    device_.calls().vkCmdCopyBuffer(commands, from, to, 1, &region);
-  });
+void StepQueue::RecordCopy(VkCommandBuffer commands, const BufferCopy& copy) const {
+  const VkBufferCopy region{copy.from_offset, copy.to_offset, copy.bytes};
+  device_.calls().vkCmdCopyBuffer(commands, copy.from, copy.to, 1, &region);
+}
+
+Status StepQueue::Copy(const BufferCopy& copy) {
+  return RunOnce([&](VkCommandBuffer commands) { RecordCopy(commands, copy); });
+}
+
+Result<std::uint32_t> StepQueue::AwaitTurn() {
+  const std::uint32_t turn = next_turn_;
+  next_turn_ = (next_turn_ + 1) % kCopyTurns;
+  FALLOW_RETURN_IF_ERROR(Wait(slices_[turn]));
+  return turn;
+}
+
+Status StepQueue::StartCopy(std::uint32_t turn, const BufferCopy& copy) {
+  Slice& slice = slices_[turn];
+  FALLOW_RETURN_IF_ERROR(Begin(slice));
+  RecordCopy(slice.commands, copy);
+  return Submit(slice);
 }
 
 Status StepQueue::FillWithZeros(VkBuffer buffer, std::uint64_t offset, std::uint64_t bytes) {

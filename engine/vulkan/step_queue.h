@@ -20,6 +20,14 @@
 
 namespace fallow::engine {
 
+struct BufferCopy {
+  VkBuffer from = VK_NULL_HANDLE;
+  std::uint64_t from_offset = 0;
+  VkBuffer to = VK_NULL_HANDLE;
+  std::uint64_t to_offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 class StepQueue {
  public:
   static Result<std::unique_ptr<StepQueue>> Create(const VulkanDevice& device,
@@ -33,9 +41,15 @@ class StepQueue {
   Status Run(std::span<const Dispatch> dispatches, std::uint32_t step_block, const StopFlag& stop);
 
   // Copies between buffers and waits.
-  Status Copy(VkBuffer from, std::uint64_t from_offset, VkBuffer to, std::uint64_t to_offset,
-              std::uint64_t bytes);
+  Status Copy(const BufferCopy& copy);
   Status FillWithZeros(VkBuffer buffer, std::uint64_t offset, std::uint64_t bytes);
+  // Copies that run while the host prepares the next: they take turns, of which there are
+  // kCopyTurns. AwaitTurn says whose it is and waits until its last copy is done; then StartCopy.
+  // Drain waits for all: before anything else is asked of the queue, or a buffer freed.
+  static constexpr std::uint32_t kCopyTurns = 2;
+  Result<std::uint32_t> AwaitTurn();
+  Status StartCopy(std::uint32_t turn, const BufferCopy& copy);
+  Status Drain(Status status = {});
 
   std::uint64_t submissions() const { return submissions_; }
 
@@ -56,7 +70,7 @@ class StepQueue {
   Status Begin(Slice& slice);
   Status Submit(Slice& slice);
   Status Wait(Slice& slice);
-  Status Drain(Status status);
+  void RecordCopy(VkCommandBuffer commands, const BufferCopy& copy) const;
   template <class Record>
   Status RunOnce(Record record);
 
@@ -64,7 +78,8 @@ class StepQueue {
   const KernelSet& kernels_;
   BindingSets& sets_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
-  std::array<Slice, 2> slices_;
+  std::array<Slice, kCopyTurns> slices_;
+  std::uint32_t next_turn_ = 0;
   SlicePacer pacer_;
   Clock::time_point last_end_{};
   std::uint64_t submissions_ = 0;

@@ -12,6 +12,7 @@ namespace fallow::engine {
 struct VulkanCounters {
   std::uint64_t submissions = 0;
   std::uint64_t dispatches = 0;
+  std::uint64_t reserved_bytes = 0;       // of device memory, in blocks: at least the ranges in use
   std::uint64_t validation_messages = 0;  // warnings and errors
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/check.h"
@@ -14,6 +15,7 @@
 #include "engine/vulkan/memory_pool.h"
 #include "engine/vulkan/step_builder.h"
 #include "engine/vulkan/step_queue.h"
+#include "engine/vulkan/transfers.h"
 #include "engine/vulkan/tuned_backend.h"
 #include "engine/vulkan/vulkan_storage.h"
 #include "engine/vulkan/weight_layout.h"
@@ -21,8 +23,12 @@
 namespace fallow::engine {
 namespace {
 
-// What passes through staging memory at once.
-constexpr std::uint64_t kStagingBytes = std::uint64_t{4} << 20;
+// A step's words are kept in memory of at least this length, a power of two.
+constexpr std::uint64_t kMinStepBytes = std::uint64_t{64} << 10;
+
+std::uint64_t StepMemoryBytes(std::uint64_t words) {
+  return std::bit_ceil(std::max(words * sizeof(std::uint32_t), kMinStepBytes));
+}
 
 VulkanTensor& Own(Tensor& tensor) {
   return static_cast<VulkanTensor&>(tensor);
@@ -48,6 +54,8 @@ class VulkanBackend final : public TunedVulkanBackend {
     self->sets_ = std::make_unique<BindingSets>(*self->device_, *self->kernels_, self->memory_);
     FALLOW_ASSIGN_OR_RETURN(self->queue_,
                             StepQueue::Create(*self->device_, *self->kernels_, *self->sets_));
+    self->transfers_ =
+        std::make_unique<Transfers>(self->device_->plan(), self->memory_, *self->queue_);
     self->builder_ =
         std::make_unique<StepBuilder>(self->device_->plan(), *self->kernels_, self->memory_);
     self->info_ = {.vulkan = true,
@@ -62,35 +70,38 @@ class VulkanBackend final : public TunedVulkanBackend {
   VulkanCounters counters() const override {
     return {.submissions = queue_->submissions(),
             .dispatches = dispatches_,
+            .reserved_bytes = memory_.reserved_bytes(),
             .validation_messages = device_->instance().validation_messages()};
   }
 
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
-                                            Int8Forms) override {
+                                            Int8Forms forms) override {
     FALLOW_RETURN_IF_ERROR(CheckColumns("tensor", columns));
-    const std::uint64_t bytes = VulkanTensor::Bytes(rows, columns);
-    FALLOW_ASSIGN_OR_RETURN(auto memory, AllocateZeros(bytes, "a tensor"));
-    return std::make_unique<VulkanTensor>(rows, columns, std::move(memory));
+    const TensorLayout layout(rows, columns, forms);
+    FALLOW_ASSIGN_OR_RETURN(auto memory,
+                            transfers_->AllocateZeros(layout.value_bytes(), "a tensor"));
+    FALLOW_ASSIGN_OR_RETURN(auto per_32, NewForm(layout, layout.number_stride_per_32));
+    FALLOW_ASSIGN_OR_RETURN(auto per_256, NewForm(layout, layout.number_stride_per_256));
+    return std::make_unique<VulkanTensor>(rows, columns, std::move(memory), std::move(per_32),
+                                          std::move(per_256));
   }
 
   Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
                                             std::uint32_t columns, ByteView data) override {
-    FALLOW_CHECK(type != WeightType::kQ8_0 || columns % kQuantBlock == 0);
+    FALLOW_CHECK(columns % FormatOf(type).block_values == 0);
     FALLOW_CHECK(data.size() == rows * WeightRowBytes(type, columns));
     FALLOW_RETURN_IF_ERROR(CheckColumns("matrix", columns));
     if (rows > kMaxOutputs)
       return Fail(ErrorCode::kInvalidArgument,
                   fmt::format("matrix of {} rows, the limit is {}", rows, kMaxOutputs));
-    const std::uint64_t tile_bytes = PackedBytes(type, kTileOutputs, columns);
-    const std::uint64_t tiles_per_part = device_->plan().max_range_bytes / tile_bytes;
-    if (tiles_per_part == 0)
+    const std::uint32_t rows_per_part = RowsPerPart(type, columns);
+    if (rows_per_part == 0)
       return Fail(
           ErrorCode::kResourceExhausted,
           fmt::format(
               "matrix: {} rows of {} columns are {} bytes, this device binds at most {} at once",
-              kTileOutputs, columns, tile_bytes, device_->plan().max_range_bytes));
-    const auto rows_per_part = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(tiles_per_part * kTileOutputs, kMaxOutputs));
+              kTileOutputs, columns, PackedBytes(type, kTileOutputs, columns),
+              device_->plan().max_range_bytes));
     auto matrix = std::make_unique<VulkanMatrix>(type, rows, columns);
     for (std::uint32_t first = 0; first < rows; first += rows_per_part) {
       FALLOW_ASSIGN_OR_RETURN(MatrixPart part,
@@ -104,15 +115,53 @@ class VulkanBackend final : public TunedVulkanBackend {
   Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) override {
     FALLOW_CHECK(shape.head_size > 0 && shape.head_size <= kMaxHeadSize);
     auto cache = std::make_unique<VulkanKvCache>(shape);
-    FALLOW_ASSIGN_OR_RETURN(cache->keys, AllocateZeros(cache->WordBytes(), "a cache's keys"));
-    FALLOW_ASSIGN_OR_RETURN(cache->values, AllocateZeros(cache->WordBytes(), "a cache's values"));
-    FALLOW_ASSIGN_OR_RETURN(cache->key_scales,
-                            AllocateZeros(cache->ScaleBytes(), "a cache's scales"));
-    FALLOW_ASSIGN_OR_RETURN(cache->value_scales,
-                            AllocateZeros(cache->ScaleBytes(), "a cache's scales"));
+    const auto allocate = [&](std::uint64_t bytes, std::string_view what) {
+      return transfers_->AllocateZeros(bytes, what);
+    };
+    FALLOW_ASSIGN_OR_RETURN(cache->keys, allocate(cache->WordBytes(), "a cache's keys"));
+    FALLOW_ASSIGN_OR_RETURN(cache->values, allocate(cache->WordBytes(), "a cache's values"));
+    FALLOW_ASSIGN_OR_RETURN(cache->key_scales, allocate(cache->ScaleBytes(), "a cache's scales"));
+    FALLOW_ASSIGN_OR_RETURN(cache->value_scales, allocate(cache->ScaleBytes(), "a cache's scales"));
     max_page_count_ = std::max(max_page_count_, shape.page_count);
     return cache;
   }
+
+  std::uint64_t TensorBytes(std::uint32_t rows, std::uint32_t columns,
+                            Int8Forms forms) const override {
+    const TensorLayout layout(rows, columns, forms);
+    std::uint64_t bytes = memory_.RangeBytes(layout.value_bytes());
+    for (const std::uint32_t stride : {layout.number_stride_per_32, layout.number_stride_per_256})
+      if (stride != 0)
+        bytes += memory_.RangeBytes(layout.word_bytes()) +
+                 memory_.RangeBytes(layout.number_bytes(stride));
+    return bytes;
+  }
+
+  std::uint64_t MatrixBytes(WeightType type, std::uint32_t rows,
+                            std::uint32_t columns) const override {
+    const std::uint32_t rows_per_part = RowsPerPart(type, columns);
+    if (rows_per_part == 0) return PackedBytes(type, rows, columns);  // which NewMatrix refuses
+    const std::uint64_t whole_parts = rows / rows_per_part;
+    const std::uint32_t rest = rows % rows_per_part;
+    return whole_parts * memory_.RangeBytes(PackedBytes(type, rows_per_part, columns)) +
+           (rest == 0 ? 0 : memory_.RangeBytes(PackedBytes(type, rest, columns)));
+  }
+
+  std::uint64_t KvCacheBytes(const KvShape& shape) const override {
+    const VulkanKvCache cache(shape);
+    return 2 * memory_.RangeBytes(cache.WordBytes()) + 2 * memory_.RangeBytes(cache.ScaleBytes());
+  }
+
+  std::uint64_t StepBytes(const AttentionShape& shape, std::uint32_t max_rows,
+                          std::uint32_t pages_per_row) const override {
+    std::uint64_t bytes = StepMemoryBytes(StepPlaces::MostWords(max_rows, pages_per_row));
+    const PartialBytes partials = StepBuilder::MostPartialBytes(shape, max_rows, pages_per_row);
+    for (const std::uint64_t part : {partials.values, partials.sums})
+      if (part != 0) bytes += memory_.RangeBytes(part);
+    return bytes;
+  }
+
+  std::uint64_t used_bytes() const override { return memory_.used_bytes() + step_memory_.size(); }
 
   Status Upload(Tensor& tensor, std::span<const float> values) override {
     VulkanTensor& own = Own(tensor);
@@ -120,41 +169,46 @@ class VulkanBackend final : public TunedVulkanBackend {
     FALLOW_CHECK(columns > 0 && values.size() % columns == 0 &&
                  values.size() / columns <= own.rows());
     const std::size_t row_bytes = own.stride() * sizeof(float);
-    return Write(own.memory(), values.size() / columns * row_bytes, row_bytes,
-                 [&](std::uint64_t offset, std::span<std::uint8_t> out) {
-                   std::ranges::fill(out, std::uint8_t{0});
-                   for (std::size_t at = 0; at < out.size(); at += row_bytes)
-                     std::memcpy(out.data() + at,
-                                 values.data() + (offset + at) / row_bytes * columns,
-                                 columns * sizeof(float));
-                   return Status{};
-                 });
+    return transfers_->Write(own.memory(), values.size() / columns * row_bytes, row_bytes,
+                             [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+                               std::ranges::fill(out, std::uint8_t{0});
+                               for (std::size_t at = 0; at < out.size(); at += row_bytes)
+                                 std::memcpy(out.data() + at,
+                                             values.data() + (offset + at) / row_bytes * columns,
+                                             columns * sizeof(float));
+                               return Status{};
+                             });
   }
 
   Status Download(const Tensor& tensor, std::uint32_t rows, std::span<float> values) override {
     const VulkanTensor& own = Own(tensor);
     FALLOW_CHECK(rows <= own.rows() && values.size() == std::size_t{rows} * own.columns());
     const std::size_t row_bytes = own.stride() * sizeof(float);
-    return Read(own.memory(), rows * row_bytes, row_bytes,
-                [&](std::uint64_t offset, ByteView bytes) {
-                  for (std::size_t at = 0; at < bytes.size(); at += row_bytes)
-                    std::memcpy(values.data() + (offset + at) / row_bytes * own.columns(),
-                                bytes.data() + at, own.columns() * sizeof(float));
-                });
+    return transfers_->Read(
+        own.memory(), rows * row_bytes, row_bytes, [&](std::uint64_t offset, ByteView bytes) {
+          for (std::size_t at = 0; at < bytes.size(); at += row_bytes)
+            std::memcpy(values.data() + (offset + at) / row_bytes * own.columns(),
+                        bytes.data() + at, own.columns() * sizeof(float));
+        });
   }
 
   Status BeginStep(const StepRows& rows) override { return builder_->Begin(rows, max_page_count_); }
-  void Embed(const Matrix& table, EmbedBy, Tensor& out) override { builder_->Embed(Own(table), Own(out)); }
+  void Embed(const Matrix& table, EmbedBy by, Tensor& out) override {
+    builder_->Embed(Own(table), by, Own(out));
+  }
   void RmsNorm(const Tensor& x, const Tensor& weight, float epsilon, Tensor& out,
                std::uint32_t rows) override {
     builder_->RmsNorm(Own(x), Own(weight), epsilon, Own(out), rows);
+  }
+  void LayerNorm(const Tensor& x, const Tensor& weight, const Tensor& bias, float epsilon,
+                 Tensor& out, std::uint32_t rows) override {
+    builder_->LayerNorm(Own(x), Own(weight), Own(bias), epsilon, Own(out), rows);
   }
   void MatMul(const Matrix& weights, const Tensor& x, Tensor& out, std::uint32_t rows) override {
     builder_->MatMul(Own(weights), OwnState(x), Own(out), rows);
   }
   void Rope(Tensor& x, const Tensor& table, const RotaryShape& shape) override {
-    const std::uint32_t head_size = shape.head_size;
-    builder_->Rope(Own(x), Own(table), head_size);
+    builder_->Rope(Own(x), Own(table), shape);
   }
   void StoreKv(const Tensor& keys, const Tensor& values, KvCache& cache) override {
     builder_->StoreKv(Own(keys), Own(values), static_cast<VulkanKvCache&>(cache));
@@ -164,28 +218,18 @@ class VulkanBackend final : public TunedVulkanBackend {
     builder_->Attention(Own(q), static_cast<const VulkanKvCache&>(cache), shape, Own(out));
   }
   void Add(Tensor& x, const Tensor& y) override { builder_->Add(Own(x), Own(y)); }
+  void AddRow(Tensor& x, const Tensor& row) override { builder_->AddRow(Own(x), Own(row)); }
+  void Scale(Tensor& x, float factor) override { builder_->Scale(Own(x), factor); }
   void SiluMul(Tensor& gate, const Tensor& up) override { builder_->SiluMul(Own(gate), Own(up)); }
+  void GeluMul(Tensor& gate, const Tensor& up) override { builder_->GeluMul(Own(gate), Own(up)); }
+  void GeluErf(Tensor& x) override { builder_->GeluErf(Own(x)); }
+  void Softcap(Tensor& x, float cap, std::uint32_t rows) override {
+    builder_->Softcap(Own(x), cap, rows);
+  }
   void GatherRows(const Tensor& x, std::span<const std::uint32_t> source_rows,
                   Tensor& out) override {
     builder_->GatherRows(Own(x), source_rows, Own(out));
   }
-
-  void LayerNorm(const Tensor&, const Tensor&, const Tensor&, float, Tensor&,
-                 std::uint32_t) override {
-    FALLOW_UNREACHABLE();
-  }
-  void AddRow(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
-  void Scale(Tensor&, float) override { FALLOW_UNREACHABLE(); }
-  void GeluMul(Tensor&, const Tensor&) override { FALLOW_UNREACHABLE(); }
-  void GeluErf(Tensor&) override { FALLOW_UNREACHABLE(); }
-  void Softcap(Tensor&, float, std::uint32_t) override { FALLOW_UNREACHABLE(); }
-  std::uint64_t TensorBytes(std::uint32_t, std::uint32_t, Int8Forms) const override { return 0; }
-  std::uint64_t MatrixBytes(WeightType, std::uint32_t, std::uint32_t) const override { return 0; }
-  std::uint64_t KvCacheBytes(const KvShape&) const override { return 0; }
-  std::uint64_t StepBytes(const AttentionShape&, std::uint32_t, std::uint32_t) const override {
-    return 0;
-  }
-  std::uint64_t used_bytes() const override { return 0; }
 
   Status Finish(const StopFlag& stop) override {
     Status status = builder_->status();
@@ -198,10 +242,6 @@ class VulkanBackend final : public TunedVulkanBackend {
   explicit VulkanBackend(std::unique_ptr<VulkanDevice> device)
       : device_(std::move(device)), memory_(*device_) {}
 
-  std::uint64_t staging_bytes() const {
-    return std::min(kStagingBytes, device_->plan().max_range_bytes);
-  }
-
   static Status CheckColumns(std::string_view what, std::uint32_t columns) {
     if (columns > 0 && columns <= kMaxColumns) return {};
     return Fail(ErrorCode::kInvalidArgument,
@@ -213,9 +253,9 @@ class VulkanBackend final : public TunedVulkanBackend {
     const std::uint64_t bytes = words.size() * sizeof(std::uint32_t);
     if (step_memory_.size() < bytes) {
       step_memory_ = {};
-      FALLOW_ASSIGN_OR_RETURN(
-          step_memory_, memory_.Allocate(MemoryKind::kUpload, std::max(bytes, staging_bytes()),
-                                         "a step's positions and pages"));
+      FALLOW_ASSIGN_OR_RETURN(step_memory_,
+                              memory_.Allocate(MemoryKind::kUpload, StepMemoryBytes(words.size()),
+                                               "a step's positions and pages"));
     }
     // Offsets of a step's words count from the first byte of a block.
     FALLOW_CHECK(step_memory_.offset() == 0);
@@ -224,15 +264,24 @@ class VulkanBackend final : public TunedVulkanBackend {
     return queue_->Run(builder_->dispatches(), step_memory_.block(), stop);
   }
 
-  Result<MemoryRange> AllocateZeros(std::uint64_t bytes, std::string_view what) {
-    FALLOW_ASSIGN_OR_RETURN(auto memory, memory_.Allocate(MemoryKind::kDevice, bytes, what));
-    if (memory.mapped() != nullptr) {
-      std::memset(memory.mapped(), 0, memory.size());
-    } else {
-      FALLOW_RETURN_IF_ERROR(
-          queue_->FillWithZeros(memory_.buffer(memory.block()), memory.offset(), memory.size()));
-    }
-    return memory;
+  Result<Int8Storage> NewForm(const TensorLayout& layout, std::uint32_t number_stride) {
+    Int8Storage form;
+    if (number_stride == 0) return form;
+    FALLOW_ASSIGN_OR_RETURN(
+        form.words, transfers_->AllocateZeros(layout.word_bytes(), "the int8 form of a tensor"));
+    FALLOW_ASSIGN_OR_RETURN(form.numbers,
+                            transfers_->AllocateZeros(layout.number_bytes(number_stride),
+                                                      "the int8 scales of a tensor"));
+    form.word_stride = layout.stride / 4;
+    form.number_stride = number_stride;
+    return form;
+  }
+
+  // Whole tiles that one binding holds; 0 when it cannot hold one.
+  std::uint32_t RowsPerPart(WeightType type, std::uint32_t columns) const {
+    const std::uint64_t tiles =
+        device_->plan().max_range_bytes / PackedBytes(type, kTileOutputs, columns);
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(tiles * kTileOutputs, kMaxOutputs));
   }
 
   Result<MatrixPart> LoadPart(WeightType type, std::uint32_t first_row, std::uint32_t rows,
@@ -242,7 +291,7 @@ class VulkanBackend final : public TunedVulkanBackend {
         part.memory,
         memory_.Allocate(MemoryKind::kDevice, PackedBytes(type, rows, columns), "weights"));
     const std::uint64_t tile_bytes = PackedBytes(type, kTileOutputs, columns);
-    FALLOW_RETURN_IF_ERROR(Write(
+    FALLOW_RETURN_IF_ERROR(transfers_->Write(
         part.memory, PackedBytes(type, rows, columns), tile_bytes,
         [&](std::uint64_t offset, std::span<std::uint8_t> out) {
           const auto first = static_cast<std::uint32_t>(offset / tile_bytes * kTileOutputs);
@@ -254,58 +303,14 @@ class VulkanBackend final : public TunedVulkanBackend {
     return part;
   }
 
-  // Fills the first `bytes` of `memory` by `fill(offset, out)`, called for runs of whole units.
-  template <class Fill>
-  Status Write(const MemoryRange& memory, std::uint64_t bytes, std::uint64_t unit_bytes,
-               Fill fill) {
-    if (bytes == 0) return {};
-    if (memory.mapped() != nullptr) return fill(0, std::span(memory.mapped(), bytes));
-    const std::uint64_t most = std::max(unit_bytes, staging_bytes() / unit_bytes * unit_bytes);
-    FALLOW_ASSIGN_OR_RETURN(
-        const auto staging,
-        memory_.Allocate(MemoryKind::kUpload, std::min(most, bytes), "staging memory"));
-    for (std::uint64_t offset = 0; offset < bytes; offset += most) {
-      const std::uint64_t count = std::min(most, bytes - offset);
-      FALLOW_RETURN_IF_ERROR(fill(offset, std::span(staging.mapped(), count)));
-      FALLOW_RETURN_IF_ERROR(queue_->Copy(memory_.buffer(staging.block()), staging.offset(),
-                                          memory_.buffer(memory.block()), memory.offset() + offset,
-                                          count));
-    }
-    return {};
-  }
-
-  // Hands the first `bytes` of `memory` to `take(offset, bytes)` in runs of whole units.
-  template <class Take>
-  Status Read(const MemoryRange& memory, std::uint64_t bytes, std::uint64_t unit_bytes, Take take) {
-    if (bytes == 0) return {};
-    if (memory.mapped() != nullptr && device_->plan().device_memory_cached) {
-      take(0, ByteView(memory.mapped(), bytes));
-      return {};
-    }
-    const std::uint64_t most = std::max(unit_bytes, staging_bytes() / unit_bytes * unit_bytes);
-    if (readback_.size() < std::min(most, bytes)) {
-      readback_ = {};
-      FALLOW_ASSIGN_OR_RETURN(readback_,
-                              memory_.Allocate(MemoryKind::kReadback, most, "readback memory"));
-    }
-    for (std::uint64_t offset = 0; offset < bytes; offset += most) {
-      const std::uint64_t count = std::min(most, bytes - offset);
-      FALLOW_RETURN_IF_ERROR(queue_->Copy(memory_.buffer(memory.block()), memory.offset() + offset,
-                                          memory_.buffer(readback_.block()), readback_.offset(),
-                                          count));
-      take(offset, ByteView(readback_.mapped(), count));
-    }
-    return {};
-  }
-
   std::unique_ptr<VulkanDevice> device_;
   MemoryPool memory_;
   std::unique_ptr<KernelSet> kernels_;
   std::unique_ptr<BindingSets> sets_;
   std::unique_ptr<StepQueue> queue_;
+  std::unique_ptr<Transfers> transfers_;
   std::unique_ptr<StepBuilder> builder_;
   MemoryRange step_memory_;
-  MemoryRange readback_;
   BackendInfo info_;
   std::uint32_t max_page_count_ = 0;  // of the largest cache so far
   std::uint64_t dispatches_ = 0;

@@ -1,26 +1,26 @@
 // What both matrix products share: up to three matrices of one type and width are multiplied by the
 // same rows in one dispatch, each a segment of the x axis.
 //
-// WEIGHTS 0: F32, 1: F16, 2: Q8_0, in the layouts of engine/vulkan/weight_layout.h.
-// Bindings: 0 activations (int8 words for Q8_0, fp32 otherwise), 1 their scales (Q8_0), 2 weights,
-// 3 results. Offsets in elements of the binding's type.
+// Bindings: 0 activations (int8 words for integer types, fp32 otherwise), 1 their scales and sums
+// (integer types, include/int8_form.glsl), 2 weights (include/weights.glsl), 3 results. Offsets in
+// elements of the binding's type.
 layout(constant_id = 1) const uint kGroups =
     4;  // groups of eight outputs in a tile: 32 outputs, four a lane
 
-#if WEIGHTS == 2
-layout(std430, binding = 0) readonly buffer X {
-  uvec4 x[];
-};
-#else
+#include "weights.glsl"
+
+#if FLOAT_BITS
 layout(std430, binding = 0) readonly buffer X {
   vec4 x[];
 };
-#endif
-layout(std430, binding = 1) readonly buffer XScales {
-  float x_scales[];
+#else
+#include "dot.glsl"
+layout(std430, binding = 0) readonly buffer X {
+  uvec4 x[];
 };
-layout(std430, binding = 2) readonly buffer Weights {
-  uvec4 weights[];
+#endif
+layout(std430, binding = 1) readonly buffer XNumbers {
+  float x_numbers[];
 };
 layout(std430, binding = 3) writeonly buffer Results {
   float results[];
@@ -38,9 +38,9 @@ layout(push_constant) uniform Arguments {
   uint rows;
   uint blocks;    // of 32 columns
   uint x_stride;  // elements of the binding's type
-  uint scale_stride;
+  uint number_stride;
   uint x_offset;
-  uint scales_offset;
+  uint numbers_offset;
   Segment segments[3];
 } args;
 
@@ -67,62 +67,106 @@ Tile FindTile(uint index) {
   return tile;
 }
 
-// uvec4 elements of a group of eight outputs.
-uint GroupSize() {
-#if WEIGHTS == 0
-  return args.blocks * 64;
-#elif WEIGHTS == 1
-  return args.blocks * 32;
+#if !FLOAT_BITS
+// Sums of x are needed where a minimum is added or a zero was left in the weights.
+#define NEEDS_SUMS (HAS_ZERO || MINIMUM)
+// The integer sums of a block's x, one for each of its sub-blocks.
+#if SUB_BLOCK == 16
+#define XSUMS vec2
 #else
-  return args.blocks * 16 + ((args.blocks + 7) >> 3) * 8;
+#define XSUMS float
+#endif
+
+uint RowNumbers(uint row) {
+  return args.numbers_offset + row * args.number_stride;
+}
+
+// The scale that a block of a row's x has, or its chunk.
+float XScale(uint row, uint block) {
+#if SUB_BLOCK == 0
+  return x_numbers[RowNumbers(row) + block];
+#else
+  return x_numbers[RowNumbers(row) + (block >> 3)];
 #endif
 }
 
-#if WEIGHTS == 2
-#if PACKED_DOT
-// SPV_KHR_integer_dot_product is core in SPIR-V 1.6 only; glslc has no GLSL for it.
-spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [ 6018, 6019 ],
-                  id = 4450) int PackedDot(int a, int b, spirv_literal int format);
-#define FOUR int
-#define SUM int
-FOUR Four(uint word) {
-  return int(word);
-}
-SUM Dot(FOUR a, FOUR b) {
-  return PackedDot(a, b, 0);
-}
-float SumToFloat(SUM sum) {
-  return ExactFloat(sum);
-}
+XSUMS LoadXSums(uint row, uint block) {
+#if !NEEDS_SUMS
+  return XSUMS(0.0);
+#elif SUB_BLOCK == 0
+  return x_numbers[RowNumbers(row) + (args.number_stride >> 1) + block];
 #else
-// Products of int8 are integers and a sum of 32 stays below 2^24, so fp32 is exact in any order.
-#define FOUR vec4
-#define SUM float
-FOUR Four(uint word) {
-  return vec4(UnpackBytes(word));
-}
-SUM Dot(FOUR a, FOUR b) {
-  return dot(a, b);
-}
-float SumToFloat(SUM sum) {
+  uint at = RowNumbers(row) + (args.blocks >> 3) + block * 2;
+#if SUB_BLOCK == 16
+  return vec2(x_numbers[at], x_numbers[at + 1]);
+#else
+  precise float sum = x_numbers[at] + x_numbers[at + 1];
   return sum;
-}
 #endif
+#endif
+}
 
-// The fp16 scale of block `b` of a chunk, whose eight are in one element.
-float WeightScale(uvec4 halves, uint b) {
-  uint word = b < 4 ? (b < 2 ? halves.x : halves.y) : (b < 6 ? halves.z : halves.w);
-  return ExactHalf((b & 1u) == 0u ? word & 0xFFFFu : word >> 16);
-}
+FOUR FourOf(PackedBlock block, uint r) {
+#if LOW_BITS == 8
+  return FourSigned(FourBytes(block, r));
 #else
-// Four columns of weights: `r` counts them inside a block, 0 … 7.
-vec4 FourWeights(uvec4 element, uint r) {
-#if WEIGHTS == 0
-  return uintBitsToFloat(element);
-#else
-  uvec2 four = (r & 1u) == 0u ? element.xy : element.zw;
-  return vec4(ExactHalf(four.x & 0xFFFFu), ExactHalf(four.x >> 16), ExactHalf(four.y & 0xFFFFu),
-              ExactHalf(four.y >> 16));
+  return FourUnsigned(FourBytes(block, r));
 #endif
 }
+
+// What the sum of a sub-block of q * x begins with, to become one of (q - ZERO) * x.
+SUM SumStart(float x_sum) {
+#if HAS_ZERO
+  precise SUM start = SUM(x_sum) * SUM(-ZERO);
+  return start;
+#else
+  return SUM(0);
+#endif
+}
+
+#if SUB_BLOCK == 0
+// A block's term of a chunk.
+float BlockTerm(SUM sum, float scale, float minimum, float x_sum, float x_scale) {
+#if MINIMUM
+  precise float scaled = SumToFloat(sum) * scale + x_sum * minimum;
+  precise float term = scaled * x_scale;
+#else
+  precise float term = (SumToFloat(sum) * scale) * x_scale;
+#endif
+  return term;
+}
+#else
+// A chunk's integer sums of one output.
+struct Folded {
+  int scaled;     // of sub_scale * (q - ZERO) * x
+  float minimum;  // of sub_minimum * x, below 2^24
+};
+
+// Adds block b of a chunk. A block's part of `scaled` is below 2^24.
+void FoldBlock(inout Folded folded, SUM sum[SUB_BLOCKS], ChunkNumbers numbers, uint b,
+               XSUMS x_sums) {
+  precise SUM part = sum[0] * SUM(SubScale(numbers, b, 0));
+#if SUB_BLOCK == 16
+  precise SUM second = sum[1] * SUM(SubScale(numbers, b, 1));
+  part = part + second;
+#endif
+  folded.scaled += SumToInt(part);
+#if MINIMUM
+  precise float added = folded.minimum + float(SubMinimum(numbers, b)) * x_sums;
+  folded.minimum = added;
+#endif
+}
+
+// The chunk's one term.
+float ChunkTerm(Folded folded, ChunkNumbers numbers, float x_scale) {
+#if MINIMUM
+  precise float scaled = ExactFloatWide(folded.scaled) * ChunkScale(numbers) -
+                         folded.minimum * ChunkMinimum(numbers);
+  precise float term = scaled * x_scale;
+#else
+  precise float term = (ExactFloatWide(folded.scaled) * ChunkScale(numbers)) * x_scale;
+#endif
+  return term;
+}
+#endif
 #endif

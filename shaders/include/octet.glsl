@@ -63,6 +63,20 @@ vec4 Snap4(vec4 x) {
   return vec4(ExactSnap(x.x), ExactSnap(x.y), ExactSnap(x.z), ExactSnap(x.w));
 }
 
+// The largest magnitude of four values, as bits.
+uint LargestBits(vec4 x) {
+  uvec4 magnitude = floatBitsToUint(x) & 0x7FFFFFFFu;
+  uint largest = magnitude.x;
+  largest = magnitude.y > largest ? magnitude.y : largest;
+  largest = magnitude.z > largest ? magnitude.z : largest;
+  return magnitude.w > largest ? magnitude.w : largest;
+}
+
+ivec4 Quantise4(vec4 x, float inverse) {
+  return ivec4(ExactQuant(x.x, inverse), ExactQuant(x.y, inverse), ExactQuant(x.z, inverse),
+               ExactQuant(x.w, inverse));
+}
+
 // One int8 block of 32 values, four in each lane.
 struct QuantisedLane {
   ivec4 values;
@@ -70,16 +84,9 @@ struct QuantisedLane {
 };
 
 QuantisedLane QuantiseOctet(vec4 x) {
-  uvec4 magnitude = floatBitsToUint(x) & 0x7FFFFFFFu;
-  uint largest = magnitude.x;
-  largest = magnitude.y > largest ? magnitude.y : largest;
-  largest = magnitude.z > largest ? magnitude.z : largest;
-  largest = magnitude.w > largest ? magnitude.w : largest;
   QuantisedLane block;
-  block.scale = ExactScale(OctetMaximum(largest));
-  float inverse = ExactInverse(block.scale);
-  block.values = ivec4(ExactQuant(x.x, inverse), ExactQuant(x.y, inverse), ExactQuant(x.z, inverse),
-                       ExactQuant(x.w, inverse));
+  block.scale = ExactScale(OctetMaximum(LargestBits(x)));
+  block.values = Quantise4(x, ExactInverse(block.scale));
   return block;
 }
 
@@ -90,4 +97,8 @@ uint PackBytes(ivec4 v) {
 
 ivec4 UnpackBytes(uint word) {
   return (ivec4(int(word)) << ivec4(24, 16, 8, 0)) >> 24;
+}
+
+uvec4 UnpackUnsignedBytes(uint word) {
+  return (uvec4(word) >> uvec4(0, 8, 16, 24)) & 255u;
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs one of the tests that need Node: run.sh SOURCE_FOLDER BUILD_FOLDER dashboard|openai|page
+# Runs one of the tests that need Node: run.sh SOURCE_FOLDER BUILD_FOLDER dashboard|openai|embeddings|page
 # What the tests need is installed into the build folder, from the lock file. Ends with 77, a skip, where a tool is absent.
 set -eu
 source=$1 build=$2 name=$3
@@ -32,4 +32,11 @@ if [ "$name" = dashboard ]; then
 fi
 install "$source/tests/e2e" "$build/tests/e2e"
 cd "$build/tests/e2e"
+if [ "$name" = embeddings ]; then
+  python=/usr/bin/python3
+  "$python" -c 'import numpy' 2>/dev/null || skip "python3-numpy, which makes the model, is not installed"
+  FALLOW_EMBEDDING_MODEL=$build/tests/e2e/tiny-bert.gguf
+  export FALLOW_EMBEDDING_MODEL
+  "$python" "$source/tests/reference/make_fixture.py" bert Q8_0 "$FALLOW_EMBEDDING_MODEL"
+fi
 exec node support/with_stack.mjs "$build" "$source" "$name.test.mjs"

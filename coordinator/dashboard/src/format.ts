@@ -61,10 +61,11 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${BYTE_UNITS[unit]}`;
 }
 
-// "2.5 M", "7.2 B": a model's size as people say it.
+// "2.5 M", "494 M", "7.2 B": a model's size as people say it.
 export function formatParameters(count: number): string {
-  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} B`;
-  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} M`;
+  const said = (value: number) => value.toFixed(value < 99.95 ? 1 : 0);
+  if (count >= 999.5e6) return `${said(count / 1e9)} B`;
+  if (count >= 1e6) return `${said(count / 1e6)} M`;
   return formatCount(count);
 }
 

@@ -1,5 +1,8 @@
 // The words the page uses for states, in one place.
-import type { ChatMessage, DeviceState, Job, JobState, Request, RequestState } from './api/types';
+import type {
+  ChatCompletion, ChatMessage, DeviceState, EmbeddingsPreview, Job, JobState, Request, RequestState,
+} from './api/types';
+import { countOf } from './format';
 
 // The colour a state is shown in; the text always says the same.
 export type Tone = 'good' | 'busy' | 'wait' | 'warn' | 'bad' | 'quiet';
@@ -55,13 +58,42 @@ export function textOf(message: ChatMessage | undefined): string {
   return content.map((part) => part.text ?? `[${part.type}]`).join('');
 }
 
-// The line a request is recognised by: the last message of its user.
+export function asksForVectors(job: Job): boolean {
+  return job.endpoint === '/v1/embeddings';
+}
+
+export function completionOf(request: Request): ChatCompletion | null {
+  return vectorsOf(request) === null ? (request.response as ChatCompletion | null) : null;
+}
+
+export function vectorsOf(request: Request): EmbeddingsPreview | null {
+  const response = request.response;
+  return response !== null && 'object' in response && response.object === 'embeddings_preview' ? response : null;
+}
+
+// The texts of which vectors are asked; token ids as they stand in the line.
+export function inputsOf(request: Request): string[] {
+  const input = request.body?.input;
+  if (input === undefined || input === null) return [];
+  if (typeof input === 'string') return [input];
+  if (!Array.isArray(input)) return [];
+  if (typeof input[0] === 'number') return [`[${input.join(', ')}]`];
+  return input.map((item) => (typeof item === 'string' ? item : JSON.stringify(item)));
+}
+
+// The line a request is recognised by: the last message of its user, or the first of its inputs.
 export function questionOf(request: Request): string {
+  const inputs = inputsOf(request);
+  if (inputs.length > 0) {
+    return inputs.length === 1 ? inputs[0]! : `${inputs[0]} (and ${countOf(inputs.length - 1, 'more input')})`;
+  }
   const messages = request.body?.messages ?? [];
   const last = messages.filter((message) => message.role === 'user').at(-1) ?? messages.at(-1);
   return textOf(last);
 }
 
 export function answerOf(request: Request): string {
-  return textOf(request.response?.choices?.[0]?.message);
+  const vectors = vectorsOf(request);
+  if (vectors === null) return textOf(completionOf(request)?.choices?.[0]?.message);
+  return `${countOf(vectors.vector_count, 'vector')} of ${countOf(vectors.vector_length, 'value')}`;
 }

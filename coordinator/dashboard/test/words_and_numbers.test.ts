@@ -23,7 +23,7 @@ test('sizes, rates and counts fit a table cell', () => {
   assert.deepEqual([0, 999, 2675968, 9960000, 24e9].map(formatBytes), ['0 bytes', '999 bytes', '2.7 MB', '10 MB', '24 GB']);
   assert.deepEqual([0, 8.44, 312.4, 1204].map(formatRate), ['0', '8.4', '312', '1,204']);
   assert.deepEqual([1, 2000].map((n) => countOf(n, 'request')), ['1 request', '2,000 requests']);
-  assert.deepEqual([270, 2_512_000, 7.24e9].map(formatParameters), ['270', '2.5 M', '7.2 B']);
+  assert.deepEqual([270, 2_512_000, 494_032_768, 999_999_999, 7.24e9].map(formatParameters), ['270', '2.5 M', '494 M', '1.0 B', '7.2 B']);
 });
 
 test('a job is at 100 % only when nothing is left', () => {
@@ -56,6 +56,17 @@ test('a request is recognised by what its user said last', () => {
   assert.equal(questionOf(request), 'date: 3 juin');
   assert.equal(answerOf(request), '2016-06-03');
   assert.equal(questionOf({ body: {}, response: null } as Request), '');
+});
+
+test('an embedding request is recognised by its first input, and answered by vectors', () => {
+  const preview = { object: 'embeddings_preview', vector_count: 3, vector_length: 384, data: [] };
+  const asking = (input: unknown) => ({ body: { input }, response: preview }) as unknown as Request;
+  assert.equal(questionOf(asking('a text')), 'a text');
+  assert.equal(questionOf(asking(['a', 'b', 'c'])), 'a (and 2 more inputs)');
+  assert.equal(questionOf(asking([5, 6])), '[5, 6]');
+  assert.equal(questionOf(asking([[5, 6], [7]])), '[5,6] (and 1 more input)');
+  assert.equal(answerOf(asking('a text')), '3 vectors of 384 values');
+  assert.equal(answerOf({ body: { input: 'x' }, response: null } as unknown as Request), '');
 });
 
 test('a long id is cut where it still tells two apart', () => {

@@ -13,6 +13,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child?.kill
 try {
   await stack.start();
   await stack.addModel('field-normalizer', join(examples, 'field-normalizer-q8_0.gguf'));
+  if (process.env.FALLOW_EMBEDDING_MODEL) await stack.addModel('tiny-bert', process.env.FALLOW_EMBEDDING_MODEL);
   await stack.startAgent();
   process.exitCode = await run(test);
   if (process.exitCode !== 0) console.error(stack.logs());
@@ -32,7 +33,10 @@ function run(file) {
       FALLOW_ORIGIN: stack.origin,
       FALLOW_KEY: stack.key,
       FALLOW_SIGN_IN_LINK: stack.signInLink,
+      FALLOW_CA: stack.caFile,
+      FALLOW_BIN: join(build, 'bin'),
       FALLOW_EXAMPLES: examples,
+      FALLOW_EMBEDDING_EXAMPLE: join(source, 'examples', 'embeddings', 'batch.jsonl'),
       FALLOW_SCREENS: join(build, 'tests', 'e2e', 'screens'),
     },
   });

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/split_gguf.h"
 #include "tests/support/stack.h"
 
 namespace fallow::testing {
@@ -202,6 +203,27 @@ TEST_F(CommandLine, ATruncatedModelIsRefusedByName) {
   EXPECT_EQ(stack_.Run({"models", "add", file}).exit_code, kFailed);
   EXPECT_THAT(Said(), HasSubstr("cut.gguf: "));
   EXPECT_EQ(Json::parse(stack_.Run({"models", "--json"}).output).at("data").size(), 0u);
+}
+
+TEST_F(CommandLine, ASplitModelIsTheOneItWasCutFrom) {
+  ASSERT_NO_FATAL_FAILURE(StartCoordinator());
+  ASSERT_NO_FATAL_FAILURE(stack_.AddDemoModel());
+  const std::string whole = ReadFile(std::string(FALLOW_SOURCE_DIR) +
+                                     "/examples/field-normalizer/field-normalizer-q8_0.gguf");
+  std::string first;
+  int number = 0;
+  for (const Bytes& part : SplitGguf({AsBytes(whole).begin(), AsBytes(whole).end()}, 3)) {
+    ++number;
+    const auto file =
+        WriteBatch(fmt::format("cut-{:05}-of-00003.gguf", number), std::string(AsText(part)));
+    if (first.empty()) first = file;
+  }
+  EXPECT_EQ(stack_.Run({"models", "check", first}).exit_code, kDone) << stack_.Logs();
+  EXPECT_EQ(stack_.Run({"models", "add", first}).exit_code, kDone) << stack_.Logs();
+  const Json models = Json::parse(stack_.Run({"models", "--json"}).output).at("data");
+  ASSERT_EQ(models.size(), 2u);
+  EXPECT_EQ(models[0].at("id"), "cut");
+  EXPECT_EQ(models[0].at("digest"), models[1].at("digest"));
 }
 
 TEST_F(CommandLine, SaysWhenNobodyAnswers) {

@@ -8,6 +8,20 @@
 namespace fallow::cli {
 namespace {
 
+TEST(EndpointOf, IsTheFirstLinesUrl) {
+  const TemporaryFolder folder;
+  const auto endpoint_of = [&](std::string_view text) {
+    return EndpointOf(folder.Write("batch.jsonl", text)).value();
+  };
+  EXPECT_EQ(endpoint_of("{\"url\": \"/v1/embeddings\"}\n{\"url\": \"/v1/chat/completions\"}\n"),
+            "/v1/embeddings");
+  EXPECT_EQ(endpoint_of("\xEF\xBB\xBF\r\n \r\n{\"url\": \"/v1/embeddings\"}"), "/v1/embeddings");
+  EXPECT_EQ(endpoint_of("{\"url\": \"/v1/responses\"}"), "/v1/responses");  // to be refused by name
+  for (const char* text : {"", "\n\n", "{", "[]", "7", "{}", "{\"url\": 7}", "\xFF\n"})
+    EXPECT_EQ(endpoint_of(text), "/v1/chat/completions") << text;
+  EXPECT_EQ(EndpointOf(folder.File("none")).error().code, ErrorCode::kNotFound);
+}
+
 TEST(LineWithModel, SetsTheModelAndNothingElse) {
   EXPECT_EQ(
       LineWithModel(

@@ -42,6 +42,24 @@ TEST_F(JobCommands, SubmitUploadsThenCreatesAndPrintsTheJob) {
   EXPECT_EQ((*api_.calls[1].body)["metadata"]["filename"], "batch.jsonl");
 }
 
+TEST_F(JobCommands, SubmitMakesTheJobForTheEndpointOfItsLines) {
+  const auto batch = folder_.Write(
+      "embeddings.jsonl",
+      R"({"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":"x"}})"
+      "\n");
+  EXPECT_EQ(Submit(MakeSession(), {.batch_file = batch}).value(), kExitDone);
+  EXPECT_EQ((*api_.calls[1].body)["endpoint"], "/v1/embeddings");
+}
+
+TEST_F(JobCommands, AnEmbeddingsJobHasReadAndWrittenNothing) {
+  Json done = JobJson("completed", 200);
+  done["usage"]["output_tokens"] = 0;
+  AnswerJob(done);
+  EXPECT_EQ(WaitForJob(MakeSession(), "batch_7", {}).value(), kExitDone);
+  EXPECT_THAT(console_.AllNotes(),
+              HasSubstr("batch_7 completed: 200 of 200 done, 0 failed; 5,600 tokens read; 14 s"));
+}
+
 TEST_F(JobCommands, SubmitWaitsAndFetchesTheAnswers) {
   AnswerJob(JobJson("in_progress", 100));
   AnswerJob(JobJson("completed", 200));

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -12,6 +11,7 @@
 #include "protocol/limits.h"
 #include "tests/support/stores.h"
 #include "tests/unit/coordinator/coordinator_world.h"
+#include "tests/unit/coordinator/embedding_samples.h"
 
 namespace fallow {
 namespace {
@@ -20,54 +20,17 @@ using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr std::uint32_t kLength = 6;
-
-std::string EmbeddingLine(const std::string& custom_id, const std::string& input,
-                          const std::string& more = "", const std::string& model = "vectors") {
-  return fmt::format(
-      R"({{"custom_id":"{}","method":"POST","url":"/v1/embeddings","body":{{"model":"{}",)"
-      R"("input":{}{}}}}})"
-      "\n",
-      custom_id, model, input, more);
-}
-
-// A vector of length 1, different for each input, with values that are awkward to print.
-std::vector<float> VectorOf(const EmbeddingInput& input, std::uint32_t length) {
-  SeededRandom random(input.text.size() + 31 * input.token_ids.size() + 7);
-  std::vector<float> vector(length);
-  double square_sum = 0;
-  for (float& value : vector) {
-    value = static_cast<float>(static_cast<std::int32_t>(random.Next())) * 1e-9f;
-    square_sum += double{value} * double{value};
-  }
-  for (float& value : vector) value = static_cast<float>(value / std::sqrt(square_sum));
-  return vector;
-}
-
-AttemptResult HonestVectors(const LeaseGrant& grant, const InferenceRequest& request,
-                            std::uint32_t length = kLength) {
-  AttemptResult result;
-  result.attempt = AttemptId(fmt::format("att_{}_{}", grant.lease.value, request.index));
-  result.request_index = request.index;
-  for (const EmbeddingInput& input : request.inputs) {
-    result.embeddings.push_back(VectorOf(input, length));
-    result.state_digests.push_back(VectorDigest(result.embeddings.back()));
-  }
-  result.prompt_token_count = static_cast<std::uint32_t>(4 * request.inputs.size());
-  return result;
-}
-
 class EmbeddingsTest : public testing::TestWithParam<StoreKind> {
  protected:
   void SetUp() override {
     world_.Start();
     world_.AddModel();
-    world_.AddEmbeddingModel("vectors", kLength);
+    world_.AddEmbeddingModel("vectors", kVectorLength);
   }
   Job Submit(const std::string& text) {
     return world_.Submit(text, CoordinatorWorld::kAlice, kEmbeddingsEndpoint);
   }
-  void WorkOff(const DeviceId& device, std::uint32_t length = kLength) {
+  void WorkOff(const DeviceId& device, std::uint32_t length = kVectorLength) {
     while (const auto grant = world_.Grant(device)) {
       std::vector<AttemptResult> results;
       for (const auto& request : grant->requests)
@@ -134,13 +97,13 @@ TEST_P(EmbeddingsTest, TakesABatchFromUploadToOutputFile) {
   EXPECT_EQ(one["data"][0]["object"], "embedding");
   EXPECT_EQ(one["data"][0]["index"], 0);
   EXPECT_EQ(one["data"][0]["embedding"].get<std::vector<float>>(),
-            VectorOf({"a text", {}}, kLength));
+            VectorOf({"a text", {}}, kVectorLength));
   const json& two = lines[1]["response"]["body"]["data"];
   EXPECT_EQ(two[1]["index"], 1);
-  EXPECT_EQ(FloatsOfBase64(two[0]["embedding"]), VectorOf({"b", {}}, kLength));
-  EXPECT_EQ(FloatsOfBase64(two[1]["embedding"]), VectorOf({"longer", {}}, kLength));
+  EXPECT_EQ(FloatsOfBase64(two[0]["embedding"]), VectorOf({"b", {}}, kVectorLength));
+  EXPECT_EQ(FloatsOfBase64(two[1]["embedding"]), VectorOf({"longer", {}}, kVectorLength));
   const json& ids = lines[2]["response"]["body"]["data"];
-  EXPECT_EQ(ids[0]["embedding"].get<std::vector<float>>(), VectorOf({"", {1, 2}}, kLength));
+  EXPECT_EQ(ids[0]["embedding"].get<std::vector<float>>(), VectorOf({"", {1, 2}}, kVectorLength));
 }
 
 // The same input gives the same bytes, whoever computed which part in which order.

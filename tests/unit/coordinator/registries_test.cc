@@ -6,12 +6,14 @@
 #include <iterator>
 
 #include "coordinator/core/limits.h"
+#include "tests/support/gguf_writer.h"
 #include "tests/support/stores.h"
 #include "tests/unit/coordinator/coordinator_world.h"
 
 namespace fallow {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -83,7 +85,10 @@ TEST_F(ModelRegistryTest, TakesAModelAndShowsItsCard) {
   const auto model = world_.coordinator->models().Add(ModelId("field-normalizer"), Store(bytes));
   ASSERT_TRUE(model.has_value()) << model.error().message;
   EXPECT_EQ(model->size_bytes, bytes.size());
-  EXPECT_THAT(model->card_json, HasSubstr("\"architecture\":\"llama\""));
+  for (const char* fact : {R"("architecture":"llama")", R"("license":"")", R"("pooling":"none")",
+                           R"("chat":true)", R"({"sequences":32,"tokens":256,"bytes":)"}) {
+    EXPECT_THAT(model->card_json, HasSubstr(fact));
+  }
   EXPECT_EQ(world_.coordinator->models().Add(model->id, model->artifact)->created_at,
             model->created_at);
   EXPECT_EQ(world_.coordinator->models().Find(model->id)->value(), *model);
@@ -98,6 +103,18 @@ TEST_F(ModelRegistryTest, RefusesWhatIsNotAModelAndKeepsNothingOfIt) {
   EXPECT_EQ(world_.artifacts->Open(artifact).error().code, ErrorCode::kNotFound);
   const std::string truncated = DemoModel().substr(0, 100'000);
   EXPECT_FALSE(world_.coordinator->models().Add(ModelId("bad"), Store(truncated)).has_value());
+}
+
+// One round is to be enough to put a file right.
+TEST_F(ModelRegistryTest, SaysEveryReasonWhyAModelIsRefused) {
+  const Bytes bytes = GgufWriter().String("general.architecture", "llama").Write();
+  const auto model = world_.coordinator->models().Add(ModelId("bad"), Store(AsText(bytes)));
+  ASSERT_FALSE(model.has_value());
+  EXPECT_THAT(model.error().message,
+              AllOf(HasSubstr("bad: refused for "), HasSubstr(" reasons: (1) "),
+                    HasSubstr("key tokenizer.ggml.model is missing"),
+                    HasSubstr("key llama.context_length is missing"),
+                    HasSubstr("key llama.attention.head_count is missing")));
 }
 
 TEST_F(ModelRegistryTest, RefusesNamesThatDoNotTravel) {

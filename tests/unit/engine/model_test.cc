@@ -59,8 +59,8 @@ TEST(ModelCard, RefusesLogicItDoesNotCompute) {
   EXPECT_THAT(Refusal(WithKey(experts)).message, HasSubstr("llama.expert_count 8"));
   const auto partial = [](GgufWriter& writer) { writer.U32("llama.rope.dimension_count", 10); };
   EXPECT_THAT(Refusal(WithKey(partial)).message, HasSubstr("llama.rope.dimension_count 10"));
-  const auto split = [](GgufWriter& writer) { writer.U32("split.count", 3); };
-  EXPECT_THAT(Refusal(WithKey(split)).message, HasSubstr("split.count 3"));
+  const auto split = [](GgufWriter& writer) { writer.U32("split.no", 0).U32("split.count", 3); };
+  EXPECT_THAT(Refusal(WithKey(split)).message, HasSubstr("part 1 of 3"));
   const auto ranked = [](GgufWriter& writer) { writer.U32("llama.pooling_type", 4); };
   EXPECT_THAT(Refusal(WithKey(ranked)).message, HasSubstr("llama.pooling_type 4"));
   const TinyModel strange{.extra_tensors = {"blk.0.attn_sinks.weight"}};

@@ -121,11 +121,13 @@ TEST(DevicePlan, FollowsTheTuning) {
   DeviceSnapshot card = Card();
   card.memory_types = {kUnified};
   const auto plan = PlanDevice(card, {.max_range_bytes = kMiB,
+                                      .memory_bytes = 100 * kMiB,
                                       .use_staging = true,
                                       .dot_product = DotProduct::kFloat,
                                       .workgroup_lanes = 128});
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->max_range_bytes, kMiB);
+  EXPECT_EQ(plan->memory_bytes, 100 * kMiB);
   EXPECT_FALSE(plan->device_memory_mapped);
   EXPECT_FALSE(plan->packed_dot);
   EXPECT_EQ(plan->workgroup_lanes, 128u);

@@ -28,7 +28,7 @@ export interface JobError {
 }
 
 export interface JobProgress {
-  tokens_per_second: number;
+  tokens_per_second: number; // generated, or read for embeddings
   generated_tokens: number;
   devices: number;
   seconds_left: number | null;
@@ -46,6 +46,7 @@ export interface Job {
   errors?: { data?: JobError[] } | null;
   metadata?: Record<string, string> | null;
   request_counts?: { total: number; completed: number; failed: number } | null;
+  usage?: { input_tokens: number; output_tokens: number } | null;
   created_at: number;
   in_progress_at?: number | null;
   finalizing_at?: number | null;
@@ -71,8 +72,20 @@ export interface ChatCompletion {
   usage?: { prompt_tokens?: number; completion_tokens?: number; total_tokens?: number };
 }
 
+/** The head of a request's vectors; all of them are in the output file. */
+export interface EmbeddingsPreview {
+  object: 'embeddings_preview';
+  vector_count: number;
+  vector_length: number;
+  data: { index: number; norm: number; first_values: number[] }[];
+  usage?: { prompt_tokens?: number; total_tokens?: number };
+}
+
+export type EmbeddingInput = string | string[] | number[] | number[][];
+
 export interface RequestBody {
   messages?: ChatMessage[];
+  input?: EmbeddingInput;
   [field: string]: unknown;
 }
 
@@ -81,7 +94,7 @@ export interface Request {
   custom_id: string;
   state: RequestState;
   body: RequestBody | null; // null: the line could not be read
-  response: ChatCompletion | null;
+  response: ChatCompletion | EmbeddingsPreview | null;
   error: { code: string; message: string } | null;
   device: string | null;
 }
@@ -100,7 +113,8 @@ export interface Device {
   memory_bytes: number;
   state: DeviceState;
   reason: string;
-  tokens_per_second: number;
+  tokens_per_second: number; // generated
+  embedding_tokens_per_second?: number; // read for embeddings; older coordinators do not say
   enrolled_at: number;
   last_seen_at: number;
   completed_requests: number;

@@ -100,7 +100,7 @@ function DeviceRow({ device, now }: { device: Device; now: number }) {
         </span>
       </td>
       <td data-label="Speed" class="number">
-        <span>{device.tokens_per_second > 0 ? `${formatRate(device.tokens_per_second)} tokens/s` : 'not measured'}</span>
+        <span>{speedOf(device)}</span>
         <span class="row-detail">{countOf(device.completed_requests, 'request')} done</span>
       </td>
       <td data-label="Works on"><Leases device={device} /></td>
@@ -112,6 +112,13 @@ function DeviceRow({ device, now }: { device: Device; now: number }) {
       <td class="row-actions"><RemoveDevice device={device} /></td>
     </tr>
   );
+}
+
+// What it generates a second; of one that only reads for embeddings, what it reads.
+function speedOf(device: Device): string {
+  if (device.tokens_per_second > 0) return `${formatRate(device.tokens_per_second)} tokens/s`;
+  const read = device.embedding_tokens_per_second ?? 0;
+  return read > 0 ? `${formatRate(read)} tokens/s read` : 'not measured';
 }
 
 function Leases({ device }: { device: Device }) {

@@ -5,7 +5,7 @@ import { ProgressBar } from '../components/progress_bar';
 import { formatCount, formatDuration, formatRate, percentOf } from '../format';
 import { isFinal } from '../state/fleet';
 import { useNow } from '../state/hooks';
-import { jobTitle } from '../words';
+import { asksForVectors, jobTitle } from '../words';
 
 export function JobProgressPanel({ job }: { job: Job }) {
   const now = useNow();
@@ -32,7 +32,9 @@ export function JobProgressPanel({ job }: { job: Job }) {
         <Figure name="Failed" value={formatCount(failed)} {...(failed > 0 ? { tone: 'bad' as const } : {})} />
         {!final && <Figure name="Speed" value={formatRate(job.progress.tokens_per_second)} unit="tokens/s" />}
         {!final && <Figure name="Devices" value={formatCount(job.progress.devices)} />}
-        <Figure name="Tokens generated" value={formatCount(job.progress.generated_tokens)} />
+        {asksForVectors(job)
+          ? <Figure name="Tokens read" value={formatCount(job.usage?.input_tokens ?? 0)} />
+          : <Figure name="Tokens generated" value={formatCount(job.progress.generated_tokens)} />}
         <Figure name={final ? 'Took' : 'Running for'} value={formatDuration(took)} />
         {!final && (
           <Figure

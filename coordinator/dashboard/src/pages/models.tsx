@@ -70,10 +70,10 @@ function Memory({ model }: { model: Model }) {
   if (rows.length === 0) return null;
   return (
     <table class="table memory">
-      <caption>Memory on a device, for sequences of</caption>
+      <caption>Memory on a device, by the number and length of its sequences</caption>
       <thead>
         <tr>
-          <th scope="col">At once</th>
+          <th scope="col">Sequences</th>
           {tokens.map((length) => <th key={length} scope="col" class="number">{formatCount(length)} tokens</th>)}
         </tr>
       </thead>

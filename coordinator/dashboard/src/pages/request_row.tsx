@@ -1,10 +1,13 @@
-// One request: a line to recognise it by, and behind it the whole conversation beside the answer.
+// One request: a line to recognise it by, and behind it all that was asked beside the answer.
 import type { ChatMessage, Request, RequestBody } from '../api/types';
 import { StateBadge } from '../components/state_badge';
 import { formatCount } from '../format';
 import { useServices } from '../state/context';
 import { useStore } from '../state/store';
-import { answerOf, FINISH_REASON, questionOf, REQUEST_STATE, shortId, textOf } from '../words';
+import {
+  answerOf, completionOf, FINISH_REASON, inputsOf, questionOf, REQUEST_STATE, shortId, textOf, vectorsOf,
+} from '../words';
+import { EmbeddingInputs, EmbeddingVectors } from './embedding_details';
 
 interface RequestRowProps {
   request: Request;
@@ -33,8 +36,10 @@ export function RequestRow({ request, open, onToggle }: RequestRowProps) {
 function RequestDetails({ request }: { request: Request }) {
   const { devices } = useStore(useServices().fleet);
   const deviceName = devices.get(request.device ?? '')?.hostname; // known to operators, while the device exists
-  const choice = request.response?.choices?.[0];
-  const usage = request.response?.usage;
+  const completion = completionOf(request);
+  const vectors = vectorsOf(request);
+  const choice = completion?.choices?.[0];
+  const usage = completion?.usage;
   const reason = choice?.finish_reason;
   return (
     <>
@@ -42,12 +47,14 @@ function RequestDetails({ request }: { request: Request }) {
         <section aria-label="Input">
           <h3>Input</h3>
           {(request.body?.messages ?? []).map((message, index) => <Message key={index} message={message} />)}
+          <EmbeddingInputs inputs={inputsOf(request)} />
         </section>
         <section aria-label="Answer">
           <h3>Answer</h3>
           {choice && <Message message={choice.message ?? { role: 'assistant', content: '' }} />}
           {request.error && <p class="message message-error"><code>{request.error.code}</code> {request.error.message}</p>}
-          {!choice && !request.error && <p class="muted">Not there yet.</p>}
+          {vectors && <EmbeddingVectors vectors={vectors} />}
+          {!choice && !vectors && !request.error && <p class="muted">Not there yet.</p>}
         </section>
       </div>
       <dl class="facts">
@@ -59,6 +66,7 @@ function RequestDetails({ request }: { request: Request }) {
             <dd>{formatCount(usage.prompt_tokens ?? 0)} in, {formatCount(usage.completion_tokens ?? 0)} out</dd>
           </div>
         )}
+        {vectors?.usage && <div><dt>Tokens</dt><dd>{formatCount(vectors.usage.prompt_tokens ?? 0)} in</dd></div>}
         {request.device && <div><dt>Device</dt><dd title={request.device}>{deviceName ?? <code>{shortId(request.device)}</code>}</dd></div>}
         <Parameters body={request.body} />
       </dl>
@@ -76,9 +84,9 @@ function Message({ message }: { message: ChatMessage }) {
   );
 }
 
-// What else the line asked for: temperature, seed, token limit and the like.
+// What else the line asked for: temperature, seed, token limit, encoding and the like.
 function Parameters({ body }: { body: RequestBody | null }) {
-  const shown = Object.entries(body ?? {}).filter(([name]) => name !== 'messages' && name !== 'model');
+  const shown = Object.entries(body ?? {}).filter(([name]) => !['messages', 'input', 'model'].includes(name));
   if (shown.length === 0) return null;
   return (
     <div>

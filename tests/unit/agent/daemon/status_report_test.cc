@@ -11,7 +11,10 @@ using testing::HasSubstr;
 
 StatusReport Sample() {
   return {
-      .status = {.state = DeviceState::kInUse, .reason = "input 4 s ago", .tokens_per_second = 120},
+      .status = {.state = DeviceState::kInUse,
+                 .reason = "input 4 s ago",
+                 .tokens_per_second = 120,
+                 .embedding_tokens_per_second = 9000},
       .profile = {.hostname = "attic", .backend = BackendKind::kVulkan, .processor = "llvmpipe"},
       .device = DeviceId("dev_7"),
       .coordinator_url = "https://c:8443",
@@ -43,13 +46,14 @@ TEST(StatusReport, TellsWhatAndWhyInWords) {
   const auto text = StatusText(StatusJson(Sample()));
   ASSERT_TRUE(text.has_value()) << text.error().message;
   EXPECT_THAT(*text, testing::StartsWith("in_use: input 4 s ago\n"));
-  EXPECT_THAT(*text,
-              AllOf(HasSubstr("https://c:8443 (heard from 3 min ago; connection refused)"),
-                    HasSubstr("dev_7 on attic"), HasSubstr("llvmpipe (vulkan)"),
-                    HasSubstr("x11 :0: idle for 4 s"), HasSubstr("logind: cannot tell, no bus"),
-                    HasSubstr("4 of 10 requests to do, being given back"),
-                    HasSubstr("last stop took 4.2 ms"), HasSubstr("killed by signal 11"),
-                    HasSubstr("1.00 of 50 GiB")));
+  EXPECT_THAT(
+      *text,
+      AllOf(HasSubstr("https://c:8443 (heard from 3 min ago; connection refused)"),
+            HasSubstr("dev_7 on attic"), HasSubstr("llvmpipe (vulkan)"),
+            HasSubstr("x11 :0: idle for 4 s"), HasSubstr("logind: cannot tell, no bus"),
+            HasSubstr("4 of 10 requests to do, being given back"),
+            HasSubstr("120 tokens/s, 9000 read for embeddings"), HasSubstr("last stop took 4.2 ms"),
+            HasSubstr("killed by signal 11"), HasSubstr("1.00 of 50 GiB")));
 }
 
 TEST(StatusReport, AFreshAgentHasNothingToTellYet) {

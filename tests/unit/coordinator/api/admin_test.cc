@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/coordinator/api/api_world.h"
+#include "tests/unit/coordinator/embedding_samples.h"
 
 namespace fallow::api {
 namespace {
@@ -245,6 +246,35 @@ TEST(AdminApi, StreamsASnapshotAndThenChanges) {
   ASSERT_TRUE(world.coordinator->devices().Remove(device).has_value());
   world.loop.Advance(300ms);
   EXPECT_EQ(Events(watcher.Take().body).back().first, "device_removed");
+}
+
+TEST(AdminApi, ShowsHowFastAnEmbeddingsJobReadsAndTheHeadOfItsVectors) {
+  ApiWorld world;
+  world.AddEmbeddingModel("vectors", kVectorLength);
+  std::string lines;
+  for (int i = 0; i < 50; ++i) lines += EmbeddingLine(fmt::format("r{}", i), R"(["a","b"])");
+  const Job job = world.Submit(lines, CoordinatorWorld::kAlice, kEmbeddingsEndpoint);
+  const DeviceId device = world.Enroll(1);
+  const auto grant = world.Grant(device, 1000, 0, 900);
+  ASSERT_TRUE(grant.has_value());
+  const auto get = [&](const std::string& path) {
+    return world.client->Ask("GET", path, ApiWorld::Bearer(world.admin)).json();
+  };
+  EXPECT_EQ(get("/api/devices")["data"][0]["embedding_tokens_per_second"], 900.0);
+  for (std::size_t i = 0; i < 40; ++i) {
+    world.Report(device, grant->lease, {HonestVectors(*grant, grant->requests[i])});
+    world.loop.Advance(100ms);
+  }
+  const nlohmann::json shown = get("/api/jobs/" + job.id.value);
+  EXPECT_EQ(shown["endpoint"], "/v1/embeddings");
+  EXPECT_NEAR(shown["progress"]["tokens_per_second"].get<double>(), 80, 30);  // 8 a request
+  EXPECT_FALSE(shown["progress"]["seconds_left"].is_null());
+  EXPECT_EQ(shown["progress"]["generated_tokens"], 0);
+  EXPECT_EQ(shown["usage"]["input_tokens"], 320);
+  const nlohmann::json requests = get("/api/jobs/" + job.id.value + "/requests?first=39&count=2");
+  EXPECT_EQ(requests["data"][0]["response"]["object"], "embeddings_preview");
+  EXPECT_EQ(requests["data"][0]["response"]["vector_count"], 2);
+  EXPECT_TRUE(requests["data"][1]["response"].is_null());
 }
 
 TEST(AdminApi, ShowsWatchersOnlyWhatIsTheirs) {
