@@ -19,8 +19,8 @@ std::uint64_t KvPlaces(const KvShape& shape) {
 
 // A form that was asked for, where the columns are whole blocks.
 Int8Forms FormsOf(std::uint32_t columns, Int8Forms asked) {
-  return {.per_32 = asked.per_32 && columns % kPer32.block_values == 0,
-          .per_256 = asked.per_256 && columns % kPer256.block_values == 0};
+  return {.per_32 = asked.per_32 && columns % 32 == 0,
+          .per_256 = asked.per_256 && columns % 256 == 0};
 }
 
 template <class T>
@@ -80,20 +80,20 @@ CpuTensor::CpuTensor(MemoryBudget& budget, std::uint32_t rows, std::uint32_t col
       columns_(columns),
       forms_(FormsOf(columns, forms)) {
   const std::size_t count = std::size_t{rows} * columns;
-  if (forms_.per_32) per_32 = Int8Rows(count, kPer32);
-  if (forms_.per_256) per_256 = Int8Rows(count, kPer256);
+  if (forms_.per_32) per_32 = AlignedArray<Int8Block32>(count / 32);
+  if (forms_.per_256) per_256 = AlignedArray<Int8Block256>(count / 256);
 }
 
 std::uint64_t CpuTensor::BytesFor(std::uint32_t rows, std::uint32_t columns, Int8Forms forms) {
   const std::uint64_t count = std::uint64_t{rows} * columns;
   const Int8Forms given = FormsOf(columns, forms);
-  return count * sizeof(float) + (given.per_32 ? Int8Rows::BytesFor(count, kPer32) : 0) +
-         (given.per_256 ? Int8Rows::BytesFor(count, kPer256) : 0);
+  return count * sizeof(float) + (given.per_32 ? count / 32 * sizeof(Int8Block32) : 0) +
+         (given.per_256 ? count / 256 * sizeof(Int8Block256) : 0);
 }
 
 bool CpuTensor::allocated() const {
-  return values.data() != nullptr && (!forms_.per_32 || per_32.allocated()) &&
-         (!forms_.per_256 || per_256.allocated());
+  return values.data() != nullptr && (!forms_.per_32 || per_32.data() != nullptr) &&
+         (!forms_.per_256 || per_256.data() != nullptr);
 }
 
 bool CpuTensor::HasForm(ActivationForm form) const {
