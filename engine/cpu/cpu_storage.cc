@@ -130,23 +130,28 @@ Status CpuMatrix::FillBlocks(std::uint32_t row, const std::uint8_t* data) {
 }
 
 Status CpuMatrix::FillFloats(std::uint32_t row, const std::uint8_t* data) {
-  const std::uint32_t bytes = view_.format->block_bytes;
-  const bool is_half = type() == WeightType::kF16;
-  // The bits of an infinity, in the type's own width.
-  const std::uint32_t infinity = is_half ? 0x7C00u : bytes == 2 ? 0x7F80u : EXACT_INF_BITS;
-  const std::uint32_t smallest = is_half ? 0 : EXACT_MIN_WEIGHT_BITS >> (bytes == 2 ? 16 : 0);
-  for (std::uint32_t column = 0; column < columns(); ++column) {
-    const std::uint8_t* at = data + std::size_t{column} * bytes;
-    std::uint32_t bits = bytes == 2 ? Load<std::uint16_t>(at) : Load<std::uint32_t>(at);
+  switch (type()) {
+    case WeightType::kF16:
+      return FillFloatsAs<std::uint16_t>(row, data, 0x7C00, 0);
+    case WeightType::kBF16:
+      return FillFloatsAs<std::uint16_t>(row, data, EXACT_INF_BITS >> 16,
+                                         EXACT_MIN_WEIGHT_BITS >> 16);
+    default:
+      return FillFloatsAs<std::uint32_t>(row, data, EXACT_INF_BITS, EXACT_MIN_WEIGHT_BITS);
+  }
+}
+
+template <class Bits>
+Status CpuMatrix::FillFloatsAs(std::uint32_t row, const std::uint8_t* data, Bits infinity,
+                               Bits smallest) {
+  constexpr Bits kMagnitude = static_cast<Bits>(~Bits{0}) >> 1;
+  auto* const out = reinterpret_cast<Bits*>(view_.values);
+  std::size_t place = FloatPlace(view_, row, 0);
+  const std::size_t step = FloatPlace(view_, row, 1) - place;
+  for (std::uint32_t column = 0; column < columns(); ++column, place += step) {
+    const auto bits = Load<Bits>(data + column * sizeof(Bits));
     if ((bits & infinity) == infinity) return NotFinite(row, column);
-    if ((bits & (infinity | (infinity - 1))) < smallest) bits = 0;
-    std::uint8_t* place = view_.values + FloatPlace(view_, row, column) * bytes;
-    if (bytes == 2) {
-      const auto half = static_cast<std::uint16_t>(bits);
-      std::memcpy(place, &half, 2);
-    } else {
-      std::memcpy(place, &bits, 4);
-    }
+    out[place] = (bits & kMagnitude) < smallest ? Bits{0} : bits;
   }
   return {};
 }

@@ -100,6 +100,9 @@ class CpuMatrix final : public Matrix {
  private:
   Status FillBlocks(std::uint32_t row, const std::uint8_t* data);
   Status FillFloats(std::uint32_t row, const std::uint8_t* data);
+  // Of a type as wide as Bits. `infinity`: the bits of one; magnitudes below `smallest` become 0.
+  template <class Bits>
+  Status FillFloatsAs(std::uint32_t row, const std::uint8_t* data, Bits infinity, Bits smallest);
 
   MemoryShare share_;
   AlignedArray<std::uint8_t> memory_;

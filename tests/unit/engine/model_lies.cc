@@ -194,6 +194,25 @@ std::vector<Lie> TextLies() {
          [](ModelParts& file) {
            file.SetString("tokenizer.chat_template", "{% for message in messages %}{{");
          }),
+      In("template_too_long", "chat template: 262145 bytes",
+         [](ModelParts& file) {
+           file.SetString("tokenizer.chat_template", std::string((256 << 10) + 1, 'x'));
+         }),
+      In("template_nested_too_deep", "column 1277: the template is nested deeper than 128",
+         [](ModelParts& file) {
+           std::string text;
+           for (int depth = 0; depth < 10'000; ++depth) text += "{% if 1 %}";
+           file.SetString("tokenizer.chat_template", text);
+         }),
+      In("template_of_parentheses", "column 131: the template is nested deeper than 128",
+         [](ModelParts& file) {
+           file.SetString("tokenizer.chat_template", "{{ " + std::string(100'000, '(') + "1" +
+                                                         std::string(100'000, ')') + " }}");
+         }),
+      In("template_of_an_unknown_statement", "the statement \"include\" is not known",
+         [](ModelParts& file) {
+           file.SetString("tokenizer.chat_template", "{% include 'other' %}");
+         }),
       In("template_that_is_a_number", "key tokenizer.chat_template at offset",
          [](ModelParts& file) { file.SetU32("tokenizer.chat_template", 1); }),
       In("name_that_is_a_number", "key general.name at offset 93",
