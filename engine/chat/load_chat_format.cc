@@ -5,112 +5,83 @@
 #include <algorithm>
 #include <array>
 
-#include "engine/chat/template_outline.h"
+#include "engine/chat/chat_template.h"
 
 namespace fallow::engine {
 namespace {
 
+using jinja::Value;
+
 constexpr std::string_view kTemplateKey = "tokenizer.chat_template";
 
-class ChatMl final : public ChatFormat {
+// Many templates build a control token around the role: '<|' + message.role + '|>'. These names are
+// therefore the template's own words, whoever sends them; any other role is a message's text.
+constexpr std::array<std::string_view, 9> kKnownRoles = {
+    "system", "user", "assistant", "tool", "developer", "function", "ipython", "model", "context"};
+
+Value RoleValue(const std::string& role) {
+  const bool known = std::ranges::find(kKnownRoles, role) != kKnownRoles.end();
+  return known ? Value::OfTemplate(role) : Value::OfMessage(role);
+}
+
+Result<Value> MessagesValue(std::span<const ChatMessage> messages) {
+  jinja::Budget budget;
+  std::vector<Value> values;
+  for (const ChatMessage& message : messages) {
+    jinja::Mapping mapping;
+    mapping.Set(Value::OfTemplate("role"), RoleValue(message.role));
+    mapping.Set(Value::OfTemplate("content"), Value::OfMessage(message.content));
+    FALLOW_ASSIGN_OR_RETURN(Value value, jinja::MakeMapping(std::move(mapping), budget));
+    values.push_back(std::move(value));
+  }
+  return jinja::MakeSequence(std::move(values), jinja::SequenceKind::kList, budget);
+}
+
+class TemplateFormat final : public ChatFormat {
  public:
-  ChatMl(std::uint32_t start, std::uint32_t end, std::optional<std::uint32_t> first)
-      : start_(start), end_(end), first_(first) {}
+  TemplateFormat(ChatTemplate chat_template, std::string bos_token, std::string eos_token)
+      : template_(std::move(chat_template)),
+        bos_token_(std::move(bos_token)),
+        eos_token_(std::move(eos_token)) {}
 
   Result<std::vector<std::uint32_t>> Render(std::span<const ChatMessage> messages,
                                             const Tokenizer& tokenizer) const override {
     if (messages.empty())
       return Fail(ErrorCode::kInvalidArgument, "messages: at least one is needed");
-    std::vector<std::uint32_t> tokens;
-    if (first_.has_value()) tokens.push_back(*first_);
-    const auto append = [&](std::string_view text) {
-      const std::vector<std::uint32_t> encoded = tokenizer.Encode(text);
-      tokens.insert(tokens.end(), encoded.begin(), encoded.end());
-    };
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-      const ChatMessage& message = messages[i];
-      constexpr std::array<std::string_view, 3> kRoles = {"system", "user", "assistant"};
-      if (std::ranges::find(kRoles, message.role) == kRoles.end()) {
-        return Fail(
-            ErrorCode::kInvalidArgument,
-            fmt::format("message {}: role \"{}\" is not known; known: system, user, assistant", i,
-                        Shown(message.role)));
-      }
-      tokens.push_back(start_);
-      append(message.role + '\n' + message.content);
-      tokens.push_back(end_);
-      append("\n");
-    }
-    tokens.push_back(start_);
-    append("assistant\n");
-    return tokens;
+    ChatInput input{.bos_token = bos_token_, .eos_token = eos_token_};
+    FALLOW_ASSIGN_OR_RETURN(input.messages, MessagesValue(messages));
+    FALLOW_ASSIGN_OR_RETURN(const std::vector<PromptPiece> pieces, template_.Render(input));
+    return tokenizer.EncodePrompt(pieces);
   }
 
  private:
-  std::uint32_t start_;
-  std::uint32_t end_;
-  std::optional<std::uint32_t> first_;  // where the vocabulary wants one in front of every text
+  ChatTemplate template_;
+  std::string bos_token_;
+  std::string eos_token_;
 };
 
-Result<std::optional<std::uint32_t>> FirstToken(const GgufFile& file, const Tokenizer& tokenizer) {
-  FALLOW_ASSIGN_OR_RETURN(const auto add, file.FindBool("tokenizer.ggml.add_bos_token"));
-  if (!add.value_or(false)) return std::nullopt;
-  FALLOW_ASSIGN_OR_RETURN(const auto id, file.RequireUint("tokenizer.ggml.bos_token_id"));
-  if (id >= tokenizer.vocabulary_size()) {
+// How the vocabulary spells the token that `key` names; empty if the file does not name one.
+Result<std::string> SpellingOf(const GgufFile& file, std::string_view key) {
+  FALLOW_ASSIGN_OR_RETURN(const auto id, file.FindUint(key));
+  if (!id.has_value()) return std::string();
+  FALLOW_ASSIGN_OR_RETURN(const auto tokens, file.RequireStrings("tokenizer.ggml.tokens"));
+  if (*id >= tokens.size()) {
     return Fail(ErrorCode::kInvalidArgument,
-                fmt::format("tokenizer.ggml.bos_token_id: {} is beyond the {} tokens", id,
-                            tokenizer.vocabulary_size()));
+                fmt::format("{}: {} is beyond the {} tokens", key, *id, tokens.size()));
   }
-  return static_cast<std::uint32_t>(id);
+  return std::string(tokens[*id]);
 }
 
 }  // namespace
 
-bool IsChatMlTemplate(std::string_view chat_template) {
-  using Kind = OutlinePart::Kind;
-  auto outline = OutlineTemplate(chat_template);
-  if (!outline.has_value()) return false;
-  // Some say first what add_generation_prompt is when nobody sets it; we do set it.
-  const std::vector<OutlinePart> preamble = {
-      {Kind::kStatement, "if not add_generation_prompt is defined"},
-      {Kind::kStatement, "set add_generation_prompt = false"},
-      {Kind::kStatement, "endif"},
-  };
-  if (outline->size() > preamble.size() &&
-      std::equal(preamble.begin(), preamble.end(), outline->begin())) {
-    outline->erase(outline->begin(),
-                   outline->begin() + static_cast<std::ptrdiff_t>(preamble.size()));
-  }
-  const std::vector<OutlinePart> chat_ml = {
-      {Kind::kStatement, "for message in messages"},
-      {Kind::kText, "<|im_start|>"},
-      {Kind::kExpression, "message['role']"},
-      {Kind::kText, "\n"},
-      {Kind::kExpression, "message['content']"},
-      {Kind::kText, "<|im_end|>\n"},
-      {Kind::kStatement, "endfor"},
-      {Kind::kStatement, "if add_generation_prompt"},
-      {Kind::kText, "<|im_start|>assistant\n"},
-      {Kind::kStatement, "endif"},
-  };
-  return *outline == chat_ml;
-}
-
-Result<std::unique_ptr<ChatFormat>> LoadChatFormat(const GgufFile& file,
-                                                   const Tokenizer& tokenizer) {
-  FALLOW_ASSIGN_OR_RETURN(const auto chat_template, file.FindString(kTemplateKey));
-  if (!chat_template.has_value()) return nullptr;
-  if (!IsChatMlTemplate(*chat_template)) {
-    return Fail(
-        ErrorCode::kUnimplemented,
-        fmt::format(
-            "{}: its logic is not known; known: ChatML (<|im_start|>role, text, <|im_end|>)",
-            kTemplateKey));
-  }
-  FALLOW_ASSIGN_OR_RETURN(const auto start, tokenizer.SpecialToken("<|im_start|>"));
-  FALLOW_ASSIGN_OR_RETURN(const auto end, tokenizer.SpecialToken("<|im_end|>"));
-  FALLOW_ASSIGN_OR_RETURN(const auto first, FirstToken(file, tokenizer));
-  return std::make_unique<ChatMl>(start, end, first);
+Result<std::unique_ptr<ChatFormat>> LoadChatFormat(const GgufFile& file) {
+  FALLOW_ASSIGN_OR_RETURN(const auto source, file.FindString(kTemplateKey));
+  if (!source.has_value()) return nullptr;
+  auto parsed = ChatTemplate::Parse(*source);
+  if (!parsed.has_value()) return Wrap(parsed.error(), kTemplateKey);
+  FALLOW_ASSIGN_OR_RETURN(std::string bos, SpellingOf(file, "tokenizer.ggml.bos_token_id"));
+  FALLOW_ASSIGN_OR_RETURN(std::string eos, SpellingOf(file, "tokenizer.ggml.eos_token_id"));
+  return std::make_unique<TemplateFormat>(*std::move(parsed), std::move(bos), std::move(eos));
 }
 
 }  // namespace fallow::engine

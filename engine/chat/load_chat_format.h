@@ -6,19 +6,12 @@
 #include "base/result.h"
 #include "engine/chat/chat_format.h"
 #include "engine/gguf/gguf_file.h"
-#include "engine/tokenizer/tokenizer.h"
 
 namespace fallow::engine {
 
-// Null when the file has no template. kUnimplemented when it has one whose logic is not plain
-// ChatML.
-Result<std::unique_ptr<ChatFormat>> LoadChatFormat(const GgufFile& file,
-                                                   const Tokenizer& tokenizer);
-
-// Whether a Jinja template does what ChatML does and nothing else: every message between
-// <|im_start|>role and
-// <|im_end|>, then the assistant's opening. White space, quotes and the way of concatenating may
-// differ.
-bool IsChatMlTemplate(std::string_view chat_template);
+// Of the file's default template, tokenizer.chat_template; those under other names, such as
+// tokenizer.chat_template.tool_use, are not read. Null when the file has none. Errors are those of
+// ChatTemplate::Parse, and kInvalidArgument where the file's first or last token does not exist.
+Result<std::unique_ptr<ChatFormat>> LoadChatFormat(const GgufFile& file);
 
 }  // namespace fallow::engine
