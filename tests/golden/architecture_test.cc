@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -71,21 +70,6 @@ double NormalisedMeanSquareError(std::span<const float> got, const std::vector<d
     whole += expected[i] * expected[i];
   }
   return error / whole;
-}
-
-// One vector of the states of all positions, as docs/ARITHMETIC.md pools them.
-std::vector<float> Pooled(Pooling pooling, std::span<const float> states, std::size_t width) {
-  const std::size_t count = states.size() / width;
-  std::vector<double> sums(width);
-  for (std::size_t i = 0; i < count; ++i) {
-    if ((pooling == Pooling::kFirst && i != 0) || (pooling == Pooling::kLast && i != count - 1))
-      continue;
-    for (std::size_t j = 0; j < width; ++j) sums[j] += states[i * width + j];
-  }
-  const double length = std::sqrt(std::inner_product(sums.begin(), sums.end(), sums.begin(), 0.0));
-  std::vector<float> vector;
-  for (const double sum : sums) vector.push_back(static_cast<float>(sum / length));
-  return vector;
 }
 
 void ExpectSameBits(const std::vector<float>& got, const std::vector<float>& expected) {
@@ -154,7 +138,7 @@ TEST_P(Architecture, AgreesWithTheReference) {
   std::vector<float> got = output.logits;
   if (expected_.contains("embedding")) {
     expected = expected_["embedding"].get<std::vector<double>>();
-    got = Pooled(model_->card().pooling, output.hidden, model_->card().embedding_length);
+    got = Pooled(model_->card(), output.hidden);
   } else {
     for (const auto& row : expected_["logits"])
       for (const double value : row) expected.push_back(value);
