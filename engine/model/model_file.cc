@@ -98,7 +98,7 @@ class ModelFileReader {
     }
     model_.tokenizer = *std::move(tokenizer);
     model_.card.vocabulary_size = model_.tokenizer->vocabulary_size();
-    auto chat_format = LoadChatFormat(file_, *model_.tokenizer);
+    auto chat_format = LoadChatFormat(file_);
     if (!chat_format.has_value()) {
       refusals_.Add(std::move(chat_format).error());
       return;

@@ -1,11 +1,10 @@
-// Any bytes: tokens give them back, answers are valid UTF-8 however the bytes were cut, templates
-// are told apart.
+// Any bytes: tokens give them back, answers are valid UTF-8 however the bytes were cut.
+
 #include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "engine/chat/load_chat_format.h"
 #include "engine/gguf/gguf_file.h"
 #include "engine/runner/answer_text.h"
 #include "engine/tokenizer/byte_alphabet.h"
@@ -68,6 +67,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   cut.Finish();
   Require(whole.text() == cut.text() && IsUtf8(whole.text()));
 
-  (void)IsChatMlTemplate(text);
   return 0;
 }
