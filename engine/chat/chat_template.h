@@ -8,6 +8,8 @@
 #pragma once
 
 #include <map>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -40,6 +42,7 @@ struct ChatInput {
   // enable_thinking and what else a template may ask for; they override the above.
   std::map<std::string, jinja::Value, std::less<>> variables;
   jinja::CivilTime now = kDefaultChatTime;
+  std::uint64_t max_steps = kMaxRenderSteps;  // a caller may allow less
 };
 
 class ChatTemplate {

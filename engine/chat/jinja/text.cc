@@ -95,6 +95,7 @@ std::vector<PromptPiece> Text::Pieces() const {
 }
 
 std::size_t CharacterBytes(std::string_view text) {
+  if (static_cast<unsigned char>(text[0]) < 0x80) return 1;
   const Utf8Step step = ReadUtf8(text);
   return step.kind == Utf8Kind::kCharacter ? step.length : 1;
 }
