@@ -1,5 +1,4 @@
 // Any bytes: tokens give them back, answers are valid UTF-8 however the bytes were cut.
-
 #include <cstdlib>
 #include <memory>
 #include <string>
