@@ -7,7 +7,6 @@
 // Threading: immutable; any number of renderings at once.
 #pragma once
 
-#include <map>
 #include <cstdint>
 #include <map>
 #include <memory>

@@ -312,9 +312,9 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"{% set s = 'x' * 9999999 %}{% set t = s.replace('x', s) %}", kText},
         Hostile{"{% set s = 'x' * 9999 %}{% set t = s|replace('', s) %}", kText},
         Hostile{"{% set s = 'x' * 99999 %}{% set t = s|list|join(s) %}", kText},
-        Hostile{
-            "{% set s = '\\n' * 99999 %}{% set t = (s + 'x')|replace('\\n', '\\nx')|indent(1024) %}",
-            kText},
+        Hostile{"{% set s = '\\n' * 99999 %}{% set t = (s + 'x')|replace('\\n', "
+                "'\\nx')|indent(1024) %}",
+                kText},
         Hostile{"{% set s = 'x' * 9999999 %}{% for c in s %}{% endfor %}", kSteps},
         Hostile{"{% set s = 'x ' * 200000 %}{% set t = s.split() %}", "131072 are allowed"},
         Hostile{"{% for a in range(99) %}{{ 'x' * 999999 }}{% endfor %}",
@@ -345,7 +345,8 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"{% set ns = namespace() %}{% for x in [0] recursive %}{{ loop([0]) }}{% endfor %}",
                 "deeper than 512"},
         Hostile{"{% for x in range(1000000) %}{% endfor %}", "range: more than 100000 elements"},
-        Hostile{"{% for a in range(99999) %}{% for b in range(99999) %}{% set n = namespace(a=1, b=1, c=1, d=1, e=1, f=1, g=1, h=1) %}"
+        Hostile{"{% for a in range(99999) %}{% for b in range(99999) %}{% set n = namespace(a=1, "
+                "b=1, c=1, d=1, e=1, f=1, g=1, h=1) %}"
                 "{% endfor %}{% endfor %}",
                 kBytes},
         Hostile{"{{ '%99999999s' % 'x' }}", "beyond 1024"},
