@@ -41,7 +41,7 @@ class BatchRunner final : public Runner {
     auto running = std::make_shared<RunningRequest>();
     running->ticket = ticket;
     running->result.request_index = request.index;
-    const SequenceLimits limits{.max_tokens = plan_.workspace.page_count * kPagePositions,
+    const SequenceLimits limits{.max_tokens = cached_tokens(),
                                 .max_step_rows = plan_.workspace.max_rows};
     auto sequences = ReadRequest(running, request, model_, limits, sampler_);
     if (!sequences.has_value()) {
@@ -76,6 +76,7 @@ class BatchRunner final : public Runner {
   }
 
   Result<std::vector<FinishedRequest>> Step(const StopFlag& stop) override {
+    FailOutgrown();
     MakeRoom();
     lender_.Admit();
     PlanStep();
@@ -87,6 +88,23 @@ class BatchRunner final : public Runner {
   }
 
  private:
+  // All pages together.
+  std::uint32_t cached_tokens() const { return plan_.workspace.page_count * kPagePositions; }
+
+  // An answer that would not fit if it had all pages is for a device that has more.
+  void FailOutgrown() {
+    auto& running = lender_.running();
+    for (auto next = running.begin(); next != running.end();) {
+      Sequence& sequence = **next++;
+      if (sequence.token_count() <= cached_tokens()) continue;
+      sequence.request().FailWith(
+          {ErrorCode::kResourceExhausted,
+           fmt::format("the request has come to {} tokens; this device's caches hold {}",
+                       sequence.token_count(), cached_tokens())});
+      Retire(sequence);
+    }
+  }
+
   // Those that grew in the last step may need a page; the oldest take it first.
   void MakeRoom() {
     auto& running = lender_.running();
@@ -202,9 +220,9 @@ Status WarmUp(Model& model, Model::Workspace& workspace) {
   std::vector<float> hidden(card.embedding_length);
   std::vector<float> logits(card.pooling == Pooling::kNone ? card.vocabulary_size : 0);
   const StopFlag never = false;
-  return model.Forward(
-      workspace, {.tokens = zero, .positions = zero, .pages = zero, .pages_per_row = 1}, zero,
-      {hidden, logits}, never);
+  return model.Forward(workspace,
+                       {.tokens = zero, .positions = zero, .pages = zero, .pages_per_row = 1}, zero,
+                       {hidden, logits}, never);
 }
 
 }  // namespace

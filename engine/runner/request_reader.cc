@@ -37,7 +37,7 @@ class RequestReader {
   Status CheckRoom(std::uint64_t tokens) const {
     if (tokens <= limits_.max_tokens) return {};
     return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("the request may need {} tokens; this device's caches hold {}", tokens,
+                fmt::format("the request has {} tokens; this device's caches hold {}", tokens,
                             limits_.max_tokens));
   }
 
@@ -45,19 +45,19 @@ class RequestReader {
     for (const std::string& stop : request_.stop) {
       if (stop.empty()) return AtFault("stop: an empty string");
     }
-    FALLOW_ASSIGN_OR_RETURN(
-        auto prompt, model_.chat_format().Render(request_.messages, model_.tokenizer()));
+    FALLOW_ASSIGN_OR_RETURN(auto prompt,
+                            model_.chat_format().Render(request_.messages, model_.tokenizer()));
     if (prompt.empty()) return AtFault("the prompt has no tokens");
     if (prompt.size() >= context()) {
-      return AtFault(
-          fmt::format("the prompt has {} tokens and leaves no room in the context of {}",
-                      prompt.size(), context()));
+      return AtFault(fmt::format("the prompt has {} tokens and leaves no room in the context of {}",
+                                 prompt.size(), context()));
     }
     const auto prompt_count = static_cast<std::uint32_t>(prompt.size());
     const std::uint32_t room = context() - prompt_count;
     const std::uint32_t max_tokens =
         request_.max_tokens == 0 ? room : std::min(room, request_.max_tokens);
-    FALLOW_RETURN_IF_ERROR(CheckRoom(std::uint64_t{prompt_count} + max_tokens - 1));
+    // Few answers grow as long as they may, so only the prompt must fit now.
+    FALLOW_RETURN_IF_ERROR(CheckRoom(prompt_count));
     running_->result.prompt_token_count = prompt_count;
     Sequences sequences;
     sequences.push_back(std::make_unique<AnswerSequence>(
@@ -75,17 +75,16 @@ class RequestReader {
       FALLOW_ASSIGN_OR_RETURN(auto tokens, ReadText(i));
       const auto token_count = static_cast<std::uint32_t>(tokens.size());
       running_->result.prompt_token_count += token_count;
-      sequences.push_back(std::make_unique<TextSequence>(running_, std::move(tokens), i,
-                                                         model_.RotaryOffset(token_count),
-                                                         model_.card().pooling));
+      sequences.push_back(std::make_unique<TextSequence>(
+          running_, std::move(tokens), i, model_.RotaryOffset(token_count), model_.card().pooling));
     }
     return sequences;
   }
 
   Result<std::vector<std::uint32_t>> ReadText(std::uint32_t index) {
     const EmbeddingInput& input = request_.inputs[index];
-    auto tokens = input.token_ids.empty() ? model_.tokenizer().EncodeText(input.text)
-                                          : input.token_ids;
+    auto tokens =
+        input.token_ids.empty() ? model_.tokenizer().EncodeText(input.text) : input.token_ids;
     if (tokens.empty()) return AtFault(fmt::format("input {} is empty", index));
     for (const std::uint32_t token : tokens) {
       if (token < model_.card().vocabulary_size) continue;
