@@ -112,6 +112,7 @@ Result<std::optional<LeaseGrant>> LeaseTable::GrantFrom(const DeviceId& device,
   offer.max_line_bytes = kMaxShardLineBytes;
   offer.granted_at = clock_.Wall();
   offer.expires_at = offer.granted_at + options_.lease_duration;
+  offer.elsewhere_since = offer.granted_at - kElsewherePatience;
   FALLOW_ASSIGN_OR_RETURN(const auto job, store_.FindJob(plan.job));
   if (!job) return std::nullopt;
   FALLOW_ASSIGN_OR_RETURN(const auto model, store_.FindModel(job->model));

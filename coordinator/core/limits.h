@@ -56,6 +56,9 @@ inline constexpr std::chrono::milliseconds kModelAffinityPatience{30'000};
 
 // A request fails when so many of its attempts were unusable, by whichever devices.
 inline constexpr std::uint32_t kMaxRetries = 4;
+// After an unusable attempt a request waits so long for another device before its own may try
+// again: twice the time of a shard, so that busy devices come to ask.
+inline constexpr std::chrono::milliseconds kElsewherePatience{60'000};
 // A device that sends so many results in a row that cannot be true gets no work for the pause.
 inline constexpr std::size_t kMaxImplausibleResults = 3;
 inline constexpr std::chrono::milliseconds kImplausibleResultPause{600'000};

@@ -58,6 +58,9 @@ struct LeaseOffer {
       0;  // of all lines together; the first is granted whatever its length
   WallTime granted_at, expires_at;
   std::uint64_t max_input_count = UINT64_MAX;  // of all requests together, likewise
+  // A request whose latest attempt was to be retried at or after this is left to others: to other
+  // devices, and where memory was short (kResourceExhausted) to those that have more of it.
+  WallTime elsewhere_since = WallTime::max();
 };
 struct GrantedLease {
   Lease lease;

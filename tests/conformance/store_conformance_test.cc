@@ -446,6 +446,42 @@ TEST_P(StoreConformance, RetriesAnUnusableResultElsewhereAndThenFailsTheRequest)
   EXPECT_EQ(Look("batch_1").counts, (JobCounts{1, 0, 1}));
 }
 
+TEST_P(StoreConformance, LeavesToOthersForAWhileWhatADeviceCouldNotDo) {
+  const DeviceId large("dev_large");
+  Device with_more_memory = MakeDevice(large, 3);
+  with_more_memory.profile.memory_bytes *= 2;
+  ASSERT_TRUE(store().EnrollDevice(with_more_memory).has_value());
+  StartJob("batch_1", 4);
+  const auto offered = [&](const DeviceId& device, WallTime since) {
+    LeaseOffer offer{LeaseId("lease_" + device.value + fmt::format("{}", UnixMs(since))),
+                     device,
+                     JobId("batch_1"),
+                     10,
+                     1 << 20,
+                     kNow,
+                     kNow + seconds(60)};
+    offer.elsewhere_since = since;
+    const auto granted = store().GrantLease(offer);
+    EXPECT_TRUE(granted.has_value());
+    if (!*granted) return std::vector<std::uint64_t>{};
+    EXPECT_TRUE(store().EndLease(device, offer.lease, kNow).has_value());
+    return (*granted)->lease.request_indices;
+  };
+  // Request 1 was too large for its memory, request 2 went wrong; both at kNow + 1 s.
+  Grant("lease_1", "batch_1", 4);
+  JudgedAttempt too_large{Answer(1), Verdict::kRetry}, wrong{Answer(2), Verdict::kRetry};
+  too_large.result.error = Error{ErrorCode::kResourceExhausted, "too large"};
+  wrong.result.error = Error{ErrorCode::kInternal, "went wrong"};
+  EXPECT_EQ(Record("lease_1", {too_large, wrong}).returned_count, 2u);
+  ASSERT_TRUE(store().EndLease(kDevice, LeaseId("lease_1"), kNow).has_value());
+
+  EXPECT_THAT(offered(kDevice, kNow), ElementsAre(0, 3));
+  EXPECT_THAT(offered(kOther, kNow), ElementsAre(0, 2, 3));
+  EXPECT_THAT(offered(large, kNow), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(offered(kDevice, kNow + seconds(2)), ElementsAre(0, 1, 2, 3));
+  EXPECT_EQ(LookOpen("batch_1").pending_count, 4u);
+}
+
 TEST_P(StoreConformance, StopsAJobAndItsLeases) {
   StartJob("batch_1", 2);
   Grant("lease_1", "batch_1", 1);

@@ -10,9 +10,17 @@
 namespace fallow {
 namespace {
 
+// The latest attempt that was to be retried.
+struct Retried {
+  DeviceId device;
+  WallTime at;
+  ErrorCode why = ErrorCode::kInternal;
+};
+
 struct RequestRow {
   Request request;
   std::uint32_t retry_count = 0;
+  std::optional<Retried> retried;
   std::optional<LeaseId> lease;  // the live one
   std::optional<CanonicalResult> canonical;
 };
@@ -337,7 +345,8 @@ class MemoryStore : public Store {
     GrantedLease granted;
     std::uint64_t line_bytes = 0, input_count = 0;
     for (RequestRow& candidate : row->requests) {
-      if (candidate.request.state != RequestState::kPending) continue;
+      if (candidate.request.state != RequestState::kPending || IsLeftToOthers(candidate, offer))
+        continue;
       if (granted.requests.size() == offer.max_request_count) break;
       line_bytes += candidate.request.length;
       input_count += candidate.request.input_count;
@@ -442,6 +451,15 @@ class MemoryStore : public Store {
         std::ranges::find_if(leases_, [&](const LeaseRow& row) { return row.lease.id == id; });
     return found == leases_.end() ? nullptr : &*found;
   }
+  bool IsLeftToOthers(const RequestRow& request, const LeaseOffer& offer) {
+    const auto& retried = request.retried;
+    if (!retried || retried->at < offer.elsewhere_since) return false;
+    if (retried->device == offer.device) return true;
+    const Device* tried = DeviceOf(retried->device);
+    const Device* asking = DeviceOf(offer.device);
+    return retried->why == ErrorCode::kResourceExhausted && tried != nullptr && asking != nullptr &&
+           tried->profile.memory_bytes >= asking->profile.memory_bytes;
+  }
   bool IsArtifactUsed(const Digest& artifact) const {
     return std::ranges::any_of(files_,
                                [&](const File& file) { return file.artifact == artifact; }) ||
@@ -504,6 +522,8 @@ class MemoryStore : public Store {
       if (row.lease != lease.lease.id) return;
       if (++row.retry_count < report.max_retry_count) {
         row.lease.reset();
+        row.retried = Retried{lease.lease.device, report.received_at,
+                              result.error ? result.error->code : ErrorCode::kInternal};
         row.request.state = RequestState::kPending;
         ++recorded.returned_count;
         return;

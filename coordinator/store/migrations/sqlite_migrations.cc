@@ -161,7 +161,12 @@ ALTER TABLE attempt ADD COLUMN embeddings BLOB NOT NULL DEFAULT x'';
 ALTER TABLE device ADD COLUMN embedding_tokens_per_second REAL NOT NULL DEFAULT 0;
 )sql";
 
-constexpr const char* kSteps[] = {kInitial, kEmbeddings};
+// Whose attempt was the latest that was to be retried.
+constexpr const char* kRetries = R"sql(
+ALTER TABLE request ADD COLUMN retried_lease_seq INTEGER;
+)sql";
+
+constexpr const char* kSteps[] = {kInitial, kEmbeddings, kRetries};
 
 }  // namespace
 

@@ -16,6 +16,14 @@ constexpr std::string_view kLeaseSelect =
     "SELECT lease.seq, job_seq, lease.id, device, job.id, request_indices, granted_at_ms, "
     "lease.expires_at_ms, ended_at_ms FROM lease JOIN job ON job.seq = job_seq WHERE ";
 
+// Of a pending request that device ?1, with ?2 bytes of memory, is to leave to others after time
+// ?3.
+constexpr std::string_view kLeftToOthers =
+    "EXISTS (SELECT 1 FROM attempt JOIN lease ON lease.seq = attempt.lease_seq "
+    "LEFT JOIN device ON device.id = lease.device "
+    "WHERE attempt.lease_seq = retried_lease_seq AND attempt.idx = request.idx "
+    "AND received_at_ms >= ?3 AND (lease.device = ?1 OR (error_code = ?4 AND memory_bytes >= ?2)))";
+
 Bytes PackTokens(const std::vector<std::uint32_t>& tokens) {
   Bytes bytes;
   bytes.reserve(4 * tokens.size());
@@ -95,19 +103,27 @@ std::vector<EndedLease> SqliteStore::EndLeases(const std::vector<LeaseRow>& rows
 }
 
 Result<std::optional<GrantedLease>> SqliteStore::GrantLease(const LeaseOffer& offer) {
+  static const std::string select = fmt::format(
+      "SELECT idx, custom_id, line_offset, line_length, assigned_seed, max_tokens, input_count, "
+      "vector_encoding FROM request INDEXED BY request_pending "
+      "WHERE job_seq = ?5 AND state = 1 AND (retried_lease_seq IS NULL OR NOT {}) "
+      "ORDER BY idx LIMIT ?6",
+      kLeftToOthers);
+  static const std::string update = fmt::format(
+      "UPDATE request INDEXED BY request_pending SET state = 2, lease_seq = ?7 "
+      "WHERE job_seq = ?5 AND state = 1 AND (retried_lease_seq IS NULL OR NOT {}) AND idx <= ?6",
+      kLeftToOthers);
   Transaction transaction(*db_, Durability::kSoon);
   const auto job_seq = SeqOf("SELECT seq FROM job WHERE id = ? AND state = 3 AND pending_count > 0",
                              offer.job.value);
   if (!job_seq) return db_->Take(std::optional<GrantedLease>());
+  const auto memory_bytes =
+      SeqOf("SELECT memory_bytes FROM device WHERE id = ?", offer.device.value);
   GrantedLease granted;
   std::uint64_t line_bytes = 0, input_count = 0;
   {
-    Rows rows = db_->Query(
-        "SELECT idx, custom_id, line_offset, line_length, assigned_seed, max_tokens, input_count, "
-        "vector_encoding FROM request "
-        "INDEXED BY request_pending "
-        "WHERE job_seq = ? AND state = 1 ORDER BY idx LIMIT ?",
-        job_seq, offer.max_request_count);
+    Rows rows = db_->Query(select, offer.device, memory_bytes, offer.elsewhere_since,
+                           ErrorCode::kResourceExhausted, job_seq, offer.max_request_count);
     while (rows.Next()) {
       Request request;
       request.index = rows.Take<std::uint64_t>();
@@ -139,11 +155,10 @@ Result<std::optional<GrantedLease>> SqliteStore::GrantLease(const LeaseOffer& of
       offer.lease, offer.device, job_seq, FormatIndexRanges(granted.lease.request_indices),
       offer.granted_at, offer.expires_at);
   const std::int64_t lease_seq = db_->LastInsertedSeq();
-  // These are the job's first pending requests, so the last index bounds them.
-  const auto leased = db_->Run(
-      "UPDATE request INDEXED BY request_pending SET state = 2, lease_seq = ? "
-      "WHERE job_seq = ? AND state = 1 AND idx <= ?",
-      lease_seq, job_seq, granted.lease.request_indices.back());
+  // These are the first pending requests that it may have, so the last index bounds them.
+  const auto leased = db_->Run(update, offer.device, memory_bytes, offer.elsewhere_since,
+                               ErrorCode::kResourceExhausted, job_seq,
+                               granted.lease.request_indices.back(), lease_seq);
   db_->Run(
       "UPDATE job SET pending_count = pending_count - ?1, leased_count = leased_count + ?1 "
       "WHERE seq = ?2",
@@ -229,9 +244,9 @@ void SqliteStore::RecordAttempt(const LeaseRow& lease, const JudgedReport& repor
     ++retry_count;
     if (retry_count < report.max_retry_count) {
       db_->Run(
-          "UPDATE request SET state = 1, lease_seq = NULL, retry_count = ? "
+          "UPDATE request SET state = 1, lease_seq = NULL, retry_count = ?, retried_lease_seq = ? "
           "WHERE job_seq = ? AND idx = ?",
-          retry_count, lease.job_seq, result.request_index);
+          retry_count, lease.seq, lease.job_seq, result.request_index);
       ++settled.returned;
       return;
     }

@@ -137,11 +137,38 @@ TEST_F(LeaseTableTest, FailsARequestThatNoDeviceCanFinish) {
     }
     world_.Report(device, grant->lease, results);
     ASSERT_LE(attempts, 10);
+    EXPECT_FALSE(world_.Grant(device).has_value()) << "it is to wait for another device first";
+    world_.loop.Advance(kElsewherePatience + seconds(1));
   }
   world_.loop.RunPending();
   EXPECT_EQ(attempts, static_cast<int>(kMaxRetries));
   EXPECT_EQ(world_.Look(job.id).state, JobState::kCompleted);
   EXPECT_EQ(world_.Look(job.id).counts, (JobCounts{2, 1, 1}));
+}
+
+// Small devices ask all the time and refuse at once, while the large one is still at work.
+TEST_F(LeaseTableTest, KeepsForALargerDeviceWhatIsTooLargeForSmallOnes) {
+  const Job job = world_.Submit(BatchText(1));
+  std::vector<DeviceId> small;
+  for (std::uint8_t i = 1; i <= 6; ++i) small.push_back(world_.Enroll(i));
+  for (int round = 0; round < 30; ++round) {
+    for (const DeviceId& device : small) {
+      const auto grant = world_.Grant(device);
+      if (!grant) continue;
+      AttemptResult refusal = HonestResult(*grant, grant->requests[0]);
+      refusal.error = Error{ErrorCode::kResourceExhausted, "the caches hold too little"};
+      world_.Report(device, grant->lease, {refusal});
+    }
+    world_.loop.Advance(seconds(1));
+  }
+  ASSERT_EQ(world_.Look(job.id).counts.failed, 0u);
+  LeaseRequest of_large{.max_request_count = 1};
+  of_large.profile.memory_bytes = 1;  // the others tell of none
+  const DeviceId large = world_.Enroll(7);
+  const auto grant = world_.coordinator->leases().Grant(large, of_large);
+  ASSERT_TRUE(grant.has_value() && grant->has_value());
+  world_.Finish(large, **grant);
+  EXPECT_EQ(world_.Look(job.id).counts, (JobCounts{1, 1, 0}));
 }
 
 TEST_F(LeaseTableTest, LimitsTheLeasesOfADevice) {
