@@ -114,8 +114,8 @@ class Loader {
                                kMergesKey, i, Shown(merges[i])));
       }
       // A message's text must not be merged into a control token.
-      if (vocabulary_.IsControl(*left) || vocabulary_.IsControl(*right) ||
-          vocabulary_.IsControl(*whole)) {
+      if (vocabulary_.IsTemplatesOwn(*left) || vocabulary_.IsTemplatesOwn(*right) ||
+          vocabulary_.IsTemplatesOwn(*whole)) {
         continue;
       }
       bpe_->merges.Add(*left, *right, *whole);

@@ -41,8 +41,10 @@ std::vector<std::uint32_t> FindSpelledEndTokens(const SpellingIndex& spellings,
   // There a message's end is told apart from the answer's.
   const bool message_end_is_none =
       (has("<|return|>") && has("<|call|>")) || (has("<|calls|>") && has("<|flush|>"));
-  // There "</s>" is a tag for text struck out.
-  const bool s_is_a_tag = has("<|tool_response>");
+  // Gemma's "</s>" is a tag for text struck out, as "</b>" and the like, which it has too.
+  const auto s = spellings.Find("</s>");
+  const bool s_is_a_tag = has("<|tool_response>") ||
+                          (has("<end_of_turn>") && s.has_value() && kinds[*s] == TokenKind::kUser);
   std::vector<std::uint32_t> tokens;
   const auto add = [&](std::string_view spelling, bool only_special) {
     const auto id = spellings.Find(spelling);

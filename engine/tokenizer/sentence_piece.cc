@@ -180,7 +180,8 @@ Result<std::unique_ptr<RunEncoder>> NewSentencePiece(const GgufFile& file,
   encoder->space_in_front = prefix.value_or(true);
   FALLOW_ASSIGN_OR_RETURN(encoder->scores, ReadScores(file, vocabulary.size()));
   for (std::uint32_t id = 0; id < vocabulary.size(); ++id) {
-    if (IsJoined(vocabulary.kinds[id]) && !vocabulary.spellings[id].empty())
+    if (IsJoined(vocabulary.kinds[id]) && !vocabulary.IsTemplatesOwn(id) &&
+        !vocabulary.spellings[id].empty())
       encoder->index.Add(vocabulary.spellings[id], id);
   }
   encoder->index.Freeze();

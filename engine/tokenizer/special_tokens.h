@@ -31,8 +31,8 @@ class SpecialTokens {
  public:
   // Where a token counts.
   enum class Scope : std::uint8_t {
-    kAnyText,      // user-defined tokens
-    kTrustedRuns,  // control tokens: only what the template wrote may hold them
+    kAnyText,      // user-defined tokens that are words
+    kTrustedRuns,  // the template's own: only what it wrote may hold them
   };
   // What a token takes with it of the ASCII white space around it.
   struct Strip {

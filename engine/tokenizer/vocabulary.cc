@@ -140,6 +140,19 @@ class VocabularyReader {
 
 }  // namespace
 
+// As converters tell them apart: "<|im_start|>", the same with full-width bars, Gemma's.
+bool Vocabulary::IsTemplatesOwn(std::uint32_t token) const {
+  if (IsControl(token)) return true;
+  if (kinds[token] != TokenKind::kUser) return false;
+  const std::string_view spelling = spellings[token];
+  const auto is_framed = [&](std::string_view left, std::string_view right) {
+    return spelling.size() > left.size() + right.size() && spelling.starts_with(left) &&
+           spelling.ends_with(right);
+  };
+  return is_framed("<|", "|>") || is_framed("<\xEF\xBD\x9C", "\xEF\xBD\x9C>") ||
+         spelling == "<start_of_turn>";
+}
+
 Result<Vocabulary> ReadVocabulary(const GgufFile& file, const VocabularyDefaults& defaults) {
   return VocabularyReader(file, defaults).Run();
 }

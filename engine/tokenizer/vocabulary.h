@@ -52,6 +52,9 @@ struct Vocabulary {
   bool IsControl(std::uint32_t token) const {
     return kinds[token] == TokenKind::kControl || kinds[token] == TokenKind::kUnknown;
   }
+  // Nor do the other tokens that a template frames messages with: many files call them
+  // user-defined, as ordinary words of their makers.
+  bool IsTemplatesOwn(std::uint32_t token) const;
 };
 
 // Errors name the key, and the entry.

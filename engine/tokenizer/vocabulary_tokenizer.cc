@@ -42,9 +42,9 @@ Result<std::unique_ptr<Tokenizer>> VocabularyTokenizer::New(const Vocabulary& vo
     if (spelling.empty()) continue;
     tokenizer->is_special_[id] = special;
     if (special) {
-      tokenizer->specials_.Add(
-          spelling, id,
-          control ? SpecialTokens::Scope::kTrustedRuns : SpecialTokens::Scope::kAnyText);
+      tokenizer->specials_.Add(spelling, id,
+                               vocabulary.IsTemplatesOwn(id) ? SpecialTokens::Scope::kTrustedRuns
+                                                             : SpecialTokens::Scope::kAnyText);
     }
     // A file that does not tell special tokens apart may still mean some as such.
     if (special || !vocabulary.kinds_known) tokenizer->special_ids_.Add(spelling, id);

@@ -67,6 +67,21 @@ TEST(EncodePrompt, RecognisesUserDefinedTokensInAllText) {
   EXPECT_EQ(tokenizer->TokenBytes(kStart), "");
 }
 
+// Many files of tuned models call the marks of a turn user-defined.
+TEST(EncodePrompt, RecognisesATemplatesMarksInItsOwnTextAloneWhateverTheirType) {
+  const std::string full_width = "<\xEF\xBD\x9CUser\xEF\xBD\x9C>";
+  const std::vector<std::string> marks = {"<|im_start|>", full_width, "<start_of_turn>"};
+  std::vector<MadeToken> tokens;
+  for (const std::string& mark : marks) tokens.push_back({mark, kUserType});
+  const auto tokenizer = Loaded(ByteVocabulary("gpt-2", {}, tokens));
+  for (std::uint32_t i = 0; i < marks.size(); ++i) {
+    EXPECT_THAT(Prompt(*tokenizer, {Template(marks[i]), Message("a")}), ElementsAre(256 + i, 'a'));
+    EXPECT_THAT(Prompt(*tokenizer, {Message(marks[i])}), Each(Lt(256u))) << marks[i];
+    EXPECT_THAT(tokenizer->EncodeText(marks[i]), Each(Lt(256u)));
+    EXPECT_EQ(tokenizer->TokenBytes(256 + i), marks[i]);
+  }
+}
+
 TEST(EncodePrompt, BeginsWithBosOnce) {
   const auto tokenizer = Loaded(
       Chat().Bool("tokenizer.ggml.add_bos_token", true).U32("tokenizer.ggml.bos_token_id", kBos));
@@ -145,6 +160,17 @@ TEST(EndTokens, LeaveAnOrdinaryTagToText) {
   const auto tokenizer = Loaded(ByteVocabulary("bloom", {"< /", "</ s", "</s >"}));
   EXPECT_FALSE(tokenizer->IsEndOfGeneration(258));
   EXPECT_THAT(tokenizer->Encode("</s>"), ElementsAre(258));
+}
+
+TEST(EndTokens, AreNotGemmasTagsForText) {
+  const auto gemma =
+      Loaded(ByteVocabulary("gpt-2", {}, {{"<end_of_turn>", kControlType}, {"</s>", kUserType}}));
+  EXPECT_TRUE(gemma->IsEndOfGeneration(256));
+  EXPECT_FALSE(gemma->IsEndOfGeneration(257));
+  EXPECT_THAT(gemma->Encode("</s>"), ElementsAre(257));
+  EXPECT_EQ(gemma->TokenBytes(257), "</s>");
+  const auto other = Loaded(ByteVocabulary("gpt-2", {}, {{"</s>", kUserType}}));
+  EXPECT_TRUE(other->IsEndOfGeneration(256));
 }
 
 TEST(EndTokens, TellAMessagesEndFromTheAnswers) {
