@@ -31,7 +31,16 @@ bool GivesVectors(const Model& model) {
 
 std::optional<JobError> WrongEndpoint(const Model& model, std::string_view endpoint) {
   const bool gives_vectors = GivesVectors(model);
-  if (gives_vectors == (endpoint == kEmbeddingsEndpoint)) return std::nullopt;
+  if (gives_vectors == (endpoint == kEmbeddingsEndpoint)) {
+    // The first cards named the template's kind instead.
+    const auto chat = FieldOf(model, "chat");
+    if (gives_vectors || !chat.is_boolean() || chat.get<bool>()) return std::nullopt;
+    return JobError{"no_chat_template",
+                    fmt::format("model \"{}\" has no chat template: how it takes messages is not "
+                                "known",
+                                model.id.value),
+                    "body.model", 0};
+  }
   return JobError{
       "wrong_endpoint",
       gives_vectors

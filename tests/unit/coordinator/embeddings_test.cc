@@ -151,6 +151,14 @@ TEST_P(EmbeddingsTest, RefusesAModelThatIsForTheOtherEndpoint) {
               testing::AllOf(HasSubstr("\"vectors\""), HasSubstr("/v1/embeddings")));
 }
 
+TEST_P(EmbeddingsTest, RefusesChatsForAModelWithoutATemplate) {
+  world_.AddModelWithCard("base", R"({"context_length":64,"chat":false,"pooling":"none"})");
+  const Job job = world_.Submit(BatchLineText("a", "hi", "base"));
+  ASSERT_EQ(job.state, JobState::kFailed);
+  EXPECT_EQ(job.errors.at(0).code, "no_chat_template");
+  EXPECT_THAT(job.errors.at(0).message, HasSubstr("\"base\""));
+}
+
 TEST_P(EmbeddingsTest, NamesLinesThatItsModelCannotAnswer) {
   world_.AddEmbeddingModel("widest", kMaxEmbeddingLength);
   EXPECT_THAT(Errors(EmbeddingLine("a", "\"x\"") + EmbeddingLine("b", "\"\"") +
