@@ -156,6 +156,7 @@ Bytes Encode(const LeaseRequest& value) {
     message.add_cached_model_digests(wire::DigestBytes(digest));
   }
   message.set_max_request_count(value.max_request_count);
+  message.set_takes_inputs(value.takes_inputs);
   message.set_wait_ms(static_cast<std::uint32_t>(value.wait.count()));
   return wire::Serialize(message);
 }
@@ -175,6 +176,7 @@ Result<LeaseRequest> DecodeLeaseRequest(ByteView body) {
       value.cached_models.push_back(digest);
     }
     value.max_request_count = message.max_request_count();
+    value.takes_inputs = message.takes_inputs();
     value.wait = std::chrono::milliseconds(message.wait_ms());
     if (value.wait > kMaxLeaseWait) {
       return FieldError("wait_ms",

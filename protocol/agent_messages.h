@@ -78,6 +78,7 @@ struct LeaseRequest {
   std::vector<Digest> cached_models;    // digests of model artifacts already on the device
   std::uint32_t max_request_count = 0;  // how many requests the agent can hold now
   std::chrono::milliseconds wait{0};    // 0 … 60 s
+  bool takes_inputs = true;             // requests for vectors; of the first agents: false
   bool operator==(const LeaseRequest&) const = default;
 };
 struct ModelArtifact {

@@ -69,6 +69,7 @@ Result<std::vector<JobView>> LeaseTable::ViewJobs(const LeaseRequest& request) {
       remembered = found->second;
     memory.emplace(job.id, remembered);
     if (remembered.unreadable_since && clock_.Steady() < remembered.next_look) continue;
+    if (job.asks_for_vectors() && !request.takes_inputs) continue;
     JobView& view = views.emplace_back();
     view.job = job.id;
     view.account = job.account;

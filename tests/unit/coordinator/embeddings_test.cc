@@ -212,6 +212,21 @@ TEST_P(EmbeddingsTest, CutsShardsByInputsAndByReadingSpeed) {
   EXPECT_EQ(world_.Grant(device, 1000, 1e6, 0)->requests.size(), kFirstShardRequests);
 }
 
+// It could not read the reply, and the shard would wait with it until the lease is over.
+TEST_P(EmbeddingsTest, GivesNoInputsToAnAgentThatDoesNotKnowThem) {
+  Submit(EmbeddingLine("a", R"("one")") + "\n");
+  const DeviceId device = world_.Enroll(1);
+  LeaseRequest of_old_agent{.max_request_count = 10, .takes_inputs = false};
+  auto grant = world_.coordinator->leases().Grant(device, of_old_agent);
+  ASSERT_TRUE(grant.has_value());
+  EXPECT_FALSE(grant->has_value());
+  world_.Submit(BatchText(1));
+  grant = world_.coordinator->leases().Grant(device, of_old_agent);
+  ASSERT_TRUE(grant.has_value() && grant->has_value());
+  EXPECT_TRUE((*grant)->requests[0].inputs.empty());
+  EXPECT_TRUE(world_.Grant(device).has_value());
+}
+
 TEST_P(EmbeddingsTest, BoundsTheVectorsOfAShard) {
   world_.AddEmbeddingModel("wide", 8192);
   std::string inputs = "\"x\"";

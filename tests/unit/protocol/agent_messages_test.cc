@@ -37,6 +37,9 @@ TEST(AgentMessages, EveryMessageSurvivesTheWire) {
                            .max_request_count = 256,
                            .wait = std::chrono::milliseconds(30'000)};
   EXPECT_EQ(DecodeLeaseRequest(Encode(lease)), lease);
+  LeaseRequest without_inputs = lease;
+  without_inputs.takes_inputs = false;
+  EXPECT_EQ(DecodeLeaseRequest(Encode(without_inputs)), without_inputs);
   EXPECT_EQ(DecodeLeaseReply(Encode(LeaseReply{})), LeaseReply{});
   const LeaseReply granted{samples::Grant()};
   EXPECT_EQ(DecodeLeaseReply(Encode(granted)), granted);
