@@ -24,6 +24,8 @@ inline constexpr std::uint64_t kBytesPerStep = 16;
 inline constexpr std::uint64_t kMaxRenderBytes = 256ull * 1024 * 1024;
 // Of one text, the prompt included, with the marks of who wrote what (16 bytes a run).
 inline constexpr std::size_t kMaxTextBytes = 16 * 1024 * 1024;
+// Of a name in a template and of a dictionary's key: both are copied and compared freely.
+inline constexpr std::size_t kMaxNameBytes = 1024;
 // Of one list or dictionary.
 inline constexpr std::size_t kMaxElements = 128 * 1024;
 inline constexpr std::int64_t kMaxRangeElements = 100'000;

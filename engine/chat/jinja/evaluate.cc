@@ -106,6 +106,8 @@ Result<Value> Interpreter::EvaluateDictionary(const Expression& node) {
           {ErrorCode::kUnimplemented,
            fmt::format("a dictionary's key must be a text, not {}", TypeName(values[i]))});
     }
+    if (auto sound = CheckKey(values[i]); !sound.has_value())
+      return FailHere(node.operands[i]->offset, std::move(sound).error());
     mapping.Set(values[i], values[i + 1]);
   }
   return At(node.offset, MakeMapping(std::move(mapping), context_.budget));

@@ -8,6 +8,7 @@
 
 #include "engine/chat/jinja/string_literal.h"
 #include "engine/chat/jinja/text.h"
+#include "engine/chat/limits.h"
 #include "engine/gguf/gguf_file.h"
 #include "engine/tokenizer/utf8.h"
 
@@ -180,6 +181,11 @@ class Lexer {
     if (!IsNameStart(c)) return ReadSign();
     std::size_t end = at_;
     while (end < source_.size() && (IsNameStart(source_[end]) || IsDigit(source_[end]))) ++end;
+    if (end - at_ > kMaxNameBytes) {
+      return FailAt(source_, at_,
+                    {ErrorCode::kResourceExhausted,
+                     fmt::format("a name of more than {} bytes", kMaxNameBytes)});
+    }
     Add(TokenKind::kName, std::string(source_.substr(at_, end - at_)));
     at_ = end;
     return {};

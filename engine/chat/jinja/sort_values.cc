@@ -50,6 +50,7 @@ Result<Value> FoldCase(const Value& value, Budget& budget) {
 Result<Value> GetPath(const Value& item, const Value& path, Budget& budget) {
   if (path.integer()) return GetItem(item, path, budget);
   FALLOW_ASSIGN_OR_RETURN(const Text* text, AsText(path, "attribute"));
+  FALLOW_RETURN_IF_ERROR(budget.SpendReading(text->size()));
   Value found = item;
   std::string_view rest = text->bytes();
   while (true) {

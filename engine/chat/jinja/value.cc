@@ -31,6 +31,7 @@ void Mapping::Set(const Value& key, Value value) {
 }
 
 const Value* Mapping::Find(std::string_view key) const {
+  if (key.size() > kMaxNameBytes) return nullptr;  // no key is so long
   const auto found = places_.find(key);
   return found == places_.end() ? nullptr : &entries_[found->second].second;
 }
@@ -58,6 +59,12 @@ Status CheckShape(std::size_t count, std::uint32_t depth, std::string_view what)
 
 }  // namespace
 
+Status CheckKey(const Value& key) {
+  if (key.text()->size() <= kMaxNameBytes) return {};
+  return Fail(ErrorCode::kResourceExhausted,
+              fmt::format("a dictionary's key of more than {} bytes", kMaxNameBytes));
+}
+
 Result<Value> MakeText(Text text, Budget& budget) {
   if (text.footprint() > kMaxTextBytes) {
     return Fail(ErrorCode::kResourceExhausted,
@@ -81,6 +88,7 @@ Result<Value> MakeSequence(std::vector<Value> items, SequenceKind kind, Budget& 
 Result<Value> MakeMapping(Mapping mapping, Budget& budget) {
   constexpr std::size_t kEntryBytes = sizeof(Mapping::Entry) + 96;  // with its place in the tree
   FALLOW_RETURN_IF_ERROR(CheckShape(mapping.size(), mapping.depth(), "dictionary"));
+  for (const auto& [key, value] : mapping.entries()) FALLOW_RETURN_IF_ERROR(CheckKey(key));
   FALLOW_RETURN_IF_ERROR(budget.SpendBytes(sizeof(Mapping) + mapping.size() * kEntryBytes));
   return Value(std::make_shared<const Mapping>(std::move(mapping)));
 }

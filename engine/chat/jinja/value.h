@@ -129,6 +129,9 @@ struct Namespace {
 // 1 + that of the deepest element; 0 of what holds none.
 std::uint32_t DepthOf(const Value& value);
 
+// Keeps kMaxNameBytes; `key` must be a text.
+Status CheckKey(const Value& key);
+
 // Makers for a rendering: they spend for what they make and keep the limits of limits.h.
 Result<Value> MakeText(Text text, Budget& budget);
 Result<Value> MakeSequence(std::vector<Value> items, SequenceKind kind, Budget& budget);

@@ -260,6 +260,9 @@ TEST(ChatTemplate, TakesAnyNumberOfBranchesAndConcatenations) {
 }
 
 TEST(ChatTemplate, RefusesSourcesThatAreTooLong) {
+  EXPECT_EQ(Marked("{{ " + Repeat("x", kMaxNameBytes) + " }}", {}), "");
+  EXPECT_EQ(ErrorOf("{{ " + Repeat("x", kMaxNameBytes + 1) + " }}").code,
+            ErrorCode::kResourceExhausted);
   EXPECT_EQ(ErrorOf(std::string(kMaxTemplateBytes + 1, 'x')).code, ErrorCode::kResourceExhausted);
   EXPECT_TRUE(ChatTemplate::Parse(std::string(kMaxTemplateBytes, 'x')).has_value());
 }
@@ -286,10 +289,18 @@ constexpr const char* kSteps = "more than 5000000 steps";
 constexpr const char* kText = "a text of more than 16777216 bytes";
 constexpr const char* kBytes = "more than 268435456 bytes of values";
 constexpr const char* kDeepValue = "nested deeper than 64";
+constexpr const char* kKey = "key of more than 1024 bytes";
 
 INSTANTIATE_TEST_SUITE_P(
     , HostileTemplate,
     testing::Values(
+        Hostile{
+            "{% set d = {'a' * 2000000: 1} %}{% for i in range(99999) %}{% set n = namespace(d) %}"
+            "{% endfor %}",
+            kKey},
+        Hostile{"{% set x = 'a' * 2000000 %}{% for i in range(99999) %}"
+                "{% set y = [{}]|map(attribute=x)|list %}{% endfor %}",
+                kSteps},
         Hostile{"{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
                 kSteps},
         Hostile{
