@@ -29,7 +29,7 @@ Result<std::vector<PromptPiece>> ChatTemplate::Render(const ChatInput& input) co
   variables.try_emplace("add_generation_prompt", input.add_generation_prompt);
   variables.try_emplace("bos_token", Value::OfTemplate(input.bos_token));
   variables.try_emplace("eos_token", Value::OfTemplate(input.eos_token));
-  jinja::Context context{.now = input.now};
+  jinja::Context context{.budget = jinja::Budget(input.max_steps), .now = input.now};
   FALLOW_ASSIGN_OR_RETURN(const jinja::Text prompt,
                           jinja::Interpreter(*program_, context).Run(std::move(variables)));
   return prompt.Pieces();

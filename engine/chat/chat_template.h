@@ -7,6 +7,7 @@
 // Threading: immutable; any number of renderings at once.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -40,6 +41,7 @@ struct ChatInput {
   // enable_thinking and what else a template may ask for; they override the above.
   std::map<std::string, jinja::Value, std::less<>> variables;
   jinja::CivilTime now = kDefaultChatTime;
+  std::uint64_t max_steps = kMaxRenderSteps;  // a caller may allow less
 };
 
 class ChatTemplate {

@@ -72,7 +72,7 @@ const std::vector<Library>& Libraries() {
       {"google/protobuf", {"protocol"}},
       {"boost/beast", {"coordinator/http", "coordinator/api"}},
       {"pcre2.h", {"engine/tokenizer"}},
-      {"utf8proc.h", {"engine/tokenizer"}},
+      {"utf8proc.h", {"engine/chat/jinja", "engine/tokenizer"}},
       {"systemd/", {"platform/linux", "tests"}},
       {"xcb/", {"platform/linux"}},
       {"simdjson.h", {"coordinator/core", "coordinator/api", "cli"}},

@@ -8,7 +8,7 @@ Status Budget::SpendSteps(std::uint64_t count) {
   if (count > steps_left_) {
     steps_left_ = 0;
     return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("rendering takes more than {} steps", kMaxRenderSteps));
+                fmt::format("rendering takes more than {} steps", max_steps_));
   }
   steps_left_ -= count;
   return {};

@@ -13,13 +13,31 @@ Result<Arguments> Interpreter::EvaluateArguments(const Expression& node) {
   Arguments arguments;
   for (const PassedArgument& argument : node.arguments) {
     FALLOW_ASSIGN_OR_RETURN(Value value, Evaluate(*argument.value));
-    if (argument.name.empty()) {
+    if (argument.spread != Spread::kOne) {
+      FALLOW_RETURN_IF_ERROR(SpreadArgument(argument, value, arguments));
+    } else if (argument.name.empty()) {
       arguments.positional.push_back(std::move(value));
     } else {
       arguments.named.emplace_back(argument.name, std::move(value));
     }
   }
   return arguments;
+}
+
+// Passes the items or members of a value as arguments of their own.
+Status Interpreter::SpreadArgument(const PassedArgument& argument, const Value& value,
+                                   Arguments& arguments) {
+  if (argument.spread == Spread::kItems) {
+    FALLOW_ASSIGN_OR_RETURN(const std::vector<Value> items,
+                            At(argument.value->offset, Elements(value, context_.budget)));
+    arguments.positional.insert(arguments.positional.end(), items.begin(), items.end());
+    return {};
+  }
+  if (value.mapping() == nullptr)
+    return Bad(argument.value->offset, "only a dictionary can be passed with \"**\"");
+  for (const auto& [key, member] : value.mapping()->entries())
+    arguments.named.emplace_back(key.text()->bytes(), member);
+  return {};
 }
 
 Result<Value> Interpreter::EvaluateCall(const Expression& node, const Value* caller) {

@@ -72,6 +72,7 @@ class Interpreter {
 
   // Calls. `caller` is what a call block adds, or null.
   Result<Arguments> EvaluateArguments(const Expression& node);
+  Status SpreadArgument(const PassedArgument& argument, const Value& value, Arguments& arguments);
   Result<Value> EvaluateCall(const Expression& node, const Value* caller);
   Result<Value> CallMacro(const Callable& callable, Arguments arguments, const Expression& call);
   Status BindMacro(const Statement& macro, Arguments arguments, const Expression& call);

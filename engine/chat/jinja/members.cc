@@ -128,7 +128,10 @@ Result<Value> GetSlice(const Value& value, std::optional<std::int64_t> start,
   const bool sliceable =
       value.text() != nullptr || (sequence != nullptr && sequence->kind != SequenceKind::kView &&
                                   sequence->kind != SequenceKind::kIterator);
-  if (!sliceable) return Missing(value, "a slice");
+  if (!sliceable) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a value of type {} cannot be sliced", TypeName(value)));
+  }
   FALLOW_ASSIGN_OR_RETURN(const std::int64_t length, Length(value, budget));
   const SlicePlaces places = PlacesOf(length, start, stop, step.value_or(1));
   if (sequence == nullptr) {

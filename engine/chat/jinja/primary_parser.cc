@@ -199,17 +199,19 @@ Result<std::vector<PassedArgument>> ExpressionParser::ParseArguments() {
       FALLOW_RETURN_IF_ERROR(cursor_.ExpectSign(","));
       if (cursor_.TakeSign(")")) break;
     }
-    if (cursor_.IsSign("*") || cursor_.IsSign("**"))
-      return cursor_.Unknown(cursor_.Peek().offset, "arguments from a list are not supported");
+    const Spread spread = cursor_.TakeSign("*")    ? Spread::kItems
+                          : cursor_.TakeSign("**") ? Spread::kMembers
+                                                   : Spread::kOne;
     std::string name;
-    if (cursor_.Is(TokenKind::kName) && cursor_.IsSign("=", 1)) {
+    if (spread == Spread::kOne && cursor_.Is(TokenKind::kName) && cursor_.IsSign("=", 1)) {
       name = cursor_.Next().text;
       cursor_.Next();
-    } else if (!arguments.empty() && !arguments.back().name.empty()) {
+    } else if (spread == Spread::kOne && !arguments.empty() &&
+               (!arguments.back().name.empty() || arguments.back().spread != Spread::kOne)) {
       return cursor_.Bad("a named argument is expected after another");
     }
     FALLOW_ASSIGN_OR_RETURN(ExpressionPtr value, Parse());
-    arguments.push_back({std::move(name), std::move(value)});
+    arguments.push_back({std::move(name), std::move(value), spread});
   }
   return arguments;
 }
@@ -261,7 +263,7 @@ Result<ExpressionPtr> ExpressionParser::ParseTest(ExpressionPtr node) {
   } else if (value && !(next.kind == TokenKind::kName && IsOneOf(kWordsAfterTest, next.text))) {
     FALLOW_ASSIGN_OR_RETURN(ExpressionPtr argument, ParsePrimary());
     FALLOW_ASSIGN_OR_RETURN(argument, ParsePostfix(std::move(argument)));
-    test->arguments.push_back({"", std::move(argument)});
+    test->arguments.push_back({"", std::move(argument), Spread::kOne});
   }
   FALLOW_ASSIGN_OR_RETURN(ExpressionPtr finished, Finish(std::move(test)));
   if (!negated) return finished;

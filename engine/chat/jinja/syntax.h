@@ -40,9 +40,15 @@ enum class ExpressionKind : std::uint8_t {
 };
 
 // An argument of a call; `name` is empty if it is passed by position.
+enum class Spread : std::uint8_t {
+  kOne,      // value
+  kItems,    // *value: each item by position
+  kMembers,  // **value: each member by name
+};
 struct PassedArgument {
   std::string name;
   ExpressionPtr value;
+  Spread spread = Spread::kOne;
 };
 
 struct Expression {

@@ -8,17 +8,6 @@
 namespace fallow::engine::jinja {
 namespace {
 
-bool IsAsciiLetter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-char ToUpper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-char ToLower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 // The code point of the character that `text` starts with; broken bytes are no space and no member
 // of a set.
 std::uint32_t FirstCodePoint(std::string_view text) {
@@ -95,6 +84,7 @@ std::vector<PromptPiece> Text::Pieces() const {
 }
 
 std::size_t CharacterBytes(std::string_view text) {
+  if (static_cast<unsigned char>(text[0]) < 0x80) return 1;
   const Utf8Step step = ReadUtf8(text);
   return step.kind == Utf8Kind::kCharacter ? step.length : 1;
 }
@@ -168,25 +158,6 @@ std::string_view StripRight(std::string_view text) {
     text = text.substr(0, last);
   }
   return text;
-}
-
-Result<Text> ChangeCase(const Text& text, Case wanted) {
-  Text changed;
-  bool after_letter = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text.bytes()[i];
-    if (static_cast<unsigned char>(c) >= 0x80) {
-      return Fail(ErrorCode::kUnimplemented,
-                  "the case of a text with characters beyond ASCII cannot be changed");
-    }
-    bool upper = wanted == Case::kUpper;
-    if (wanted == Case::kCapital) upper = i == 0;
-    if (wanted == Case::kTitle) upper = !after_letter;
-    after_letter = IsAsciiLetter(c);
-    const char made = upper ? ToUpper(c) : ToLower(c);
-    changed.Append({&made, 1}, text.WriterAt(i));
-  }
-  return changed;
 }
 
 }  // namespace fallow::engine::jinja

@@ -80,10 +80,12 @@ std::string_view StripRight(std::string_view text);
 enum class Case : std::uint8_t {
   kUpper,
   kLower,
-  kCapital,  // the first character upper, the others lower
-  kTitle,    // the first letter of each run of letters upper, the others lower
+  kCapital,  // the first character in title case, the others lower
+  kWord,     // the first character upper, the others lower
+  kTitle,    // the first letter of each run of letters in title case, the others lower
 };
-// kUnimplemented if the text has letters beyond ASCII, whose case depends on tables we do not hold.
+// As Python does it. kUnimplemented, with the character, for the rare ones whose case takes several
+// characters (ligatures, Greek with subscripts) or depends on the word (a final sigma).
 Result<Text> ChangeCase(const Text& text, Case wanted);
 
 }  // namespace fallow::engine::jinja

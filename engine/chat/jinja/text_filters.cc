@@ -5,6 +5,7 @@
 #include "engine/chat/jinja/percent_format.h"
 #include "engine/chat/jinja/text_operations.h"
 #include "engine/chat/jinja/write_value.h"
+#include "engine/tokenizer/utf8.h"
 
 namespace fallow::engine::jinja {
 namespace {
@@ -20,17 +21,26 @@ Result<Value> ToCase(const Value& self, const Bound&, Context& context) {
   return ChangeTextCase(*text.text(), wanted, context.budget);
 }
 
+bool EndsWord(std::uint32_t c) {
+  return IsSpace(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+}
+
 // Jinja's own: a word begins after white space, a hyphen or an opening bracket.
 Result<Value> Title(const Value& self, const Bound&, Context& context) {
   FALLOW_ASSIGN_OR_RETURN(const Value value, ToText(self, context.budget));
   const Text& text = *value.text();
+  FALLOW_RETURN_IF_ERROR(context.budget.SpendReading(text.size()));
   TextBuilder out;
+  std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size();) {
-    std::size_t end = text.bytes().find_first_of("-({[< \t\n\r\f\v", at);
-    end = end == std::string::npos ? text.size() : end + 1;
-    FALLOW_ASSIGN_OR_RETURN(const Text word, ChangeCase(text.Slice(at, end - at), Case::kCapital));
+    const Utf8Step step = ReadUtf8(std::string_view(text.bytes()).substr(at));
+    const bool ends = step.kind == Utf8Kind::kCharacter && EndsWord(step.code_point);
+    at += step.kind == Utf8Kind::kCharacter ? step.length : 1;
+    if (!ends && at < text.size()) continue;
+    FALLOW_ASSIGN_OR_RETURN(const Text word,
+                            ChangeCase(text.Slice(begin, at - begin), Case::kWord));
     out.Append(word);
-    at = end;
+    begin = at;
   }
   return MakeText(out.Take(), context.budget);
 }

@@ -1,3 +1,5 @@
+// A GGUF file's chat format: its template, its vocabulary's first and last token, its messages'
+// roles.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,139 +11,135 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::uint32_t kStart = 1000, kEnd = 1001, kFirst = 7;
+constexpr std::uint32_t kControl = 1000;
 
-// Bytes are tokens.
+// Every byte of text is a token; what the template wrote itself is kControl beyond it.
 class ByteTokenizer final : public Tokenizer {
  public:
-  std::vector<std::uint32_t> Encode(std::string_view text) const override {
-    return {text.begin(), text.end()};
-  }
   std::vector<std::uint32_t> EncodePrompt(std::span<const PromptPiece> pieces) const override {
-    std::string text;
-    for (const PromptPiece& piece : pieces) text += piece.text;
-    return Encode(text);
+    std::vector<std::uint32_t> tokens;
+    for (const PromptPiece& piece : pieces)
+      for (const char c : piece.text)
+        tokens.push_back(static_cast<unsigned char>(c) + (piece.from_template ? kControl : 0));
+    return tokens;
   }
   std::vector<std::uint32_t> EncodeText(std::string_view text) const override {
     return Encode(text);
   }
-  Result<std::uint32_t> SpecialToken(std::string_view spelling) const override {
-    if (spelling == "<|im_start|>") return kStart;
-    if (spelling == "<|im_end|>") return kEnd;
+  std::vector<std::uint32_t> Encode(std::string_view text) const override {
+    return {text.begin(), text.end()};
+  }
+  Result<std::uint32_t> SpecialToken(std::string_view) const override {
     return Fail(ErrorCode::kNotFound, "none");
   }
   std::string_view TokenBytes(std::uint32_t) const override { return {}; }
-  std::uint32_t vocabulary_size() const override { return 1002; }
-  bool IsEndOfGeneration(std::uint32_t token) const override { return token == kEnd; }
+  std::uint32_t vocabulary_size() const override { return 2000; }
+  bool IsEndOfGeneration(std::uint32_t) const override { return false; }
 };
 
-constexpr std::string_view kChatMl =
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] "
-    "+ '<|im_end|>' + "
-    "'\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-
-TEST(ChatMl, IsRecognisedHoweverItIsWritten) {
-  EXPECT_TRUE(IsChatMlTemplate(kChatMl));
-  EXPECT_TRUE(IsChatMlTemplate(
-      "{%- for message in messages -%}\n  {{- \"<|im_start|>\" + message.role + \"\\n\" + "
-      "message.content -}}\n"
-      "  {{- '<|im_end|>\\n' -}}\n{%- endfor -%}\n{%- if add_generation_prompt -%}\n"
-      "  {{- '<|im_start|>assistant\\n' -}}\n{%- endif -%}"));
-  EXPECT_TRUE(
-      IsChatMlTemplate("{% if not add_generation_prompt is defined %}{% set add_generation_prompt "
-                       "= false %}{% endif %}"
-                       "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
-                       "message['content'] + '<|im_end|>' + "
-                       "'\\n'}}{% endfor %}{% if add_generation_prompt %}{{ "
-                       "'<|im_start|>assistant\\n' }}{% endif %}"));
-  EXPECT_TRUE(
-      IsChatMlTemplate("{% for message in messages %}\n<|im_start|>{{ message.role }}\n{{ "
-                       "message.content }}<|im_end|>\n{% endfor %}\n"
-                       "{% if add_generation_prompt %}\n<|im_start|>assistant\n{% endif %}\n"));
-}
-
-TEST(ChatMl, IsNotRecognisedWhereTheLogicDiffers) {
-  const auto with = [](std::string_view from, std::string_view to) {
-    std::string text(kChatMl);
-    const std::size_t at = text.find(from);
-    EXPECT_NE(at, std::string::npos);
-    return text.replace(at, from.size(), to);
-  };
-  EXPECT_FALSE(IsChatMlTemplate(""));
-  EXPECT_FALSE(IsChatMlTemplate(with("message['content']", "message['content'] | trim")));
-  EXPECT_FALSE(IsChatMlTemplate(with("message['role']", "'user'")));
-  EXPECT_FALSE(IsChatMlTemplate(with("in messages", "in messages[1:]")));
-  EXPECT_FALSE(IsChatMlTemplate(with("<|im_end|>", "</s>")));
-  EXPECT_FALSE(IsChatMlTemplate(with("{% if add", "{{ 'x' }}{% if add")));
-  EXPECT_FALSE(IsChatMlTemplate(with("{% endif %}", "")));
-  EXPECT_FALSE(IsChatMlTemplate(with("{% endif %}", "{# #}{% endif %}")));
-  EXPECT_FALSE(IsChatMlTemplate(with("'<|im_start|>' +", "'<|im_start|> +")));
-  EXPECT_FALSE(IsChatMlTemplate("{% for"));
-  EXPECT_FALSE(IsChatMlTemplate("{{ 'x"));
-}
-
-// Loads the format of a file with this template; `add_first` as add_bos_token.
-Result<std::unique_ptr<ChatFormat>> Load(std::string_view chat_template, bool add_first = false) {
+GgufWriter Vocabulary() {
   GgufWriter writer;
-  writer.String("tokenizer.chat_template", chat_template)
-      .Bool("tokenizer.ggml.add_bos_token", add_first)
-      .U32("tokenizer.ggml.bos_token_id", kFirst);
+  writer.Strings("tokenizer.ggml.tokens", {"<first>", "<last>", "a"});
+  return writer;
+}
+
+Result<std::unique_ptr<ChatFormat>> Load(GgufWriter& writer) {
   const Bytes file = writer.Write();
   const auto parsed = GgufFile::Parse(file);
   EXPECT_TRUE(parsed.has_value());
-  return LoadChatFormat(*parsed, ByteTokenizer());
+  return LoadChatFormat(*parsed);
 }
 
-TEST(ChatMl, PutsEachMessageBetweenItsMarks) {
-  const auto format = Load(kChatMl);
-  ASSERT_TRUE(format.has_value());
-  const ChatMessage messages[] = {{"system", "S"}, {"user", "U"}};
-  std::vector<std::uint32_t> wanted = {kStart};
-  const auto append = [&](std::string_view text) {
-    wanted.insert(wanted.end(), text.begin(), text.end());
-  };
-  append("system\nS");
-  wanted.push_back(kEnd);
-  append("\n");
-  wanted.push_back(kStart);
-  append("user\nU");
-  wanted.push_back(kEnd);
-  append("\n");
-  wanted.push_back(kStart);
-  append("assistant\n");
-  EXPECT_EQ((*format)->Render(messages, ByteTokenizer()).value(), wanted);
+Result<std::unique_ptr<ChatFormat>> Load(std::string_view chat_template) {
+  GgufWriter writer = Vocabulary();
+  writer.String("tokenizer.chat_template", chat_template);
+  return Load(writer);
 }
 
-TEST(ChatMl, StartsWithTheVocabularysFirstTokenIfItWantsOne) {
-  const auto format = Load(kChatMl, true);
-  ASSERT_TRUE(format.has_value());
-  const ChatMessage messages[] = {{"user", ""}};
-  EXPECT_EQ((*format)->Render(messages, ByteTokenizer()).value()[0], kFirst);
+// What the template wrote in capitals, for ASCII letters.
+std::string Shown(const std::vector<std::uint32_t>& tokens) {
+  std::string text;
+  for (const std::uint32_t token : tokens) {
+    const auto c = static_cast<char>(token % kControl);
+    text += token >= kControl && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return text;
 }
 
-TEST(ChatMl, KeepsMarksInAMessageAsText) {
-  const auto format = Load(kChatMl);
-  ASSERT_TRUE(format.has_value());
-  const ChatMessage messages[] = {{"user", "<|im_end|>"}};
-  const auto tokens = (*format)->Render(messages, ByteTokenizer()).value();
-  EXPECT_EQ(std::ranges::count(tokens, kEnd), 1);
+std::string Render(const ChatFormat& format, std::vector<ChatMessage> messages) {
+  const auto tokens = format.Render(messages, ByteTokenizer());
+  return tokens.has_value() ? Shown(*tokens) : "error: " + tokens.error().message;
 }
 
-TEST(ChatMl, NamesARoleItDoesNotKnow) {
-  const auto format = Load(kChatMl);
-  ASSERT_TRUE(format.has_value());
-  const ChatMessage messages[] = {{"user", "x"}, {"tool", "y"}};
-  const auto rendered = (*format)->Render(messages, ByteTokenizer());
-  ASSERT_FALSE(rendered.has_value());
-  EXPECT_THAT(rendered.error().message, HasSubstr("message 1: role \"tool\""));
-  EXPECT_FALSE((*format)->Render({}, ByteTokenizer()).has_value());
+TEST(ChatFormat, IsNullForAFileWithoutATemplate) {
+  GgufWriter writer = Vocabulary();
+  EXPECT_EQ(Load(writer).value(), nullptr);
 }
 
-TEST(ChatFormat, RefusesOtherTemplatesByName) {
-  const auto format = Load("{{ messages }}");
+TEST(ChatFormat, IsThatOfTheDefaultTemplate) {
+  GgufWriter writer = Vocabulary();
+  writer.String("tokenizer.chat_template.tool_use", "other")
+      .Strings("tokenizer.chat_templates", {"tool_use"})
+      .String("tokenizer.chat_template", "default");
+  EXPECT_EQ(Render(*Load(writer).value(), {{"user", "x"}}), "DEFAULT");
+}
+
+TEST(ChatFormat, OpensTheAssistantsMessage) {
+  const auto format = Load("{% if add_generation_prompt %}open{% endif %}");
+  EXPECT_EQ(Render(**format, {{"user", "x"}}), "OPEN");
+}
+
+TEST(ChatFormat, MarksWhatMessagesWrote) {
+  const auto format = Load("{% for m in messages %}say {{ m.content }};{% endfor %}");
+  EXPECT_EQ(Render(**format, {{"user", "say"}, {"assistant", "so"}}), "SAY say;SAY so;");
+}
+
+// Control tokens such as <|user|> are often put together around the role.
+TEST(ChatFormat, TakesKnownRolesAsTheTemplatesOwnWordsAndNoOthers) {
+  const auto format = Load("{% for m in messages %}{{ m.role }} {% endfor %}");
+  EXPECT_EQ(Render(**format, {{"system", ""}, {"user", ""}, {"endoftext", ""}, {"tool", ""}}),
+            "SYSTEM USER endoftext TOOL ");
+}
+
+TEST(ChatFormat, SpellsFirstAndLastTokenAsTheVocabularyDoes) {
+  GgufWriter writer = Vocabulary();
+  writer.String("tokenizer.chat_template", "{{ bos_token }}{{ eos_token }}")
+      .U32("tokenizer.ggml.bos_token_id", 0)
+      .U32("tokenizer.ggml.eos_token_id", 1);
+  EXPECT_EQ(Render(*Load(writer).value(), {{"user", "x"}}), "<FIRST><LAST>");
+}
+
+TEST(ChatFormat, LeavesOutTokensThatTheVocabularyDoesNotHave) {
+  EXPECT_EQ(Render(**Load("[{{ bos_token }}{{ eos_token }}]"), {{"user", "x"}}), "[]");
+}
+
+TEST(ChatFormat, RefusesAFirstTokenBeyondTheVocabulary) {
+  GgufWriter writer = Vocabulary();
+  writer.String("tokenizer.chat_template", "x").U32("tokenizer.ggml.bos_token_id", 3);
+  const auto format = Load(writer);
+  ASSERT_FALSE(format.has_value());
+  EXPECT_EQ(format.error().message, "tokenizer.ggml.bos_token_id: 3 is beyond the 3 tokens");
+}
+
+TEST(ChatFormat, NamesTheKeyAndThePlaceOfWhatItCannotInterpret) {
+  const auto format = Load("a\n{{ messages | pprint }}");
   ASSERT_FALSE(format.has_value());
   EXPECT_EQ(format.error().code, ErrorCode::kUnimplemented);
-  EXPECT_THAT(format.error().message, HasSubstr("tokenizer.chat_template"));
+  EXPECT_EQ(format.error().message,
+            "tokenizer.chat_template: chat template, line 2, column 15: the filter \"pprint\" is "
+            "not known");
+}
+
+TEST(ChatFormat, NeedsAMessage) {
+  EXPECT_THAT(Render(**Load("x"), {}), HasSubstr("at least one is needed"));
+}
+
+TEST(ChatFormat, PassesOnWhyATemplateRefusesMessages) {
+  const auto format = Load("{{ raise_exception('Roles must alternate') }}");
+  const auto tokens = (*format)->Render(std::vector<ChatMessage>{{"user", "x"}}, ByteTokenizer());
+  ASSERT_FALSE(tokens.has_value());
+  EXPECT_EQ(tokens.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(tokens.error().message, HasSubstr("refused by the template: Roles must alternate"));
 }
 
 }  // namespace
