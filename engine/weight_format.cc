@@ -72,23 +72,27 @@ void UnpackPairedBlock(const WeightFormat& format, const std::uint8_t* bytes, We
   bytes += 16;
   const std::uint8_t* fifth_bits = bytes;
   if (format.bits == 5) bytes += 32;
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    const std::uint32_t run = i / 32;
-    const std::uint8_t pair = bytes[i / 64 * 32 + i % 32];
-    block.q[i] = run % 2 == 0 ? pair & 15 : pair >> 4;
-    if (format.bits == 5) block.q[i] = Byte(block.q[i] | (fifth_bits[i % 32] >> run & 1) << 4);
+  for (std::uint32_t run = 0; run < 8; ++run) {
+    const std::uint8_t* pairs = bytes + run / 2 * 32;
+    const std::uint32_t shift = run % 2 * 4;
+    std::uint8_t* q = block.q.data() + run * 32;
+    for (std::uint32_t i = 0; i < 32; ++i) q[i] = pairs[i] >> shift & 15;
+    if (format.bits != 5) continue;
+    for (std::uint32_t i = 0; i < 32; ++i) q[i] = Byte(q[i] | (fifth_bits[i] >> run & 1) << 4);
   }
 }
 
-// Q6_K: in each half of 128 values, value i has its low bits at byte i % 64 and its high ones at
-// byte i % 32.
+// Q6_K: four runs of 32 in each half of 128 values. Runs 0 and 1 have the low nibbles, 2 and 3 the
+// high ones of 64 bytes; run r has bits 2r and 2r + 1 of 32 bytes.
 void UnpackSixBitBlock(const std::uint8_t* bytes, WeightBlock& block) {
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    const std::uint32_t half = i / 128;
-    const std::uint32_t place = i % 128;
-    const std::uint8_t low = bytes[half * 64 + place % 64];
-    const std::uint8_t high = bytes[128 + half * 32 + place % 32];
-    block.q[i] = Byte((place < 64 ? low & 15 : low >> 4) | (high >> place / 32 * 2 & 3) << 4);
+  for (std::uint32_t run = 0; run < 8; ++run) {
+    const std::uint32_t place = run % 4;
+    const std::uint8_t* low = bytes + run / 4 * 64 + place % 2 * 32;
+    const std::uint8_t* high = bytes + 128 + run / 4 * 32;
+    std::uint8_t* q = block.q.data() + run * 32;
+    for (std::uint32_t i = 0; i < 32; ++i) {
+      q[i] = Byte((low[i] >> place / 2 * 4 & 15) | (high[i] >> place * 2 & 3) << 4);
+    }
   }
   std::memcpy(block.sub_scales.data(), bytes + 192, 16);
   block.scale = ReadHalf(bytes + 208);

@@ -31,7 +31,7 @@ using Bytes = __m256i;
 
 // The instruction multiplies unsigned by signed bytes and adds pairs in 16 bits, where 255 * 127 *
 // 2 would saturate. Magnitudes of values (at most 128) times values that carry their signs stay
-// below 2^15, as do bytes below 64 by themselves.
+// below 2^15, as do two sums of pairs of bytes below 64: 63 * 127 * 4 = 32,004.
 struct Quads {
   __m256i signs;
   __m256i magnitudes;
@@ -82,10 +82,11 @@ KERNEL inline Floats ToFloats(Ints sum) {
 KERNEL inline Ints WidenToInts(const std::int8_t* bytes) {
   return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
 }
-KERNEL inline Ints BytePairs(const std::uint8_t* bytes) {
-  const __m256i ints =
-      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
-  return _mm256_or_si256(ints, _mm256_slli_epi32(ints, 16));
+KERNEL inline Ints WidenToInts(const std::uint8_t* bytes) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
+}
+KERNEL inline Ints Pairs(Ints low, Ints high) {
+  return _mm256_blend_epi16(low, _mm256_slli_epi32(high, 16), 0xAA);
 }
 KERNEL inline Ints AddPairDot(Ints sum, Ints pairs, std::int32_t two_values) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi32(two_values)));
@@ -107,12 +108,13 @@ KERNEL inline Bytes WithHighBits(Bytes low, Bytes high) {
   const Bytes mask = _mm256_set1_epi8(((1 << kCount) - 1) << 4);
   return _mm256_or_si256(low, _mm256_and_si256(high, mask));
 }
-KERNEL inline Ints AddProducts(Ints sum, Bytes bytes, Bytes values) {
-  const __m256i pairs = _mm256_maddubs_epi16(bytes, values);
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+KERNEL inline Ints AddShorts(Ints sum, __m256i shorts) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(shorts, _mm256_set1_epi16(1)));
 }
-KERNEL inline Ints AddDot(Ints sum, Bytes bytes, std::int32_t four_values) {
-  return AddProducts(sum, bytes, SetInts(four_values));
+KERNEL inline Ints AddTwoDots(Ints sum, Bytes first, std::int32_t first_values, Bytes second,
+                              std::int32_t second_values) {
+  return AddShorts(sum, _mm256_add_epi16(_mm256_maddubs_epi16(first, SetInts(first_values)),
+                                         _mm256_maddubs_epi16(second, SetInts(second_values))));
 }
 KERNEL inline Quads LoadQuads(const std::uint8_t* quads) {
   const __m256i values = _mm256_xor_si256(LoadBytes(quads), _mm256_set1_epi8(-128));
@@ -122,7 +124,8 @@ KERNEL inline Ints StartByteDot(std::int32_t) {
   return SetInts(0);
 }
 KERNEL inline Ints AddDot(Ints sum, const Quads& quads, std::int32_t four_values) {
-  return AddProducts(sum, quads.magnitudes, _mm256_sign_epi8(SetInts(four_values), quads.signs));
+  const __m256i values = _mm256_sign_epi8(SetInts(four_values), quads.signs);
+  return AddShorts(sum, _mm256_maddubs_epi16(quads.magnitudes, values));
 }
 
 KERNEL inline Floats WidenHalves(const std::uint16_t* halves) {

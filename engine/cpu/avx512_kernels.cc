@@ -74,10 +74,11 @@ KERNEL inline Floats ToFloats(Ints sum) {
 KERNEL inline Ints WidenToInts(const std::int8_t* bytes) {
   return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
 }
-KERNEL inline Ints BytePairs(const std::uint8_t* bytes) {
-  const __m512i ints =
-      _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
-  return _mm512_or_si512(ints, _mm512_slli_epi32(ints, 16));
+KERNEL inline Ints WidenToInts(const std::uint8_t* bytes) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+KERNEL inline Ints Pairs(Ints low, Ints high) {
+  return _mm512_mask_blend_epi16(0xAAAAAAAA, low, _mm512_slli_epi32(high, 16));
 }
 KERNEL inline Ints AddPairDot(Ints sum, Ints pairs, std::int32_t two_values) {
   return _mm512_dpwssd_epi32(sum, pairs, _mm512_set1_epi32(two_values));
@@ -101,6 +102,10 @@ KERNEL inline Bytes WithHighBits(Bytes low, Bytes high) {
 }
 KERNEL inline Ints AddDot(Ints sum, Bytes bytes, std::int32_t four_values) {
   return _mm512_dpbusd_epi32(sum, bytes, _mm512_set1_epi32(four_values));
+}
+KERNEL inline Ints AddTwoDots(Ints sum, Bytes first, std::int32_t first_values, Bytes second,
+                              std::int32_t second_values) {
+  return AddDot(AddDot(sum, first, first_values), second, second_values);
 }
 // The 128 is taken off where the sum starts. No step can saturate.
 KERNEL inline Quads LoadQuads(const std::uint8_t* quads) {

@@ -301,9 +301,9 @@ class CpuBackend final : public Backend {
   // Makes the int8 form of the first rows, unless it is there.
   void MakeCurrent(CpuTensor& x, ActivationForm form, std::uint32_t rows) {
     FALLOW_CHECK(x.HasForm(form));
-    if (form == ActivationForm::kFloat || x.Form(form).current_rows >= rows) return;
+    if (form == ActivationForm::kFloat || x.CurrentRows(form) >= rows) return;
     program_.Append({.kind = OpKind::kQuantise, .rows = rows, .out = &x, .form = form});
-    x.Form(form).current_rows = rows;
+    x.CurrentRows(form) = rows;
   }
 
   // Threads fill a part each; of several errors the first row's is told.

@@ -19,8 +19,8 @@ std::uint64_t KvPlaces(const KvShape& shape) {
 
 // A form that was asked for, where the columns are whole blocks.
 Int8Forms FormsOf(std::uint32_t columns, Int8Forms asked) {
-  return {.per_32 = asked.per_32 && columns % kPer32.block_values == 0,
-          .per_256 = asked.per_256 && columns % kPer256.block_values == 0};
+  return {.per_32 = asked.per_32 && columns % 32 == 0,
+          .per_256 = asked.per_256 && columns % 256 == 0};
 }
 
 template <class T>
@@ -80,20 +80,20 @@ CpuTensor::CpuTensor(MemoryBudget& budget, std::uint32_t rows, std::uint32_t col
       columns_(columns),
       forms_(FormsOf(columns, forms)) {
   const std::size_t count = std::size_t{rows} * columns;
-  if (forms_.per_32) per_32 = Int8Rows(count, kPer32);
-  if (forms_.per_256) per_256 = Int8Rows(count, kPer256);
+  if (forms_.per_32) per_32 = AlignedArray<Int8Block32>(count / 32);
+  if (forms_.per_256) per_256 = AlignedArray<Int8Block256>(count / 256);
 }
 
 std::uint64_t CpuTensor::BytesFor(std::uint32_t rows, std::uint32_t columns, Int8Forms forms) {
   const std::uint64_t count = std::uint64_t{rows} * columns;
   const Int8Forms given = FormsOf(columns, forms);
-  return count * sizeof(float) + (given.per_32 ? Int8Rows::BytesFor(count, kPer32) : 0) +
-         (given.per_256 ? Int8Rows::BytesFor(count, kPer256) : 0);
+  return count * sizeof(float) + (given.per_32 ? count / 32 * sizeof(Int8Block32) : 0) +
+         (given.per_256 ? count / 256 * sizeof(Int8Block256) : 0);
 }
 
 bool CpuTensor::allocated() const {
-  return values.data() != nullptr && (!forms_.per_32 || per_32.allocated()) &&
-         (!forms_.per_256 || per_256.allocated());
+  return values.data() != nullptr && (!forms_.per_32 || per_32.data() != nullptr) &&
+         (!forms_.per_256 || per_256.data() != nullptr);
 }
 
 bool CpuTensor::HasForm(ActivationForm form) const {
@@ -130,23 +130,28 @@ Status CpuMatrix::FillBlocks(std::uint32_t row, const std::uint8_t* data) {
 }
 
 Status CpuMatrix::FillFloats(std::uint32_t row, const std::uint8_t* data) {
-  const std::uint32_t bytes = view_.format->block_bytes;
-  const bool is_half = type() == WeightType::kF16;
-  // The bits of an infinity, in the type's own width.
-  const std::uint32_t infinity = is_half ? 0x7C00u : bytes == 2 ? 0x7F80u : EXACT_INF_BITS;
-  const std::uint32_t smallest = is_half ? 0 : EXACT_MIN_WEIGHT_BITS >> (bytes == 2 ? 16 : 0);
-  for (std::uint32_t column = 0; column < columns(); ++column) {
-    const std::uint8_t* at = data + std::size_t{column} * bytes;
-    std::uint32_t bits = bytes == 2 ? Load<std::uint16_t>(at) : Load<std::uint32_t>(at);
+  switch (type()) {
+    case WeightType::kF16:
+      return FillFloatsAs<std::uint16_t>(row, data, 0x7C00, 0);
+    case WeightType::kBF16:
+      return FillFloatsAs<std::uint16_t>(row, data, EXACT_INF_BITS >> 16,
+                                         EXACT_MIN_WEIGHT_BITS >> 16);
+    default:
+      return FillFloatsAs<std::uint32_t>(row, data, EXACT_INF_BITS, EXACT_MIN_WEIGHT_BITS);
+  }
+}
+
+template <class Bits>
+Status CpuMatrix::FillFloatsAs(std::uint32_t row, const std::uint8_t* data, Bits infinity,
+                               Bits smallest) {
+  constexpr Bits kMagnitude = static_cast<Bits>(~Bits{0}) >> 1;
+  auto* const out = reinterpret_cast<Bits*>(view_.values);
+  std::size_t place = FloatPlace(view_, row, 0);
+  const std::size_t step = FloatPlace(view_, row, 1) - place;
+  for (std::uint32_t column = 0; column < columns(); ++column, place += step) {
+    const auto bits = Load<Bits>(data + column * sizeof(Bits));
     if ((bits & infinity) == infinity) return NotFinite(row, column);
-    if ((bits & (infinity | (infinity - 1))) < smallest) bits = 0;
-    std::uint8_t* place = view_.values + FloatPlace(view_, row, column) * bytes;
-    if (bytes == 2) {
-      const auto half = static_cast<std::uint16_t>(bits);
-      std::memcpy(place, &half, 2);
-    } else {
-      std::memcpy(place, &bits, 4);
-    }
+    out[place] = (bits & kMagnitude) < smallest ? Bits{0} : bits;
   }
   return {};
 }

@@ -41,28 +41,6 @@ class MemoryShare {
   std::uint64_t bytes_;
 };
 
-// Room for one int8 form of a tensor's rows, or for none.
-struct Int8Rows {
-  Int8Rows() = default;
-  Int8Rows(std::size_t count, Int8Grain grain)
-      : quants(count), scales(count / grain.block_values), sums(count / grain.sum_values) {}
-  static std::uint64_t BytesFor(std::uint64_t count, Int8Grain grain) {
-    return count + count / grain.block_values * sizeof(float) +
-           count / grain.sum_values * sizeof(std::int16_t);
-  }
-
-  bool allocated() const {
-    return quants.data() != nullptr && scales.data() != nullptr && sums.data() != nullptr;
-  }
-  Int8View View() { return {quants.data(), scales.data(), sums.data()}; }
-
-  AlignedArray<std::int8_t> quants;
-  AlignedArray<float> scales;
-  AlignedArray<std::int16_t> sums;
-  // Rows whose form will be current at this point of the recording.
-  std::uint32_t current_rows = 0;
-};
-
 class CpuTensor final : public Tensor {
  public:
   // With room for those of `forms` into whose blocks the columns split.
@@ -74,24 +52,26 @@ class CpuTensor final : public Tensor {
   std::uint32_t columns() const override { return columns_; }
   float* Row(std::uint32_t r) { return values.data() + std::size_t{r} * columns_; }
   const float* Row(std::uint32_t r) const { return values.data() + std::size_t{r} * columns_; }
-  RowsView View() { return {values.data(), per_32.View(), per_256.View()}; }
+  RowsView View() const { return {values.data(), per_32.data(), per_256.data()}; }
   bool HasForm(ActivationForm form) const;
-  // Of an int8 form.
-  Int8Rows& Form(ActivationForm form) {
-    return form == ActivationForm::kInt8Per256 ? per_256 : per_32;
+  // Rows whose int8 form will be current at this point of the recording.
+  std::uint32_t& CurrentRows(ActivationForm form) {
+    return form == ActivationForm::kInt8Per256 ? current_rows_per_256_ : current_rows_per_32_;
   }
   // The values change: no int8 form is current any more.
-  void ForgetForms() { per_32.current_rows = per_256.current_rows = 0; }
+  void ForgetForms() { current_rows_per_32_ = current_rows_per_256_ = 0; }
 
   AlignedArray<float> values;
-  Int8Rows per_32;
-  Int8Rows per_256;
+  AlignedArray<Int8Block32> per_32;
+  AlignedArray<Int8Block256> per_256;
 
  private:
   MemoryShare share_;
   std::uint32_t rows_;
   std::uint32_t columns_;
-  Int8Forms forms_;
+  Int8Forms forms_;  // there is room for
+  std::uint32_t current_rows_per_32_ = 0;
+  std::uint32_t current_rows_per_256_ = 0;
 };
 
 class CpuMatrix final : public Matrix {
@@ -120,6 +100,9 @@ class CpuMatrix final : public Matrix {
  private:
   Status FillBlocks(std::uint32_t row, const std::uint8_t* data);
   Status FillFloats(std::uint32_t row, const std::uint8_t* data);
+  // Of a type as wide as Bits. `infinity`: the bits of one; magnitudes below `smallest` become 0.
+  template <class Bits>
+  Status FillFloatsAs(std::uint32_t row, const std::uint8_t* data, Bits infinity, Bits smallest);
 
   MemoryShare share_;
   AlignedArray<std::uint8_t> memory_;

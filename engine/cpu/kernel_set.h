@@ -24,32 +24,24 @@ inline constexpr float kLowestScore = -3.0e38f;
 // quads][16 positions][4 values] as value + 128, scales [block][256 positions].
 enum class KeyLayout : std::uint8_t { kRows, kInterleaved };
 
-// How many values of an int8 form share a scale, and how many are summed for the products that need
-// sums of their activations.
-struct Int8Grain {
-  std::uint32_t block_values = 0;
-  std::uint32_t sum_values = 0;
+// int8 forms of activations: values that share a scale, beside it and the sums that products need,
+// so that one pointer a row finds all of them.
+struct Int8Block32 {
+  float scale;
+  std::int32_t sum;
+  std::int8_t quants[32];
 };
-inline constexpr Int8Grain kPer32{32, 32};
-inline constexpr Int8Grain kPer256{256, 16};
-
-// Rows in one int8 form: row r's values at r * columns, its scales and sums in proportion.
-struct Int8View {
-  std::int8_t* quants = nullptr;
-  float* scales = nullptr;
-  std::int16_t* sums = nullptr;
-
-  // From a value on that starts a block.
-  Int8View From(std::size_t value, Int8Grain grain) const {
-    return {quants + value, scales + value / grain.block_values, sums + value / grain.sum_values};
-  }
+struct Int8Block256 {
+  float scale;
+  std::int16_t sums[16];  // of 16 values each
+  std::int8_t quants[256];
 };
 
 // Activation rows: fp32, and the int8 forms that there are.
 struct RowsView {
-  const float* values = nullptr;  // row r at r * columns
-  Int8View per_32;
-  Int8View per_256;
+  const float* values = nullptr;          // row r at r * columns
+  const Int8Block32* per_32 = nullptr;    // row r at r * columns / 32
+  const Int8Block256* per_256 = nullptr;  // row r at r * columns / 256
 };
 
 struct Range {
@@ -111,8 +103,8 @@ struct KernelSet {
   KeyLayout key_layout = KeyLayout::kRows;
 
   // int8 form of `count` values, whole blocks.
-  void (*quantise_per_32)(const float* x, std::uint32_t count, const Int8View& out);
-  void (*quantise_per_256)(const float* x, std::uint32_t count, const Int8View& out);
+  void (*quantise_per_32)(const float* x, std::uint32_t count, Int8Block32* out);
+  void (*quantise_per_256)(const float* x, std::uint32_t count, Int8Block256* out);
   // out[r * weights.rows + n] for r in `rows`, n in the row groups `groups` (of 16, the last may be
   // partial).
   void (*matmul)(const WeightsView& weights, const RowsView& x, Range rows, Range groups,

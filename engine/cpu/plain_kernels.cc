@@ -6,24 +6,20 @@ namespace fallow::engine {
 namespace plain {
 namespace {
 
-void Quantise(const float* x, std::uint32_t count, Int8Grain grain, const Int8View& out) {
-  for (std::uint32_t first = 0; first < count; first += grain.block_values) {
-    const Int8View block = out.From(first, grain);
-    QuantiseBlock(x + first, grain.block_values, block.quants, block.scales);
-    for (std::uint32_t s = 0; s < grain.block_values / grain.sum_values; ++s) {
-      std::int32_t sum = 0;
-      for (std::uint32_t i = 0; i < grain.sum_values; ++i)
-        sum += block.quants[s * grain.sum_values + i];
-      block.sums[s] = static_cast<std::int16_t>(sum);
-    }
+void QuantisePer32(const float* x, std::uint32_t count, Int8Block32* out) {
+  for (std::uint32_t first = 0; first < count; first += 32, ++out) {
+    QuantiseBlock(x + first, 32, out->quants, &out->scale);
+    out->sum = Sum(out->quants, 32);
   }
 }
 
-void QuantisePer32(const float* x, std::uint32_t count, const Int8View& out) {
-  Quantise(x, count, kPer32, out);
-}
-void QuantisePer256(const float* x, std::uint32_t count, const Int8View& out) {
-  Quantise(x, count, kPer256, out);
+void QuantisePer256(const float* x, std::uint32_t count, Int8Block256* out) {
+  for (std::uint32_t first = 0; first < count; first += 256, ++out) {
+    QuantiseBlock(x + first, 256, out->quants, &out->scale);
+    for (std::uint32_t s = 0; s < 16; ++s) {
+      out->sums[s] = static_cast<std::int16_t>(Sum(out->quants + s * 16, 16));
+    }
+  }
 }
 
 float InverseOf(std::uint32_t count) {
@@ -94,6 +90,12 @@ void Softcap(float* x, ScoreCap cap, std::size_t count) {
 }
 
 }  // namespace
+
+std::int32_t Sum(const std::int8_t* x, std::uint32_t count) {
+  std::int32_t sum = 0;
+  for (std::uint32_t i = 0; i < count; ++i) sum += x[i];
+  return sum;
+}
 
 void QuantiseBlock(const float* x, std::uint32_t block_values, std::int8_t* quants, float* scale) {
   std::uint32_t amax_bits = 0;

@@ -12,6 +12,7 @@ namespace fallow::engine::plain {
 
 // `block_values` values as int8, which share `*scale`.
 void QuantiseBlock(const float* x, std::uint32_t block_values, std::int8_t* quants, float* scale);
+std::int32_t Sum(const std::int8_t* x, std::uint32_t count);
 
 // The contract's vector sum: in each chunk 32 strided partial sums, halved 16, 8, 4, 2, 1; then
 // chunk by chunk. Of value_at(i) for i in [begin, end).

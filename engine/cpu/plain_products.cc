@@ -20,12 +20,6 @@ float Widen(std::uint16_t half) {
   return ExactHalf(half);
 }
 
-std::int32_t Sum(const std::int8_t* x, std::uint32_t count) {
-  std::int32_t sum = 0;
-  for (std::uint32_t i = 0; i < count; ++i) sum += x[i];
-  return sum;
-}
-
 // Of (q - zero) * x.
 std::int32_t Dot(const std::uint8_t* q, std::int32_t zero, const std::int8_t* x,
                  std::uint32_t count) {
@@ -36,24 +30,21 @@ std::int32_t Dot(const std::uint8_t* q, std::int32_t zero, const std::int8_t* x,
 
 float ProductPer32(const Operands& o) {
   const WeightFormat& format = *o.weights.format;
-  const std::uint32_t columns = o.weights.columns;
   const std::uint32_t block_count = o.weights.block_count();
-  const std::uint8_t* q = o.weights.values + std::size_t{o.n} * columns;
+  const std::uint8_t* q = o.weights.values + std::size_t{o.n} * o.weights.columns;
   const std::uint16_t* scales = o.weights.scales + std::size_t{o.n} * block_count;
   const std::uint16_t* minimums = o.weights.minimums + std::size_t{o.n} * block_count;
-  const Int8View x = o.x.per_32.From(std::size_t{o.r} * columns, kPer32);
-  constexpr std::uint32_t kChunkBlocks = kChunk / kQuantBlock;
+  const Int8Block32* x = o.x.per_32 + std::size_t{o.r} * block_count;
+  constexpr std::uint32_t kChunkBlocks = kChunk / 32;
   float sum = 0;
   for (std::uint32_t first = 0; first < block_count; first += kChunkBlocks) {
     float chunk = 0;
     for (std::uint32_t b = first; b < std::min(block_count, first + kChunkBlocks); ++b) {
-      const std::int8_t* values = x.quants + b * kQuantBlock;
-      float term =
-          ExactFloat(Dot(q + b * kQuantBlock, format.zero, values, kQuantBlock)) * Widen(scales[b]);
+      float term = ExactFloat(Dot(q + b * 32, format.zero, x[b].quants, 32)) * Widen(scales[b]);
       if (format.has_minimum) {
-        term = term + ExactFloat(Sum(values, kQuantBlock)) * Widen(minimums[b]);
+        term = term + ExactFloat(Sum(x[b].quants, 32)) * Widen(minimums[b]);
       }
-      chunk = chunk + term * x.scales[b];
+      chunk = chunk + term * x[b].scale;
     }
     sum = sum + chunk;
   }
@@ -63,10 +54,9 @@ float ProductPer32(const Operands& o) {
 // A block is a chunk.
 float ProductPer256(const Operands& o) {
   const WeightFormat& format = *o.weights.format;
-  const std::uint32_t columns = o.weights.columns;
   const std::uint32_t block_count = o.weights.block_count();
   const std::size_t first_block = std::size_t{o.n} * block_count;
-  const Int8View x = o.x.per_256.From(std::size_t{o.r} * columns, kPer256);
+  const Int8Block256* x = o.x.per_256 + std::size_t{o.r} * block_count;
   float sum = 0;
   for (std::uint32_t b = 0; b < block_count; ++b) {
     std::int32_t dots = 0;
@@ -74,7 +64,7 @@ float ProductPer256(const Operands& o) {
     for (std::uint32_t s = 0; s < format.sub_block_count(); ++s) {
       const std::size_t place = (first_block + b) * format.sub_block_count() + s;
       const std::uint8_t* q = o.weights.values + place * format.sub_block_values;
-      const std::int8_t* values = x.quants + b * 256 + s * format.sub_block_values;
+      const std::int8_t* values = x[b].quants + s * format.sub_block_values;
       dots += o.weights.sub_scales[place] * Dot(q, format.zero, values, format.sub_block_values);
       if (format.has_minimum) {
         minimums += o.weights.sub_minimums[place] * Sum(values, format.sub_block_values);
@@ -84,7 +74,7 @@ float ProductPer256(const Operands& o) {
     if (format.has_minimum) {
       term = term - ExactFloatWide(minimums) * Widen(o.weights.minimums[first_block + b]);
     }
-    sum = sum + term * x.scales[b];
+    sum = sum + term * x[b].scale;
   }
   return sum;
 }

@@ -15,10 +15,9 @@ namespace fallow::engine::row {
 
 #define FALLOW_BODY [[gnu::always_inline]] inline
 
-// One block as int8 with its scale and sums.
-template <std::uint32_t kValues, std::uint32_t kSumValues>
-FALLOW_BODY void QuantiseBlock(const float* x, std::int8_t* quants, float* scale,
-                               std::int16_t* sums) {
+// kValues values as int8 with their scale.
+template <std::uint32_t kValues>
+FALLOW_BODY void QuantiseBlock(const float* x, std::int8_t* quants, float* scale) {
   std::uint32_t amax_bits = 0;
   for (std::uint32_t i = 0; i < kValues; ++i) {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(x[i]) & 0x7FFFFFFFu;
@@ -29,35 +28,41 @@ FALLOW_BODY void QuantiseBlock(const float* x, std::int8_t* quants, float* scale
   // Of a block whose inverse is 0 the values need not be finite.
   if (inverse == 0.0f) {
     for (std::uint32_t i = 0; i < kValues; ++i) quants[i] = 0;
-    for (std::uint32_t s = 0; s < kValues / kSumValues; ++s) sums[s] = 0;
-    return;
-  }
-  for (std::uint32_t s = 0; s < kValues / kSumValues; ++s) {
-    std::int32_t total = 0;
-    for (std::uint32_t i = s * kSumValues; i < (s + 1) * kSumValues; ++i) {
-      const std::int32_t quant = ExactRint(x[i] * inverse);
-      quants[i] = static_cast<std::int8_t>(quant);
-      total += quant;
-    }
-    sums[s] = static_cast<std::int16_t>(total);
+  } else {
+    for (std::uint32_t i = 0; i < kValues; ++i)
+      quants[i] = static_cast<std::int8_t>(ExactRint(x[i] * inverse));
   }
 }
 
-template <std::uint32_t kValues, std::uint32_t kSumValues>
-FALLOW_BODY void Quantise(const float* x, std::uint32_t count, const Int8View& out) {
-  for (std::uint32_t first = 0; first < count; first += kValues) {
-    QuantiseBlock<kValues, kSumValues>(x + first, out.quants + first, out.scales + first / kValues,
-                                       out.sums + first / kSumValues);
+template <std::uint32_t kValues>
+FALLOW_BODY std::int32_t Sum(const std::int8_t* x) {
+  std::int32_t sum = 0;
+  for (std::uint32_t i = 0; i < kValues; ++i) sum += x[i];
+  return sum;
+}
+
+FALLOW_BODY void Quantise(const float* x, std::uint32_t count, Int8Block32* out) {
+  for (std::uint32_t first = 0; first < count; first += 32, ++out) {
+    QuantiseBlock<32>(x + first, out->quants, &out->scale);
+    out->sum = Sum<32>(out->quants);
+  }
+}
+
+FALLOW_BODY void Quantise(const float* x, std::uint32_t count, Int8Block256* out) {
+  for (std::uint32_t first = 0; first < count; first += 256, ++out) {
+    QuantiseBlock<256>(x + first, out->quants, &out->scale);
+    for (std::uint32_t s = 0; s < 16; ++s)
+      out->sums[s] = static_cast<std::int16_t>(Sum<16>(out->quants + s * 16));
   }
 }
 
 // A head's values times `factor`, padded with zeros, as int8 blocks.
 FALLOW_BODY void QuantiseHead(const float* x, std::uint32_t head_size, float factor,
-                              std::uint32_t block_count, const Int8View& out) {
+                              std::uint32_t block_count, Int8Block32* out) {
   alignas(64) float padded[kMaxHeadSize];
   for (std::uint32_t i = 0; i < head_size; ++i) padded[i] = x[i] * factor;
   for (std::uint32_t i = head_size; i < block_count * kQuantBlock; ++i) padded[i] = 0.0f;
-  Quantise<kQuantBlock, kQuantBlock>(padded, block_count * kQuantBlock, out);
+  Quantise(padded, block_count * kQuantBlock, out);
 }
 
 FALLOW_BODY float Halve(float* partial) {

@@ -148,10 +148,14 @@ class StepRun {
 
   void QuantiseRow(const Op& op, std::uint32_t r) const {
     CpuTensor& x = *op.out;
-    const std::size_t first = std::size_t{r} * x.columns();
-    const bool per_256 = op.form == ActivationForm::kInt8Per256;
-    const auto quantise = per_256 ? kernels_.quantise_per_256 : kernels_.quantise_per_32;
-    quantise(x.Row(r), x.columns(), x.Form(op.form).View().From(first, per_256 ? kPer256 : kPer32));
+    const std::uint32_t columns = x.columns();
+    if (op.form == ActivationForm::kInt8Per256) {
+      kernels_.quantise_per_256(x.Row(r), columns,
+                                x.per_256.data() + std::size_t{r} * (columns / 256));
+    } else {
+      kernels_.quantise_per_32(x.Row(r), columns,
+                               x.per_32.data() + std::size_t{r} * (columns / 32));
+    }
   }
 
   void StoreRow(const Op& op, std::uint32_t r) const {

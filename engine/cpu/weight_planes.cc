@@ -135,6 +135,7 @@ WeightsView PlanesIn(std::uint8_t* memory, const WeightFormat& format, WeightLay
   // Planes of vectors come first: each is whole cache lines, so that the next starts on one.
   const PlaneSizes sizes = SizesOf(format, layout, rows, columns);
   WeightsView view{.format = &format, .layout = layout, .rows = rows, .columns = columns};
+  if (memory == nullptr) return view;  // an allocation that failed, which its owner finds out
   view.values = memory;
   view.high_bits = view.values + sizes.values;
   std::uint8_t* const sub_scales = view.high_bits + sizes.high_bits;

@@ -8,7 +8,8 @@
 namespace fallow::engine {
 namespace {
 
-// The contract's reciprocal square root wants what it adds this to away from denormals.
+// The contract's reciprocal square root wants what it adds this to away from denormals. The usual
+// 1e-12 is a little less as an f32.
 constexpr RealLimits kEpsilonLimits{0x1p-40, 1};
 constexpr RealLimits kRotaryBaseLimits{1, 1e12};
 constexpr RealLimits kRotaryFactorLimits{0, 1e6};

@@ -99,9 +99,9 @@ class WordGatherer {
   void TakeDecomposed(std::uint32_t code_point) {
     std::array<utf8proc_int32_t, kMaxDecomposedCharacters> parts{};
     int boundary = 0;
-    const utf8proc_ssize_t count = utf8proc_decompose_char(
-        static_cast<utf8proc_int32_t>(code_point), parts.data(), parts.size(),
-        UTF8PROC_DECOMPOSE, &boundary);
+    const utf8proc_ssize_t count =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(code_point), parts.data(),
+                                parts.size(), UTF8PROC_DECOMPOSE, &boundary);
     for (utf8proc_ssize_t i = 0; i < count; ++i) {
       const auto part = static_cast<std::uint32_t>(parts[static_cast<std::size_t>(i)]);
       if (CategoryOf(part) != UTF8PROC_CATEGORY_MN) TakeNormalized(part);
@@ -110,8 +110,8 @@ class WordGatherer {
 
   void TakeNormalized(std::uint32_t code_point) {
     if (normalization_.lowercase) {
-      code_point = static_cast<std::uint32_t>(
-          utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point)));
+      code_point =
+          static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point)));
     }
     const bool apart = IsPunctuation(code_point);
     if (apart) Finish();

@@ -23,7 +23,9 @@ constexpr std::uint32_t kNoToken = 0xFFFFFFFF;
 
 // Without these a vocabulary could not spell plain text. Of the others some vocabularies lack a
 // few: control characters, and bytes that only rare planes of Unicode or none have.
-bool IsIndispensable(std::uint32_t byte) { return byte == '\n' || (byte >= ' ' && byte <= '~'); }
+bool IsIndispensable(std::uint32_t byte) {
+  return byte == '\n' || (byte >= ' ' && byte <= '~');
+}
 
 struct ByteLevelBpe final : RunEncoder {
   void Encode(std::string_view run, std::vector<std::uint32_t>& tokens) const override {
@@ -99,8 +101,8 @@ class Loader {
       // The left piece is not empty, and a stand-in for a space is not a space.
       const std::size_t space = merges[i].find(' ', 1);
       if (space == std::string_view::npos || space + 1 == merges[i].size()) {
-        return Bad(
-            fmt::format("{}: entry {} (\"{}\") is not two pieces", kMergesKey, i, Shown(merges[i])));
+        return Bad(fmt::format("{}: entry {} (\"{}\") is not two pieces", kMergesKey, i,
+                               Shown(merges[i])));
       }
       merged = merges[i];
       merged.erase(space, 1);

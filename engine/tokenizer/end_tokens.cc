@@ -8,20 +8,23 @@
 namespace fallow::engine {
 namespace {
 
-// Ends of a turn, of a text, of a tool call, and what a code model writes when it has filled its gap
-// or goes on to another file. DeepSeek writes its own with full-width bars and marks for spaces.
+// Ends of a turn, of a text, of a tool call, and what a code model writes when it has filled its
+// gap or goes on to another file. DeepSeek writes its own with full-width bars and marks for
+// spaces.
 constexpr std::array<std::string_view, 21> kMarkers = {
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|calls|>", "<|flush|>",
-    "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<|end_of_text|>", "<end_of_utterance>",
-    "<turn|>", "<|tool_response>", "[e~[", "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<|fim_repo|>",
-    "<|repo_name|>", "<|file_sep|>",
+    "<|eot_id|>",      "<|im_end|>",         "<|end|>",       "<|return|>",       "<|call|>",
+    "<|calls|>",       "<|flush|>",          "<end_of_turn>", "<|endoftext|>",    "<|eom_id|>",
+    "<|end_of_text|>", "<end_of_utterance>", "<turn|>",       "<|tool_response>", "[e~[",
+    "<|fim_pad|>",     "<fim-pad>",          "<fim_pad>",     "<|fim_repo|>",     "<|repo_name|>",
+    "<|file_sep|>",
 };
 constexpr std::string_view kDeepSeekEnd =
-    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
+    "<\xEF\xBD\x9C"
+    "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>";
 // The same, but ordinary text has them too, and some vocabularies an ordinary token for it.
 constexpr std::array<std::string_view, 11> kTags = {
-    "</s>", "<eos>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<PAD>", "[PAD]", "<fim-repo>", "<REPO>",
-    "<reponame>",
+    "</s>",  "<eos>", "<EOT>",      "_<EOT>", "[EOT]",      "[EOS]",
+    "<PAD>", "[PAD]", "<fim-repo>", "<REPO>", "<reponame>",
 };
 
 constexpr std::array<std::string_view, 6> kEndKeys = {
@@ -34,9 +37,7 @@ constexpr std::array<std::string_view, 6> kEndKeys = {
 
 std::vector<std::uint32_t> FindSpelledEndTokens(const SpellingIndex& spellings,
                                                 std::span<const TokenKind> kinds) {
-  const auto has = [&](std::string_view spelling) {
-    return spellings.Find(spelling).has_value();
-  };
+  const auto has = [&](std::string_view spelling) { return spellings.Find(spelling).has_value(); };
   // There a message's end is told apart from the answer's.
   const bool message_end_is_none =
       (has("<|return|>") && has("<|call|>")) || (has("<|calls|>") && has("<|flush|>"));

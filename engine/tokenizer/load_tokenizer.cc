@@ -70,8 +70,7 @@ Status RequireAnEnd(const Vocabulary& vocabulary) {
 
 Result<std::unique_ptr<Tokenizer>> LoadGpt2(const GgufFile& file) {
   FALLOW_ASSIGN_OR_RETURN(const WordRule* rule, FindWordRuleOf(file));
-  FALLOW_ASSIGN_OR_RETURN(const auto vocabulary,
-                          ReadVocabulary(file, {.add_bos = rule->add_bos}));
+  FALLOW_ASSIGN_OR_RETURN(const auto vocabulary, ReadVocabulary(file, {.add_bos = rule->add_bos}));
   FALLOW_RETURN_IF_ERROR(RequireAnEnd(vocabulary));
   return Assemble(file, vocabulary, NewByteLevelBpe(file, vocabulary, *rule));
 }

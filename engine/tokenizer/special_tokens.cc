@@ -6,7 +6,9 @@
 namespace fallow::engine {
 namespace {
 
-bool IsSpace(char byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
+bool IsSpace(char byte) {
+  return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
 
 std::string_view WithoutSpaceBehind(std::string_view text) {
   while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);

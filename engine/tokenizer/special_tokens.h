@@ -31,8 +31,8 @@ class SpecialTokens {
  public:
   // Where a token counts.
   enum class Scope : std::uint8_t {
-    kAnyText,       // user-defined tokens
-    kTrustedRuns,   // control tokens: only what the template wrote may hold them
+    kAnyText,      // user-defined tokens
+    kTrustedRuns,  // control tokens: only what the template wrote may hold them
   };
   // What a token takes with it of the ASCII white space around it.
   struct Strip {
@@ -46,8 +46,7 @@ class SpecialTokens {
 
   // Cuts `text` at its special tokens, from left to right, the longest one at each place. A token
   // of kTrustedRuns counts where it lies wholly in one of `trusted`, which are in order and apart.
-  std::vector<TextFragment> Split(std::string_view text,
-                                  std::span<const TextRange> trusted) const;
+  std::vector<TextFragment> Split(std::string_view text, std::span<const TextRange> trusted) const;
 
  private:
   Strip StripOf(std::uint32_t token) const;

@@ -77,8 +77,7 @@ std::optional<std::uint32_t> SpellingIndex::Find(std::string_view spelling) cons
   return entry->token;
 }
 
-std::optional<SpellingIndex::Prefix> SpellingIndex::FindLongestPrefix(
-    std::string_view text) const {
+std::optional<SpellingIndex::Prefix> SpellingIndex::FindLongestPrefix(std::string_view text) const {
   std::optional<Prefix> longest;
   std::uint64_t hash = kEmptyHash;
   const std::size_t end = std::min(text.size(), longest_bytes_);

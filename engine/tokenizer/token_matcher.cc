@@ -34,8 +34,8 @@ void TokenMatcher::BuildTrie() {
   std::string_view before;
   for (std::uint32_t i = 0; i < spellings_.size(); ++i) {
     const std::string_view spelling = spellings_[i].reversed;
-    const auto shared = static_cast<std::size_t>(
-        std::ranges::mismatch(before, spelling).in2 - spelling.begin());
+    const auto shared =
+        static_cast<std::size_t>(std::ranges::mismatch(before, spelling).in2 - spelling.begin());
     path.resize(shared + 1);
     for (std::size_t at = shared; at < spelling.size(); ++at) {
       const auto node = static_cast<std::uint32_t>(nodes_.size());
@@ -57,9 +57,8 @@ void TokenMatcher::BuildTrie() {
 void TokenMatcher::LinkFallbacks() {
   std::vector<std::uint32_t> order(edges_.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, {}, [&](std::uint32_t edge) {
-    return nodes_[edges_[edge].target].depth;
-  });
+  std::ranges::stable_sort(order, {},
+                           [&](std::uint32_t edge) { return nodes_[edges_[edge].target].depth; });
   for (const std::uint32_t place : order) {
     const Edge& edge = edges_[place];
     const auto parent = static_cast<std::uint32_t>(edge.key >> 8);

@@ -43,8 +43,8 @@ struct Vocabulary {
   bool kinds_known = false;  // the file has tokenizer.ggml.token_type
 
   std::optional<std::uint32_t> bos, eos, unknown, separator;
-  bool add_bos = false;  // then bos is set
-  bool add_eos = false;  // then eos is set
+  bool add_bos = false;                   // then bos is set
+  bool add_eos = false;                   // then eos is set
   std::vector<std::uint32_t> end_tokens;  // generation ends at these; in order
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(spellings.size()); }

@@ -37,15 +37,14 @@ Result<std::unique_ptr<Tokenizer>> VocabularyTokenizer::New(const Vocabulary& vo
     const bool control = vocabulary.IsControl(id);
     const bool special = control || vocabulary.kinds[id] == TokenKind::kUser;
     if (!control) {
-      tokenizer->token_bytes_[id] =
-          tokenizer->encoder_->Decode(id, spelling, vocabulary.kinds[id]);
+      tokenizer->token_bytes_[id] = tokenizer->encoder_->Decode(id, spelling, vocabulary.kinds[id]);
     }
     if (spelling.empty()) continue;
     tokenizer->is_special_[id] = special;
     if (special) {
-      tokenizer->specials_.Add(spelling, id,
-                               control ? SpecialTokens::Scope::kTrustedRuns
-                                       : SpecialTokens::Scope::kAnyText);
+      tokenizer->specials_.Add(
+          spelling, id,
+          control ? SpecialTokens::Scope::kTrustedRuns : SpecialTokens::Scope::kAnyText);
     }
     // A file that does not tell special tokens apart may still mean some as such.
     if (special || !vocabulary.kinds_known) tokenizer->special_ids_.Add(spelling, id);

@@ -61,8 +61,7 @@ Result<std::unique_ptr<RunEncoder>> NewWordPiece(const GgufFile& file,
   FALLOW_ASSIGN_OR_RETURN(const auto strip_accents,
                           file.FindBool("tokenizer.ggml.normalizer.strip_accents"));
   encoder->normalization.lowercase = lowercase.value_or(true);
-  encoder->normalization.strip_accents =
-      strip_accents.value_or(encoder->normalization.lowercase);
+  encoder->normalization.strip_accents = strip_accents.value_or(encoder->normalization.lowercase);
   for (std::uint32_t id = 0; id < vocabulary.size(); ++id) {
     const TokenKind kind = vocabulary.kinds[id];
     if (!vocabulary.IsControl(id) && kind != TokenKind::kUnused)

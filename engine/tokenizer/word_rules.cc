@@ -24,21 +24,23 @@ namespace {
 #define BOTH R"(\p{Lm}\p{Lo}\p{M})"
 #define ANY_OF(CLASS, TIMES) "[" CLASS "]" TIMES
 #define NOT_HAN_OF(CLASS, TIMES) R"((?:(?!\p{Han})[)" CLASS "])" TIMES
-#define CASED_WORD(OF, SUFFIX)                                                                   \
-  SIGN_IN_FRONT "?(?:" OF(CAPITAL BOTH, "*+") OF(R"(\p{Ll})", "") OF(R"(\p{Ll})" BOTH, "*+") "|(?:" \
-      OF(CAPITAL, "*+") OF(BOTH, "++") ")++)" SUFFIX "|" SIGN_IN_FRONT "?" OF(CAPITAL, "++") SUFFIX
+#define CASED_WORD(OF, SUFFIX)                                    \
+  SIGN_IN_FRONT "?(?:" OF(CAPITAL BOTH, "*+") OF(R"(\p{Ll})", "") \
+      OF(R"(\p{Ll})" BOTH, "*+") "|(?:" OF(CAPITAL, "*+")         \
+          OF(BOTH, "++") ")++)" SUFFIX "|" SIGN_IN_FRONT "?" OF(CAPITAL, "++") SUFFIX
 
-constexpr std::string_view kGpt2 =
-    R"('(?:[stmd]|re|ve|ll)| ?\p{L}++| ?\p{N}++|)" SIGNS "|" SPACE;
+constexpr std::string_view kGpt2 = R"('(?:[stmd]|re|ve|ll)| ?\p{L}++| ?\p{N}++|)" SIGNS "|" SPACE;
 // Digits by threes.
-constexpr std::string_view kLlama3 = CONTRACTION "|" WORD R"(|\p{N}{1,3}+|)" SIGNS R"([\r\n]*+|)"
-    SPACE_TO_NEWLINE "|" SPACE;
+constexpr std::string_view kLlama3 =
+    CONTRACTION "|" WORD R"(|\p{N}{1,3}+|)" SIGNS R"([\r\n]*+|)" SPACE_TO_NEWLINE "|" SPACE;
 // Digits one by one.
-constexpr std::string_view kQwen2 = CONTRACTION "|" WORD R"(|\p{N}|)" SIGNS R"([\r\n]*+|)"
-    SPACE_TO_NEWLINE "|" SPACE;
-constexpr std::string_view kGpt4o = CASED_WORD(ANY_OF, "(?:" CONTRACTION ")?+") R"(|\p{N}{1,3}+|)"
-    SIGNS R"([\r\n/]*+|)" SPACE_TO_NEWLINE "|" SPACE;
-constexpr std::string_view kBloom = R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]++)";
+constexpr std::string_view kQwen2 =
+    CONTRACTION "|" WORD R"(|\p{N}|)" SIGNS R"([\r\n]*+|)" SPACE_TO_NEWLINE "|" SPACE;
+constexpr std::string_view kGpt4o =
+    CASED_WORD(ANY_OF, "(?:" CONTRACTION ")?+") R"(|\p{N}{1,3}+|)" SIGNS
+                                                R"([\r\n/]*+|)" SPACE_TO_NEWLINE "|" SPACE;
+constexpr std::string_view kBloom =
+    R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]++)";
 constexpr std::string_view kHanKana = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]++)";
 constexpr std::string_view kDeepSeekWord =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]++|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]++|)"
@@ -73,42 +75,43 @@ constexpr WordPass kGpt2Passes[] = {{kGpt2}};
 constexpr WordPass kLlama3Passes[] = {{kLlama3}};
 constexpr WordPass kQwen2Passes[] = {{kQwen2}};
 constexpr WordPass kQwen35Passes[] = {
-    {CONTRACTION "|" SIGN_IN_FRONT R"(?[\p{L}\p{M}]++|\p{N}| ?[^\s\p{L}\p{M}\p{N}]++[\r\n]*+|)"
-         SPACE_TO_NEWLINE "|" SPACE}};
+    {CONTRACTION "|" SIGN_IN_FRONT
+                 R"(?[\p{L}\p{M}]++|\p{N}| ?[^\s\p{L}\p{M}\p{N}]++[\r\n]*+|)" SPACE_TO_NEWLINE
+                 "|" SPACE}};
 constexpr WordPass kGpt4oPasses[] = {{kGpt4o}};
 constexpr WordPass kTekkenPasses[] = {
     {CASED_WORD(ANY_OF, "") R"(|\p{N}|)" SIGNS R"([\r\n/]*+|)" SPACE_TO_NEWLINE "|" SPACE}};
-constexpr WordPass kFalconPasses[] = {
-    {R"([\p{P}\$\+<=>\^~\|`]++)"}, {kGpt2}, {"[0-9][0-9][0-9]"}};
+constexpr WordPass kFalconPasses[] = {{R"([\p{P}\$\+<=>\^~\|`]++)"}, {kGpt2}, {"[0-9][0-9][0-9]"}};
 // The digits one by one, then as GPT-2.
 constexpr WordPass kStarcoderPasses[] = {{R"(\p{N})"}, {kGpt2}};
-constexpr WordPass kDeepSeekLlmPasses[] = {{"[\r\n]"},
-                                           {kDeepSeekLetters},
-                                           {R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]++)"},
-                                           {R"((?<!\s)\s++\z)"},
-                                           {kAnyCjk},
-                                           {R"(\p{N}++)"}};
+constexpr WordPass kDeepSeekLlmPasses[] = {
+    {"[\r\n]"},
+    {kDeepSeekLetters},
+    {R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]++)"},
+    {R"((?<!\s)\s++\z)"},
+    {kAnyCjk},
+    {R"(\p{N}++)"}};
 constexpr WordPass kDeepSeekCoderPasses[] = {
     {"[\r\n]"}, {R"(\s?\p{L}++)"}, {R"(\s?\p{P}++)"}, {kAnyCjk}, {R"(\p{N})"}};
 constexpr WordPass kDeepSeek3Passes[] = {{R"(\p{N}{1,3}+)"}, {kHanKana}, {kDeepSeekWord}};
 constexpr WordPass kBloomPasses[] = {{kBloom}};
 constexpr WordPass kVikingPasses[] = {{kBloom}, {R"(\p{N})"}};
 constexpr WordPass kJais2Passes[] = {
-    {CONTRACTION "|" WORD R"(|\p{N}{1,3}+|)" SIGNS R"([\r\n]*+|)" SPACE_TO_NEWLINE
+    {CONTRACTION
+     "|" WORD R"(|\p{N}{1,3}+|)" SIGNS R"([\r\n]*+|)" SPACE_TO_NEWLINE
      R"(|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S))"
      R"(|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s)"}};
-constexpr WordPass kChameleonPasses[] = {{"<sentinel:[0-9]++>"}, {"IMGIMG[A-I]{1,4}Z"},
-                                         {R"([\t\n]|    |  )"}, {R"(\p{N})"},
+constexpr WordPass kChameleonPasses[] = {{"<sentinel:[0-9]++>"},      {"IMGIMG[A-I]{1,4}Z"},
+                                         {R"([\t\n]|    |  )"},       {R"(\p{N})"},
                                          {R"([\p{P}!-/:-@\[-`{-~])"}, {kGpt2}};
-constexpr WordPass kBailingPasses[] = {
-    {R"('(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|)" WORD R"(|\p{N}|)" SIGNS
-     R"([\r\n]*+|\s*[\r\n]|)" SPACE}};
+constexpr WordPass kBailingPasses[] = {{R"('(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|)" WORD
+                                        R"(|\p{N}|)" SIGNS R"([\r\n]*+|\s*[\r\n]|)" SPACE}};
 constexpr WordPass kSeedCoderPasses[] = {
     {CONTRACTION "|" WORD R"(|\p{N}|)" SIGNS "|" SPACE_TO_NEWLINE "|" SPACE}};
 constexpr WordPass kSuperBpePasses[] = {{R"(\p{N}++)"}, {R"(\p{Nd}++)", Cut::kThreesFromTheEnd}};
-constexpr WordPass kKimiPasses[] = {
-    {R"(\p{Han}++|)" CASED_WORD(NOT_HAN_OF, "(?:" CONTRACTION ")?+") R"(|\p{N}{1,3}+|)"
-         SIGNS R"([\r\n]*+|)" SPACE_TO_NEWLINE "|" SPACE}};
+constexpr WordPass kKimiPasses[] = {{R"(\p{Han}++|)" CASED_WORD(
+    NOT_HAN_OF, "(?:" CONTRACTION ")?+") R"(|\p{N}{1,3}+|)" SIGNS R"([\r\n]*+|)" SPACE_TO_NEWLINE
+                                         "|" SPACE}};
 constexpr WordPass kAfmoePasses[] = {
     {R"(\p{N}++)", Cut::kThreesFromTheEnd},
     // Han, Hangul, Kana and the scripts of South-East Asia that put no space between words.
@@ -116,11 +119,11 @@ constexpr WordPass kAfmoePasses[] = {
      R"(\x{2F00}-\x{2FDF}\x{E00}-\x{EFF}\x{1780}-\x{17FF}\x{1000}-\x{109F}\x{AA60}-\x{AA7F})"
      R"(\x{A9E0}-\x{A9FF}\x{AC00}-\x{D7AF}\x{1100}-\x{11FF}]++)"},
     {kDeepSeekWord}};
-constexpr WordPass kTinyAyaPasses[] = {
-    {R"((?<!\p{Nd})\p{Nd}++\b)", Cut::kThreesFromTheEnd}, {kGpt4o}};
+constexpr WordPass kTinyAyaPasses[] = {{R"((?<!\p{Nd})\p{Nd}++\b)", Cut::kThreesFromTheEnd},
+                                       {kGpt4o}};
 constexpr WordPass kExaoneMoePasses[] = {
     {CONTRACTION "|" SIGN_IN_FRONT R"(?+(?:\p{L}\p{M}*+(?: \p{L}\p{M}*+)*+)++|\p{N}|)" SIGNS
-     R"([\r\n/]?+|\s*[\r\n]|)" SPACE}};
+                 R"([\r\n/]?+|\s*[\r\n]|)" SPACE}};
 
 // As Qwen 2 without the contractions.
 constexpr WordPass kUfakzekaPasses[] = {
@@ -134,18 +137,18 @@ constexpr WordPass kYoutuPasses[] = {
      R"([\x{FF01}\x{2026}\x{201C}\x{201D}\x{2018}\x{2019}\x{2014}\x{FF1A}\x{FF1B}\x{FF0C})"
      R"(\x{3001}-\x{303F}\x{FE30}-\x{FE4F}]++|[\x{3105}-\x{312F}]++|)"
      R"([\x{4E00}-\x{9FA5}\x{3040}-\x{30FF}]++)"},
-    {CASED_WORD(ANY_OF, "(?:" CONTRACTION ")?+") R"(|\p{N}|)" SIGNS R"([\r\n/]*+|)"
-         SPACE_TO_NEWLINE "|" SPACE}};
+    {CASED_WORD(ANY_OF, "(?:" CONTRACTION ")?+") R"(|\p{N}|)" SIGNS R"([\r\n/]*+|)" SPACE_TO_NEWLINE
+                                                 "|" SPACE}};
 
 constexpr std::string_view kDefaultNames[] = {"default"};
 constexpr std::string_view kGpt2Names[] = {
-    "gpt-2",     "phi-2",   "mpt",        "olmo",       "jais",         "trillion",
-    "gigachat",  "exaone4", "mellum",     "a.x-4.0",    "modern-bert",  "roberta-bpe",
-    "jina-es",   "jina-de", "jina-v2-es", "jina-v2-de", "jina-v2-code", "jina-v1-en",
-    "granite-docling"};
-constexpr std::string_view kLlama3Names[] = {"llama-bpe", "llama3",   "llama-v3", "falcon3",
-                                             "falcon-h1", "pixtral",  "midm-2.0", "lfm2",
-                                             "jina-v5-nano"};
+    "gpt-2",       "phi-2",        "mpt",        "olmo",           "jais",
+    "trillion",    "gigachat",     "exaone4",    "mellum",         "a.x-4.0",
+    "modern-bert", "roberta-bpe",  "jina-es",    "jina-de",        "jina-v2-es",
+    "jina-v2-de",  "jina-v2-code", "jina-v1-en", "granite-docling"};
+constexpr std::string_view kLlama3Names[] = {"llama-bpe", "llama3",    "llama-v3",
+                                             "falcon3",   "falcon-h1", "pixtral",
+                                             "midm-2.0",  "lfm2",      "jina-v5-nano"};
 constexpr std::string_view kLlama3PlainNames[] = {"dbrx", "smaug-bpe", "chatglm-bpe", "glm4"};
 constexpr std::string_view kQwen2Names[] = {"qwen2",  "deepseek-r1-qwen", "stablelm2",
                                             "megrez", "hunyuan",          "grok-2",
@@ -220,7 +223,8 @@ const WordRule* FindWordRule(std::string_view name) {
 
 std::string KnownWordRules() {
   std::vector<std::string_view> names;
-  for (const WordRule& rule : kRules) names.insert(names.end(), rule.names.begin(), rule.names.end());
+  for (const WordRule& rule : kRules)
+    names.insert(names.end(), rule.names.begin(), rule.names.end());
   std::ranges::sort(names);
   std::string text;
   for (const std::string_view name : names) {

@@ -58,8 +58,9 @@ Result<Code> Compile(std::string_view pattern) {
   Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expanded.data()), expanded.size(),
                           PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr));
   if (code == nullptr) {
-    return Fail(ErrorCode::kInternal, fmt::format("PCRE2 refuses the word pattern {}: error {} at {}",
-                                                  expanded, error, offset));
+    return Fail(
+        ErrorCode::kInternal,
+        fmt::format("PCRE2 refuses the word pattern {}: error {} at {}", expanded, error, offset));
   }
   return code;
 }
@@ -74,7 +75,9 @@ std::size_t ValidPrefix(std::string_view text) {
   return at;
 }
 
-bool BeginsCharacter(char byte) { return (static_cast<std::uint8_t>(byte) & 0xC0) != 0x80; }
+bool BeginsCharacter(char byte) {
+  return (static_cast<std::uint8_t>(byte) & 0xC0) != 0x80;
+}
 
 // Appends `digits` in threes of characters, the first piece being what is left over.
 void CutThreesFromTheEnd(std::string_view digits, std::vector<std::string_view>& pieces) {
@@ -117,9 +120,9 @@ class Pass {
              std::vector<std::string_view>& pieces) const {
     std::size_t at = 0;
     while (at < piece.size()) {
-      const int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(piece.data()),
-                                    piece.size(), at, PCRE2_NO_UTF_CHECK, scratch.match.get(),
-                                    scratch.context.get());
+      const int found =
+          pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(piece.data()), piece.size(), at,
+                      PCRE2_NO_UTF_CHECK, scratch.match.get(), scratch.context.get());
       const std::size_t* bounds = pcre2_get_ovector_pointer(scratch.match.get());
       // Beyond a limit, as where nothing more matches, the rest is one piece. One group is all the
       // match data have room for, which PCRE2 tells by 0.

@@ -1,5 +1,5 @@
-// Times a backend's kernels: products alone, and whole steps of a model with the demo model's shape
-// and made-up weights.
+// Times a backend's kernels: products of every weight type alone, and whole steps of a model with
+// the demo model's shape and made-up weights.
 //
 //   fallow-bench-kernels [vulkan|cpu] [packed|float|staging] [types|TYPE…]
 //
@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstring>
 #include <ctime>
+#include <initializer_list>
 #include <memory>
 #include <numeric>
 #include <string_view>
@@ -41,7 +41,7 @@ void Must(Status status) {
 }
 
 // Made-up weights, all finite.
-Bytes Weights(WeightType type, std::uint32_t rows, std::uint32_t columns) {
+Bytes MadeUpWeights(WeightType type, std::uint32_t rows, std::uint32_t columns) {
   std::uint32_t state = 1;
   const auto next = [&] { return state = state * 1664525 + 1013904223; };
   constexpr std::uint32_t kExponents = 12;  // of fp16 scales: far from infinite
@@ -50,12 +50,8 @@ Bytes Weights(WeightType type, std::uint32_t rows, std::uint32_t columns) {
         type, rows, columns, [&] { return next() >> 16 | next() << 16; }, kExponents);
   Bytes bytes(rows * WeightRowBytes(type, columns));
   for (std::size_t i = 0; i < bytes.size(); ++i)
-    bytes[i] = static_cast<std::uint8_t>(next() >> 24) & 0x3B;
+    bytes[i] = static_cast<std::uint8_t>(next() >> 24) & 0x3B;  // no exponent is full
   return bytes;
-}
-
-Bytes Q8Weights(std::uint32_t rows, std::uint32_t columns) {
-  return Weights(WeightType::kQ8_0, rows, columns);
 }
 
 // Seconds of the best of some runs, and what all threads together spent, which a busy machine
@@ -83,42 +79,54 @@ Timing Time(Work work) {
   return best;
 }
 
-void TimeProduct(Backend& backend, WeightType type, std::uint32_t outputs, std::uint32_t columns,
-                 std::uint32_t rows) {
-  const auto weights =
-      Must(backend.NewMatrix(type, outputs, columns, Weights(type, outputs, columns)));
-  const auto x = Must(backend.NewTensor(rows, columns));
-  const auto y = Must(backend.NewTensor(rows, outputs));
-  const std::vector<std::uint32_t> zeros(rows);
-  constexpr std::uint32_t kRepeats = 8;
-  const Timing timing = Time([&] {
-    Must(backend.BeginStep({zeros, zeros, zeros, 1}));
-    for (std::uint32_t i = 0; i < kRepeats; ++i) backend.MatMul(*weights, *x, *y, rows);
-    Must(backend.Finish(kNeverStop));
-  });
-  const double bytes = static_cast<double>(outputs * WeightRowBytes(type, columns)) * kRepeats;
-  fmt::print(
-      "product {} {} x {}, {} rows: {:.1f} us ({:.1f} of processors), {:.2f} GFLOP/s, {:.2f} GB/s "
-      "of weights\n",
-      WeightTypeName(type), outputs, columns, rows, timing.seconds / kRepeats * 1e6,
-      timing.processor_seconds / kRepeats * 1e6,
-      2.0 * outputs * columns * rows * kRepeats / timing.seconds / 1e9,
-      bytes / timing.seconds / 1e9);
-}
-
-void TimeProducts(Backend& backend) {
+// A number of products, with each of `weights` in turn.
+Timing TimeProducts(Backend& backend, const std::vector<std::unique_ptr<Matrix>>& weights,
+                    std::uint32_t product_count, std::uint32_t rows) {
   const auto cache =
       Must(backend.NewKvCache({.page_count = 1, .kv_head_count = 1, .head_size = 32}));
-  for (const auto& [outputs, columns] : {std::pair{2048u, 2048u}, {512u, 256u}})
-    for (const std::uint32_t rows : {1u, 2u, 4u, 8u, 32u, 128u})
-      TimeProduct(backend, WeightType::kQ8_0, outputs, columns, rows);
+  const auto x = Must(backend.NewTensor(rows, weights[0]->columns()));
+  const auto y = Must(backend.NewTensor(rows, weights[0]->rows()));
+  const std::vector<std::uint32_t> zeros(rows);
+  return Time([&] {
+    Must(backend.BeginStep({zeros, zeros, zeros, 1}));
+    for (std::uint32_t i = 0; i < product_count; ++i)
+      backend.MatMul(*weights[i % weights.size()], *x, *y, rows);
+    Must(backend.Finish(kNeverStop));
+  });
+}
+
+// Products with `matrix_count` matrices: one lies in caches, many are streamed from memory.
+void TimeType(Backend& backend, const WeightFormat& format, std::uint32_t outputs,
+              std::uint32_t columns, std::uint32_t matrix_count,
+              std::initializer_list<std::uint32_t> row_counts) {
+  const Bytes bytes = MadeUpWeights(format.type, outputs, columns);
+  const double matrix_values = static_cast<double>(outputs) * columns;
+  std::vector<std::unique_ptr<Matrix>> weights;
+  const std::uint64_t before = backend.used_bytes();
+  const auto start = Clock::now();
+  for (std::uint32_t i = 0; i < matrix_count; ++i)
+    weights.push_back(Must(backend.NewMatrix(format.type, outputs, columns, bytes)));
+  const double load_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double matrix_bytes = static_cast<double>(backend.used_bytes() - before) / matrix_count;
+  fmt::print("{}, {} of {} x {}: {:.2f} bits a weight, loaded at {:.2f} G weights/s\n", format.name,
+             matrix_count, outputs, columns, matrix_bytes * 8 / matrix_values,
+             matrix_values * matrix_count / load_seconds / 1e9);
+  for (const std::uint32_t rows : row_counts) {
+    const std::uint32_t product_count = std::max(8u, matrix_count);
+    const Timing timing = TimeProducts(backend, weights, product_count, rows);
+    const double seconds = timing.seconds / product_count;
+    fmt::print(
+        "  {} rows: {:.1f} us a product ({:.1f} of processors), {:.1f} GB/s, {:.1f} GFLOP/s\n",
+        rows, seconds * 1e6, timing.processor_seconds / product_count * 1e6,
+        matrix_bytes / seconds / 1e9, 2 * matrix_values * rows / seconds / 1e9);
+  }
 }
 
 void TimeTypes(Backend& backend, std::span<const WeightType> types) {
-  const auto cache =
-      Must(backend.NewKvCache({.page_count = 1, .kv_head_count = 1, .head_size = 32}));
-  for (const std::uint32_t rows : {1u, 8u, 32u})
-    for (const WeightType type : types) TimeProduct(backend, type, 2048, 2048, rows);
+  for (const WeightType type : types) {
+    TimeType(backend, FormatOf(type), 2048, 2048, 1, {1, 8, 32});
+    TimeType(backend, FormatOf(type), 2048, 2048, 48, {1});
+  }
 }
 
 struct Layer {
@@ -133,8 +141,8 @@ class ShapedModel {
   ShapedModel(Backend& backend, std::uint32_t rows, std::uint32_t pages)
       : backend_(backend), rows_(rows) {
     const auto matrix = [&](std::uint32_t outputs, std::uint32_t columns) {
-      return Must(
-          backend.NewMatrix(WeightType::kQ8_0, outputs, columns, Q8Weights(outputs, columns)));
+      return Must(backend.NewMatrix(WeightType::kQ8_0, outputs, columns,
+                                    MadeUpWeights(WeightType::kQ8_0, outputs, columns)));
     };
     const auto tensor = [&](std::uint32_t columns) {
       return Must(backend.NewTensor(rows, columns));
@@ -229,8 +237,8 @@ void TimeOperators(Backend& backend, std::uint32_t rows) {
              norm = Must(backend.NewTensor(1, kWidth));
   const auto rope = Must(backend.NewTensor(kContext, kHeadSize));
   const auto cache = Must(backend.NewKvCache({rows, kKvHeads, kHeadSize}));
-  const auto weights =
-      Must(backend.NewMatrix(WeightType::kQ8_0, kWidth, kWidth, Q8Weights(kWidth, kWidth)));
+  const auto weights = Must(backend.NewMatrix(WeightType::kQ8_0, kWidth, kWidth,
+                                              MadeUpWeights(WeightType::kQ8_0, kWidth, kWidth)));
   const std::vector<std::uint32_t> tokens(rows, 65), positions(rows, 63);
   std::vector<std::uint32_t> pages(rows);
   std::iota(pages.begin(), pages.end(), 0u);
@@ -283,7 +291,9 @@ int Main(int argc, char** argv) {
   TimeStep(*backend, "prefill, 4 sequences of 32", 4, 32, 32);
   TimeStep(*backend, "prefill, 1 sequence of 128", 1, 128, 128);
   for (const std::uint32_t rows : {1u, 8u, 32u}) TimeOperators(*backend, rows);
-  TimeProducts(*backend);
+  const WeightFormat& q8 = FormatOf(WeightType::kQ8_0);
+  TimeType(*backend, q8, 2048, 2048, 1, {1, 2, 4, 8, 32, 128});
+  TimeType(*backend, q8, 512, 256, 1, {1, 2, 4, 8, 32, 128});
   return 0;
 }
 

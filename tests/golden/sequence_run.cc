@@ -1,6 +1,8 @@
 #include "tests/golden/sequence_run.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <span>
 
 namespace fallow::engine {
@@ -149,6 +151,20 @@ class SequenceRun {
 
 Result<SequenceOutput> RunSequence(Model& model, const SequenceInput& input, const Steps& steps) {
   return SequenceRun(model, input, steps).Run();
+}
+
+std::vector<float> Pooled(const ModelCard& card, std::span<const float> states) {
+  const std::size_t width = card.embedding_length;
+  const std::size_t count = states.size() / width;
+  const std::size_t first = card.pooling == Pooling::kLast ? count - 1 : 0;
+  const std::size_t end = card.pooling == Pooling::kFirst ? 1 : count;
+  std::vector<double> sums(width);
+  for (std::size_t i = first; i < end; ++i)
+    for (std::size_t j = 0; j < width; ++j) sums[j] += states[i * width + j];
+  const double length = std::sqrt(std::inner_product(sums.begin(), sums.end(), sums.begin(), 0.0));
+  std::vector<float> vector;
+  for (const double sum : sums) vector.push_back(static_cast<float>(sum / length));
+  return vector;
 }
 
 }  // namespace fallow::engine

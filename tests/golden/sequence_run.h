@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -28,5 +29,8 @@ struct Steps {
 };
 
 Result<SequenceOutput> RunSequence(Model& model, const SequenceInput& input, const Steps& steps);
+
+// The embedding that the states of all positions make, as docs/ARITHMETIC.md pools them.
+std::vector<float> Pooled(const ModelCard& card, std::span<const float> states);
 
 }  // namespace fallow::engine

@@ -299,7 +299,7 @@ def _family(architecture, keys, tensors, write_vocabulary, shape, **bench):
                   write_vocabulary)
 
 
-def _llama(rule="gpt-2", **shape):
+def _llama(rule="llama-bpe", **shape):
     return _family("llama", _llama_keys, _llama_tensors, _byte_level(rule), Shape(**shape))
 
 
@@ -323,11 +323,11 @@ FAMILIES = {
     "llama-linear": _llama("gpt-2", heads=16, kv_heads=4, head_size=48, options={"scaling": "linear"}),
     "llama-yarn": _llama("gpt-2", options={"scaling": "yarn"}),
     "llama3": _llama(tied=True, options={"rope_freqs": True, "rope_base": 500000.0}),
-    "qwen2": _family("qwen2", _qwen2_keys, _qwen2_tensors, _byte_level("gpt-2"),
+    "qwen2": _family("qwen2", _qwen2_keys, _qwen2_tensors, _byte_level("qwen2"),
                      Shape(heads=8, head_size=32, tied=True)),
-    "qwen3": _family("qwen3", _qwen3_keys, _qwen3_tensors, _byte_level("gpt-2"), _qwen3),
+    "qwen3": _family("qwen3", _qwen3_keys, _qwen3_tensors, _byte_level("qwen2"), _qwen3),
     "qwen3-embedding": _family("qwen3", _qwen3_keys, _qwen3_tensors,
-                               _byte_level("gpt-2", chat=False),
+                               _byte_level("qwen2", chat=False),
                                replace(_qwen3, tied=True, options={"pooling": 3})),
     "gemma": _family("gemma", _gemma_keys, _gemma_tensors, _byte_level("gpt-2"),
                      Shape(heads=2, kv_heads=1, head_size=128, tied=True), kv_heads=1),

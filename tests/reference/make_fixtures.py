@@ -37,7 +37,7 @@ MAX_TOKENS = 16
 def fixture_list():
     for line in (SCRIPTS / "fixtures.txt").read_text().splitlines():
         if line and not line.startswith("#"):
-            family, *types = line.split()
+            family, _float, _per_32, _per_256, *types = line.split()
             yield from ((family, type_name) for type_name in types)
 
 

@@ -87,8 +87,9 @@ class GgufWriter {
 
   template <class T>
   static void Append(Bytes& bytes, T value) {
-    const auto* raw = reinterpret_cast<const std::uint8_t*>(&value);
-    bytes.insert(bytes.end(), raw, raw + sizeof value);
+    const std::size_t at = bytes.size();
+    bytes.resize(at + sizeof value);
+    std::memcpy(bytes.data() + at, &value, sizeof value);
   }
   template <class T>
   static Bytes Value(T value) {

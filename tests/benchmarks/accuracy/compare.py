@@ -2,12 +2,13 @@
 """How far the engine's logits lie from a float computation of the same weights, beside llama.cpp's.
 
   compare.py --peer PEER_LOGITS --engine FALLOW_ACCURACY_LOGITS --demo FOLDER [--families A,B]
-             [--types A,B]
+             [--types A,B] [--no-vulkan]
 
 The yardstick is llama.cpp's float path: the weights written out as F32, keys and values in F32. Against
 it stand the engine, and llama.cpp's own path on the typed file with its cache in Q8_0. Models with
-random weights of every family and type, and the demo's. The last line is one JSON object; the exit
-status is 1 where a limit is broken.
+random weights of every family and type, and the demo's. The figures are the CPU backend's; where there is
+a Vulkan device it must give the same bits for the first prompts. The last line is one JSON object; the
+exit status is 1 where a limit is broken.
 """
 import argparse
 import json
@@ -36,6 +37,7 @@ CONTEXT = 512  # tokens
 STRIDE = 8  # logits are compared at every eighth position
 PROMPTS = (200, 320, 160, 256, 312)  # tokens; the demo's have as many as they have
 TEXTS = range(40, 120)  # tokens of what is embedded
+VULKAN_PROMPTS = 2  # of each model, so that a slow device does not take all the time
 NO_BACKEND = 3  # the engine program's exit status
 
 
@@ -74,7 +76,7 @@ class Comparison:
     def __init__(self, arguments, folder):
         self._peer, self._engine = arguments.peer, arguments.engine
         self._folder = pathlib.Path(folder)
-        self._vulkan = True
+        self._vulkan = not arguments.no_vulkan
         self.over_peer, self.of_8bit = {}, {}
         print(f"{'model':<16} {'type':<7} {'ours':>9} {'llama.cpp':>9} {'ratio':>6}  Vulkan")
 
@@ -97,11 +99,12 @@ class Comparison:
         if not self._vulkan:
             return "-"
         try:
-            lines = rows_of([self._engine, model, "vulkan", "logits", stride], prompts)
+            some = "".join(prompts.splitlines(keepends=True)[:VULKAN_PROMPTS])
+            lines = rows_of([self._engine, model, "vulkan", "logits", stride], some)
         except Missing as reason:
             self._vulkan = False
             return f"none: {reason}"
-        if lines != expected:
+        if lines != expected[:len(lines)]:
             sys.exit(f"compare.py: {model}: Vulkan gives other bits than the CPU")
         return "same bits"
 
@@ -129,6 +132,7 @@ def main():
         parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
     parser.add_argument("--families", default=",".join(MEASURED))
     parser.add_argument("--types", default=",".join([*gguf.TENSOR_TYPES, "Q4_K_M"]))
+    parser.add_argument("--no-vulkan", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         comparison = Comparison(arguments, folder)

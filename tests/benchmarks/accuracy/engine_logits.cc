@@ -10,11 +10,9 @@
 // ids of its prompt and one with those of its answer. Exit status 3: no such backend here.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <cstdlib>
 #include <iostream>
 #include <iterator>
-#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -62,21 +60,6 @@ void Print(const T& values) {
   fmt::print("\n");
 }
 
-// Pooled as docs/ARITHMETIC.md says.
-std::vector<float> Embedding(const ModelCard& card, std::span<const float> states) {
-  const std::size_t width = card.embedding_length;
-  const std::size_t count = states.size() / width;
-  const std::size_t first = card.pooling == Pooling::kLast ? count - 1 : 0;
-  const std::size_t end = card.pooling == Pooling::kFirst ? 1 : count;
-  std::vector<double> sums(width);
-  for (std::size_t i = first; i < end; ++i)
-    for (std::size_t j = 0; j < width; ++j) sums[j] += states[i * width + j];
-  const double length = std::sqrt(std::inner_product(sums.begin(), sums.end(), sums.begin(), 0.0));
-  std::vector<float> vector;
-  for (const double sum : sums) vector.push_back(static_cast<float>(sum / length));
-  return vector;
-}
-
 void PrintLogits(Model& model, std::uint32_t stride) {
   const ModelCard& card = model.card();
   for (std::string line; std::getline(std::cin, line);) {
@@ -89,7 +72,7 @@ void PrintLogits(Model& model, std::uint32_t stride) {
       input.places.push_back(place);
     const SequenceOutput output = OrQuit(RunSequence(model, input, {}));
     if (card.pooling != Pooling::kNone) {
-      Print(Embedding(card, output.hidden));
+      Print(Pooled(card, output.hidden));
       continue;
     }
     const std::span<const float> logits = output.logits;

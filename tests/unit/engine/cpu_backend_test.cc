@@ -33,27 +33,72 @@ TEST(CpuBackend, GivesTheSameBitsHoweverWorkIsSharedOut) {
   constexpr std::uint32_t kRows = 37, kColumns = 1024;
   RandomValues values(21);
   const auto x = values.Activations(std::size_t{kRows} * kColumns);
-  for (const std::uint32_t outputs : {33u, 2000u}) {
-    const Bytes weights = values.Weights(WeightType::kQ8_0, outputs, kColumns);
-    std::vector<std::vector<float>> results;
-    for (const std::uint32_t threads : {1u, 2u, 3u, 8u}) {
-      const auto backend = NewCpuBackend({.thread_count = threads});
-      const auto matrix = backend->NewMatrix(WeightType::kQ8_0, outputs, kColumns, weights);
-      const auto in = backend->NewTensor(kRows, kColumns);
-      const auto out = backend->NewTensor(kRows, outputs);
-      ASSERT_TRUE(matrix.has_value() && in.has_value() && out.has_value());
-      ASSERT_TRUE((*backend).Upload(**in, x).has_value());
-      const std::vector<std::uint32_t> zeros(kRows);
-      const auto cache = backend->NewKvCache({1, 1, 32});
-      ASSERT_TRUE(cache.has_value());
-      ASSERT_TRUE(backend->BeginStep({zeros, zeros, zeros, 1}).has_value());
-      backend->MatMul(**matrix, **in, **out, kRows);
-      ASSERT_TRUE(backend->Finish(StopFlag(false)).has_value());
-      results.emplace_back(std::size_t{kRows} * outputs);
-      ASSERT_TRUE(backend->Download(**out, kRows, results.back()).has_value());
+  for (const WeightType type : {WeightType::kQ8_0, WeightType::kQ4_K, WeightType::kF16}) {
+    for (const std::uint32_t outputs : {33u, 2000u}) {
+      const Bytes weights = values.Weights(type, outputs, kColumns);
+      std::vector<std::vector<float>> results;
+      for (const std::uint32_t threads : {1u, 2u, 3u, 8u}) {
+        const auto backend = NewCpuBackend({.thread_count = threads});
+        const auto matrix = backend->NewMatrix(type, outputs, kColumns, weights);
+        const auto in = backend->NewTensor(kRows, kColumns);
+        const auto out = backend->NewTensor(kRows, outputs);
+        ASSERT_TRUE(matrix.has_value() && in.has_value() && out.has_value());
+        ASSERT_TRUE((*backend).Upload(**in, x).has_value());
+        const std::vector<std::uint32_t> zeros(kRows);
+        const auto cache = backend->NewKvCache({1, 1, 32});
+        ASSERT_TRUE(cache.has_value());
+        ASSERT_TRUE(backend->BeginStep({zeros, zeros, zeros, 1}).has_value());
+        backend->MatMul(**matrix, **in, **out, kRows);
+        ASSERT_TRUE(backend->Finish(StopFlag(false)).has_value());
+        results.emplace_back(std::size_t{kRows} * outputs);
+        ASSERT_TRUE(backend->Download(**out, kRows, results.back()).has_value());
+      }
+      EXPECT_THAT(results, Each(results[0])) << WeightTypeName(type) << ", " << outputs;
     }
-    EXPECT_THAT(results, Each(results[0])) << outputs;
   }
+}
+
+// Rows that look ahead see what rows computed by other threads store.
+TEST(CpuBackend, StoresEveryKeyBeforeARowLooksAhead) {
+  constexpr std::uint32_t kRows = 200, kColumns = 64;
+  RandomValues values(22);
+  const auto keys = values.Activations(kRows * kColumns);
+  std::vector<std::uint32_t> zeros(kRows), positions(kRows), last_seen(kRows, kRows - 1);
+  std::iota(positions.begin(), positions.end(), 0u);
+  std::vector<std::vector<float>> results;
+  for (const std::uint32_t threads : {1u, 2u, 8u}) {
+    const auto backend = NewCpuBackend({.thread_count = threads});
+    const auto x = backend->NewTensor(kRows, kColumns);
+    const auto out = backend->NewTensor(kRows, kColumns);
+    const auto cache = backend->NewKvCache({1, 2, 32});
+    ASSERT_TRUE(x.has_value() && out.has_value() && cache.has_value());
+    ASSERT_TRUE(backend->Upload(**x, keys).has_value());
+    ASSERT_TRUE(backend
+                    ->BeginStep({.tokens = zeros,
+                                 .positions = positions,
+                                 .pages = zeros,
+                                 .pages_per_row = 1,
+                                 .last_seen = last_seen})
+                    .has_value());
+    backend->StoreKv(**x, **x, **cache);
+    backend->Attention(**x, **cache, {2, 2, 32}, **out);
+    ASSERT_TRUE(backend->Finish(StopFlag(false)).has_value());
+    results.emplace_back(kRows * kColumns);
+    ASSERT_TRUE(backend->Download(**out, kRows, results.back()).has_value());
+  }
+  EXPECT_THAT(results, Each(results[0]));
+}
+
+// Threads fill matrices: the error told is the first row's all the same.
+TEST(CpuBackend, NamesTheFirstWeightThatIsNotFinite) {
+  constexpr std::uint32_t kRows = 5000, kColumns = 64;
+  Bytes data(kRows * WeightRowBytes(WeightType::kF16, kColumns));
+  for (const std::uint32_t row : {1234u, 4321u, 4999u}) data[(row * kColumns + 7) * 2 + 1] = 0x7C;
+  const auto backend = NewCpuBackend({.thread_count = 4});
+  const auto matrix = backend->NewMatrix(WeightType::kF16, kRows, kColumns, data);
+  ASSERT_FALSE(matrix.has_value());
+  EXPECT_EQ(matrix.error().message, "row 1234, column 7: the weight is not a finite number");
+  EXPECT_EQ(backend->used_bytes(), 0u);
 }
 
 TEST(CpuBackend, GivesMemoryBackAndSaysWhenThereIsNone) {
@@ -61,6 +106,7 @@ TEST(CpuBackend, GivesMemoryBackAndSaysWhenThereIsNone) {
   EXPECT_EQ(backend->info().memory_bytes, 100'000u);
   for (int i = 0; i < 10; ++i)
     EXPECT_TRUE(backend->NewTensor(100, 100).has_value()) << i;  // 40 kB each
+  EXPECT_EQ(backend->used_bytes(), 0u);
   const auto first = backend->NewTensor(100, 100);
   const auto second = backend->NewTensor(100, 100);
   const auto third = backend->NewTensor(100, 100);

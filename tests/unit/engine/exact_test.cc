@@ -103,6 +103,37 @@ TEST(ExactFunctions, GeluByTheErrorFunctionErrsByLessThanTheTableSays) {
   EXPECT_EQ(ExactGeluErf(-INFINITY), -INFINITY);
 }
 
+TEST(ExactFunctions, HyperbolicTangentErrsByLessThanTheTableSays) {
+  std::mt19937 random(12);
+  std::uniform_real_distribution<float> uniform(-12, 12);
+  double largest = 0;
+  for (int i = 0; i < 4'000'000; ++i) {
+    const float x = i % 2 == 0 ? uniform(random) : uniform(random) * 0x1p-8f;
+    largest = std::max(largest, std::fabs(ExactTanh(x) - std::tanh(static_cast<double>(x))));
+  }
+  EXPECT_LE(largest, 3e-7);
+  EXPECT_EQ(ExactTanh(0.0f), 0.0f);
+  for (const float x : {60.0f, 1e30f, std::numeric_limits<float>::max()}) {
+    EXPECT_EQ(ExactTanh(x), 1.0f);
+    EXPECT_EQ(ExactTanh(-x), -1.0f);
+  }
+}
+
+TEST(ExactFunctions, SoftcapStaysWithinItsCapAndKeepsWhatIsNotFinite) {
+  for (const float cap : {0.5f, 30.0f, 50.0f}) {
+    const float inverse = 1.0f / cap;
+    for (const double x : {-1e30, -100.0, -3.0, -1e-3, 1e-3, 0.7, 29.0, 1e30}) {
+      const auto value = static_cast<float>(x);
+      const double truth = cap * std::tanh(static_cast<double>(value) / cap);
+      EXPECT_NEAR(ExactSoftcap(value, cap, inverse), truth, 4e-7 * cap) << cap << ", " << x;
+      EXPECT_LE(std::fabs(ExactSoftcap(value, cap, inverse)), cap);
+    }
+    EXPECT_EQ(ExactSoftcap(INFINITY, cap, inverse), INFINITY);
+    EXPECT_EQ(ExactSoftcap(-INFINITY, cap, inverse), -INFINITY);
+    EXPECT_TRUE(std::isnan(ExactSoftcap(NAN, cap, inverse)));
+  }
+}
+
 TEST(ExactFunctions, RoundToNearestWithTiesToEven) {
   EXPECT_EQ(ExactRint(0.5f), 0);
   EXPECT_EQ(ExactRint(1.5f), 2);

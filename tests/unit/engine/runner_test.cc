@@ -154,17 +154,17 @@ TEST_F(RunnerTest, EndsBeforeAStopString) {
 
 TEST_F(RunnerTest, FinishesARequestThatIsAtFaultWithItsOwnError) {
   Load({.context = 60});
-  InferenceRequest unknown_role = Ask(1, "x", 5);
-  unknown_role.messages[0].role = "wizard";
+  InferenceRequest silent = Ask(1, "x", 5);
+  silent.messages.clear();
   InferenceRequest empty_stop = Ask(2, "x", 5);
   empty_stop.stop = {""};
   const auto results =
-      GenerateAll({}, {Ask(0, std::string(100, 'x'), 5), unknown_role, empty_stop, Ask(3, "x", 5)});
+      GenerateAll({}, {Ask(0, std::string(100, 'x'), 5), silent, empty_stop, Ask(3, "x", 5)});
   ASSERT_EQ(results.size(), 4u);
   ASSERT_TRUE(results[0].error.has_value());
   EXPECT_THAT(results[0].error->message, HasSubstr("the context of 60"));
   ASSERT_TRUE(results[1].error.has_value());
-  EXPECT_THAT(results[1].error->message, HasSubstr("wizard"));
+  EXPECT_THAT(results[1].error->message, HasSubstr("takes messages"));
   ASSERT_TRUE(results[2].error.has_value());
   EXPECT_FALSE(results[3].error.has_value());
 }

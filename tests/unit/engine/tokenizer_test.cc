@@ -8,7 +8,6 @@
 #include "engine/tokenizer/byte_alphabet.h"
 #include "engine/tokenizer/load_tokenizer.h"
 #include "engine/tokenizer/utf8.h"
-#include "engine/tokenizer/word_splitter.h"
 #include "tests/support/gguf_writer.h"
 
 namespace fallow::engine {
@@ -52,27 +51,6 @@ std::string Decode(const Tokenizer& tokenizer, const std::vector<std::uint32_t>&
   std::string text;
   for (const std::uint32_t token : tokens) text += tokenizer.TokenBytes(token);
   return text;
-}
-
-std::vector<std::string_view> Split(std::string_view text) {
-  return NewWordSplitter(*FindWordRule("gpt-2")).value()->Split(text);
-}
-
-TEST(WordSplitter, CutsAsTheGpt2RuleSays) {
-  EXPECT_THAT(Split("Hello world, it's 2024!"),
-              ElementsAre("Hello", " world", ",", " it", "'s", " 2024", "!"));
-  EXPECT_THAT(Split("a   b"), ElementsAre("a", "  ", " b"));
-  EXPECT_THAT(Split("a \n\n b"), ElementsAre("a", " \n\n", " b"));
-  EXPECT_THAT(Split("tail   "), ElementsAre("tail", "   "));
-  EXPECT_THAT(Split("'T''ll"), ElementsAre("'", "T", "''", "ll"));
-  EXPECT_THAT(Split("\xC3\xA9t\xC3\xA9 \xE6\x97\xA5\xE6\x9C\xAC"),
-              ElementsAre("\xC3\xA9t\xC3\xA9", " \xE6\x97\xA5\xE6\x9C\xAC"));
-  EXPECT_THAT(Split(""), ElementsAre());
-}
-
-TEST(WordSplitter, KeepsEveryByteOfBrokenUtf8) {
-  EXPECT_THAT(Split("ab\xFF\xC3(c"), ElementsAre("ab", "\xFF", "\xC3", "(", "c"));
-  EXPECT_THAT(Split("\xE6\x97"), ElementsAre("\xE6\x97"));
 }
 
 TEST(Tokenizer, MergesTheEarliestPairFirst) {

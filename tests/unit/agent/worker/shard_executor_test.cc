@@ -29,6 +29,7 @@ class FakeRunner : public engine::Runner {
     std::erase_if(queue_, [&](const auto& entry) { return entry.first == ticket; });
   }
   void Clear() override { queue_.clear(); }
+  const engine::MemoryPlan& plan() const override { return plan_; }
   bool idle() const override { return queue_.empty(); }
   WorkProgress progress() const override {
     return {.generated_token_count = step_count_,
@@ -54,6 +55,7 @@ class FakeRunner : public engine::Runner {
 
  private:
   SimulatedClock& clock_;
+  engine::MemoryPlan plan_;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> queue_;
   std::uint64_t step_count_ = 0;
 };
