@@ -49,8 +49,12 @@ function(fallow_test name)
   target_link_libraries(${name} PRIVATE ${ARG_USES} ${ARG_LINKS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE FALLOW_SOURCE_DIR="${PROJECT_SOURCE_DIR}" FALLOW_BINARY_DIR="${PROJECT_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  set(fixture "") # an empty value would lose its place among the properties
+  if(ARG_FIXTURE)
+    set(fixture FIXTURES_REQUIRED ${ARG_FIXTURE})
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT_S} LABELS "${ARG_LABELS}" FIXTURES_REQUIRED "${ARG_FIXTURE}")
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT_S} ${fixture} LABELS "${ARG_LABELS}")
 endfunction()
 
 # fallow_fuzz(NAME SOURCES x_fuzz.cc USES …) makes a libFuzzer program in the `fuzz` preset; in the others the same

@@ -54,9 +54,9 @@ void main() {
       args.table_offset + step_words[args.places_offset + row] * args.table_stride;
   uint first = (is_second ? octet - args.octets : octet) * 128 + lane;
   uint end = min(pairs, (first & ~127u) + 128);
+  uint head = first / args.head_pairs;
+  uint in_head = first - head * args.head_pairs;
   for (uint pair = first; pair < end; pair += 8) {
-    uint head = pair / args.head_pairs;
-    uint in_head = pair - head * args.head_pairs;
     uint at = row_x + head * args.head_size + (kHalves ? in_head : in_head * 2);
     uint other = at + (kHalves ? args.head_pairs : 1);
     vec2 turn = table[row_table + in_head];
@@ -66,5 +66,11 @@ void main() {
     precise float b = u * turn.y + v * turn.x;
     x[at] = ExactSnap(a);
     x[other] = ExactSnap(b);
+    // Without a division for each pair.
+    in_head += 8;
+    while (in_head >= args.head_pairs) {
+      in_head -= args.head_pairs;
+      head++;
+    }
   }
 }

@@ -104,10 +104,9 @@ void GraphBuilder::Add(Value x, Value y) {
 void GraphBuilder::AddRow(Value x, std::string_view table, std::uint32_t row) {
   const GgufTensor* tensor = Find(table);
   const std::uint64_t rows = tensor == nullptr ? 0 : tensor->dimensions[1];
-  const auto expected = static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(rows, row + 1, kMaxMatrixColumns));
-  const std::uint32_t weight =
-      RowWeight(Name(table, "weight"), {row, 1, expected}, ColumnsOf(x));
+  const auto expected =
+      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(rows, row + 1, kMaxMatrixColumns));
+  const std::uint32_t weight = RowWeight(Name(table, "weight"), {row, 1, expected}, ColumnsOf(x));
   Append(GraphOpKind::kAddRow, x, x).weight = weight;
 }
 
@@ -208,9 +207,8 @@ Graph GraphBuilder::Finish(Value state) {
   graph_.state = graph_.logits = state;
   graph_.first_logits_op = graph_.ops.size();
   if (shape_.pooling == Pooling::kNone) {
-    graph_.logits = Find("output") != nullptr
-                        ? Linear(state, "output", shape_.vocabulary_size)
-                        : Linear(state, "token_embd", shape_.vocabulary_size);
+    graph_.logits = Find("output") != nullptr ? Linear(state, "output", shape_.vocabulary_size)
+                                              : Linear(state, "token_embd", shape_.vocabulary_size);
     if (shape_.final_softcap != 0)
       Append(GraphOpKind::kSoftcap, graph_.logits, graph_.logits).number = shape_.final_softcap;
   } else if (Find("output") != nullptr) {
@@ -235,8 +233,7 @@ const GgufTensor* GraphBuilder::CheckTensor(const std::string& name, std::uint32
                                             std::uint32_t columns) {
   const GgufTensor* tensor = file_.FindTensor(name);
   if (tensor == nullptr) {
-    if (missing_.insert(name).second)
-      refusals_.AddWrong(fmt::format("tensor {} is missing", name));
+    if (missing_.insert(name).second) refusals_.AddWrong(fmt::format("tensor {} is missing", name));
     return nullptr;
   }
   known_.insert(tensor->name);
@@ -294,10 +291,10 @@ void GraphBuilder::RefuseUnknownTensors() {
   if (unknown.empty()) return;
   const std::size_t more = unknown.size() - std::min(unknown.size(), kNamed);
   unknown.resize(unknown.size() - more);
-  refusals_.AddNotComputed(fmt::format(
-      "{} {}{} no place in what is computed of this architecture",
-      fmt::join(unknown, ", "), more > 0 ? fmt::format("and {} more tensors ", more) : "",
-      unknown.size() + more == 1 ? "has" : "have"));
+  refusals_.AddNotComputed(fmt::format("{} {}{} no place in what is computed of this architecture",
+                                       fmt::join(unknown, ", "),
+                                       more > 0 ? fmt::format("and {} more tensors ", more) : "",
+                                       unknown.size() + more == 1 ? "has" : "have"));
 }
 
 }  // namespace fallow::engine

@@ -75,8 +75,7 @@ class GraphBuilder {
   };
   std::string Name(std::string_view name, std::string_view ending) const;
   const GgufTensor* Find(std::string_view name) const;  // NAME.weight; null: there is none
-  const GgufTensor* CheckTensor(const std::string& name, std::uint32_t rows,
-                                std::uint32_t columns);
+  const GgufTensor* CheckTensor(const std::string& name, std::uint32_t rows, std::uint32_t columns);
   std::uint32_t AddWeight(const GraphWeight& weight);
   std::uint32_t MatrixWeight(std::string_view name, const Slice& slice, std::uint32_t columns);
   std::uint32_t RowWeight(const std::string& name, const Slice& slice, std::uint32_t columns);
@@ -96,7 +95,7 @@ class GraphBuilder {
   Graph graph_;
   std::string prefix_;
   bool of_outputs_ = false;
-  std::set<std::string_view> known_;                  // tensors that have a place
+  std::set<std::string_view> known_;  // tensors that have a place
   // Each is named once.
   std::set<std::string, std::less<>> missing_;
   std::set<std::string, std::less<>> refused_types_;

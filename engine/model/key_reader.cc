@@ -80,9 +80,8 @@ double ReadFactor(KeyReader& keys) {
 
 void ReadYarn(KeyReader& keys, double factor, ModelShape& shape) {
   YarnScaling& yarn = shape.rotary.yarn.emplace();
-  yarn.original_context =
-      keys.FindSize("rope.scaling.original_context_length", kMaxContextTokens)
-          .value_or(shape.context_length);
+  yarn.original_context = keys.FindSize("rope.scaling.original_context_length", kMaxContextTokens)
+                              .value_or(shape.context_length);
   yarn.beta_fast = keys.FindReal("rope.scaling.yarn_beta_fast", {1e-3, 1e6}).value_or(32);
   yarn.beta_slow = keys.FindReal("rope.scaling.yarn_beta_slow", {1e-3, 1e6}).value_or(1);
   if (yarn.original_context == 0) {

@@ -56,10 +56,10 @@ Result<MemoryPlan> PlanMemory(Model& model, const RunnerOptions& options) {
   }
   const std::uint64_t page_bytes =
       PlanWithPages(model, options, 2).workspace_bytes - one_page.workspace_bytes;
-  const std::uint64_t most = std::uint64_t{one_page.max_sequence_count} *
-                             PagesFor(model.card().context_length);
-  std::uint64_t pages = 1 + (allowed - one_page.workspace_bytes) / std::max<std::uint64_t>(
-                                                                       page_bytes, 1);
+  const std::uint64_t most =
+      std::uint64_t{one_page.max_sequence_count} * PagesFor(model.card().context_length);
+  std::uint64_t pages =
+      1 + (allowed - one_page.workspace_bytes) / std::max<std::uint64_t>(page_bytes, 1);
   pages = std::min(pages, most);
   MemoryPlan plan = PlanWithPages(model, options, static_cast<std::uint32_t>(pages));
   // Rounding of a backend's allocations may differ from page to page.

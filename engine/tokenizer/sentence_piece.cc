@@ -129,7 +129,6 @@ struct SentencePiece final : RunEncoder {
   }
 
   std::string Decode(std::uint32_t, std::string_view spelling, TokenKind kind) const override {
-    if (kind == TokenKind::kUser) return std::string(spelling);
     if (kind == TokenKind::kByte) {
       if (const auto byte = NamedByte(spelling); byte.has_value())
         return std::string(1, static_cast<char>(*byte));

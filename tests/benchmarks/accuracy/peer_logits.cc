@@ -10,6 +10,7 @@
 // Each line of standard input is a prompt as "id id …". `logits` prints for each prompt the logits
 // of every STRIDE-th position, a line for each (0: of the last one alone), or its embedding where
 // the model has a pooling type; `greedy` a line with the tokens it chooses, up to the token END.
+// Exit status 3: llama.cpp does not take the model, or not with such a cache.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -26,9 +27,11 @@
 
 namespace {
 
-[[noreturn]] void Fail(const std::string& message) {
+constexpr int kCannot = 3;
+
+[[noreturn]] void Fail(const std::string& message, int status = 1) {
   std::fprintf(stderr, "peer_logits: %s\n", message.c_str());
-  std::exit(1);
+  std::exit(status);
 }
 
 struct ModelDeleter {
@@ -44,19 +47,19 @@ ModelHandle LoadModel(const char* path) {
   llama_model_params params = llama_model_default_params();
   params.n_gpu_layers = 0;
   ModelHandle model(llama_model_load_from_file(path, params));
-  if (model == nullptr) Fail(std::string("llama.cpp does not load ") + path);
+  if (model == nullptr) Fail(std::string("llama.cpp does not load ") + path, kCannot);
   return model;
 }
 
 ContextHandle NewContext(llama_model* model, bool float_path, std::uint32_t context_tokens) {
   llama_context_params params = llama_context_default_params();
   params.n_ctx = params.n_batch = params.n_ubatch = context_tokens;
-  params.n_threads = params.n_threads_batch = 2;
+  params.n_threads = params.n_threads_batch = 1;  // more would only wait for each other
   params.type_k = params.type_v = float_path ? GGML_TYPE_F32 : GGML_TYPE_Q8_0;
   params.flash_attn_type =
       float_path ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_ENABLED;
   ContextHandle context(llama_init_from_model(model, params));
-  if (context == nullptr) Fail("llama.cpp makes no context for this model");
+  if (context == nullptr) Fail("llama.cpp has no such cache for this model", kCannot);
   return context;
 }
 

@@ -105,6 +105,15 @@ TEST(SentencePiece, GivesTheSpaceMarkBackAsASpace) {
   EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("a" + kMark + "b")), "a b");
 }
 
+// Gemma's runs of spaces are user-defined, and spelt with marks by older conversions.
+TEST(SentencePiece, GivesRunsOfSpacesBackAsSpaces) {
+  const auto tokenizer = Loaded(
+      SentencePieceVocabulary({{kMark, kNormalType, -9}, {kMark + kMark, kUserType, -1}, {"a"}})
+          .Bool("tokenizer.ggml.add_space_prefix", false));
+  EXPECT_THAT(tokenizer->Encode("  a"), ElementsAre(kFirstPiece + 1, kFirstPiece + 2));
+  EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("  a")), "  a");
+}
+
 TEST(SentencePiece, TakesAMillionOfOneCharacter) {
   const auto tokenizer = Loaded(SentencePieceVocabulary({{kMark, kNormalType, -9},
                                                          {"a", kNormalType, -8},
