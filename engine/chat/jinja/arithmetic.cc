@@ -90,7 +90,9 @@ Result<Value> ComputeReals(Arithmetic operation, double left, double right) {
       double remainder = std::fmod(left, right);
       if (remainder != 0 && (remainder < 0) != (right < 0)) remainder += right;
       if (operation == Arithmetic::kModulo) return Value(remainder);
-      return Value(std::floor((left - remainder) / right + 0.5));
+      const double quotient = (left - remainder) / right;  // whole but for rounding
+      const double below = std::floor(quotient);
+      return Value(quotient - below > 0.5 ? below + 1 : below);
     }
     case Arithmetic::kPower:
       break;
