@@ -96,14 +96,15 @@ class BatchRunner final : public Runner {
   }
 
   // Every sequence that waits for one row gets it first; longer ones share what is left, the oldest
-  // first. Where rows see what is behind them a sequence is computed whole or not at all.
+  // first. Where rows see what is behind them a sequence is computed whole or not at all, and the
+  // oldest goes first whatever its length: small ones could keep a large one out for ever.
   void PlanStep() {
     shares_.clear();
     std::uint32_t left = plan_.workspace.max_rows;
     for (const bool single : {true, false}) {
       for (const auto& sequence : lender_.running()) {
         const std::uint32_t pending = sequence->pending_count();
-        if ((pending == 1) != single || left == 0) continue;
+        if ((pending == 1 && !model_.looks_ahead()) != single || left == 0) continue;
         if (model_.looks_ahead() && pending > left) continue;
         shares_.push_back({sequence.get(), std::min(left, pending)});
         left -= shares_.back().count;
@@ -202,9 +203,9 @@ Status WarmUp(Model& model, Model::Workspace& workspace) {
   std::vector<float> hidden(card.embedding_length);
   std::vector<float> logits(card.pooling == Pooling::kNone ? card.vocabulary_size : 0);
   const StopFlag never = false;
-  return model.Forward(
-      workspace, {.tokens = zero, .positions = zero, .pages = zero, .pages_per_row = 1}, zero,
-      {hidden, logits}, never);
+  return model.Forward(workspace,
+                       {.tokens = zero, .positions = zero, .pages = zero, .pages_per_row = 1}, zero,
+                       {hidden, logits}, never);
 }
 
 }  // namespace

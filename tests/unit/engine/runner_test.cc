@@ -331,8 +331,8 @@ TEST_F(RunnerTest, EmbedsAloneAndInAnyBatchWithTheSameBits) {
     LoadFile(Embedder(pooling, causal));
     std::vector<InferenceRequest> requests;
     for (std::uint64_t i = 0; i < 9; ++i) {
-      requests.push_back(Embed(i, {std::string(1 + i * 37 % 290, static_cast<char>('a' + i)),
-                                   "and", std::string(1 + i, 'z')}));
+      requests.push_back(Embed(i, {std::string(1 + i * 37 % 290, static_cast<char>('a' + i)), "and",
+                                   std::string(1 + i, 'z')}));
     }
     const auto alone = GenerateAll({.max_sequence_count = 1, .max_rows_per_step = 300}, requests);
     ASSERT_EQ(alone.size(), requests.size());
@@ -353,6 +353,25 @@ TEST_F(RunnerTest, EmbedsAloneAndInAnyBatchWithTheSameBits) {
   }
 }
 
+TEST_F(RunnerTest, LetsNoShortTextsKeepALongOneOut) {
+  LoadFile(Embedder(1, false));
+  const auto runner = NewRunner({.max_sequence_count = 4});
+  const std::uint32_t longest = model->card().context_length;
+  ASSERT_EQ(runner->plan().workspace.max_rows, longest);
+  runner->Add(0, Embed(0, {std::string(longest, 'x')}));
+  for (std::uint64_t ticket = 1; ticket < 20; ++ticket) {
+    InferenceRequest one{.index = ticket};
+    one.inputs.push_back({.token_ids = {7}});
+    runner->Add(ticket, one);
+  }
+  const StopFlag stop = false;
+  const auto finished = runner->Step(stop);
+  ASSERT_TRUE(finished.has_value());
+  ASSERT_EQ(finished->size(), 1u);
+  EXPECT_EQ(finished->front().ticket, 0u);
+  EXPECT_EQ(RunToEnd(*runner).size(), 19u);
+}
+
 TEST_F(RunnerTest, EmbedsTokensAsItDoesTheirText) {
   LoadFile(Embedder(1));
   InferenceRequest tokens{.index = 1};
@@ -366,8 +385,8 @@ TEST_F(RunnerTest, FinishesAnEmbeddingRequestThatIsAtFaultWithItsOwnError) {
   LoadFile(Embedder(1));
   InferenceRequest beyond{.index = 2};
   beyond.inputs.push_back({.token_ids = {5, 100'000}});
-  const auto results = GenerateAll({}, {Embed(0, {"fine", std::string(301, 'x')}), Ask(1, "x", 3),
-                                        beyond, Embed(3, {"fine"})});
+  const auto results = GenerateAll(
+      {}, {Embed(0, {"fine", std::string(301, 'x')}), Ask(1, "x", 3), beyond, Embed(3, {"fine"})});
   ASSERT_EQ(results.size(), 4u);
   EXPECT_THAT(results[0].error->message, HasSubstr("input 1 has 301 tokens"));
   EXPECT_THAT(results[1].error->message, HasSubstr("the model embeds"));
