@@ -41,8 +41,9 @@ class BatchRunner final : public Runner {
     auto running = std::make_shared<RunningRequest>();
     running->ticket = ticket;
     running->result.request_index = request.index;
-    const SequenceLimits limits{.max_tokens = plan_.workspace.page_count * kPagePositions,
-                                .max_step_rows = plan_.workspace.max_rows};
+    const SequenceLimits limits{
+        .max_tokens = plan_.workspace.page_count * kPagePositions,
+        .max_step_rows = std::max(plan_.workspace.max_rows, kMaxLookAheadRows)};
     auto sequences = ReadRequest(running, request, model_, limits, sampler_);
     if (!sequences.has_value()) {
       running->FailWith(std::move(sequences).error());
