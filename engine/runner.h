@@ -43,16 +43,16 @@ struct FinishedRequest {
 class Runner {
  public:
   // Allocates caches and buffers: for a whole context of every sequence, or for as many positions
-  // as the memory holds. kResourceExhausted, with the size that would do, when that is not one page.
-  // `model` must outlive the runner.
+  // as the memory holds. kResourceExhausted, with the size that would do, when that is not one
+  // page. `model` must outlive the runner.
   static Result<std::unique_ptr<Runner>> Create(Model& model, const RunnerOptions& options);
   virtual ~Runner() = default;
 
   virtual const MemoryPlan& plan() const = 0;
 
   // Takes a request; it waits until a sequence is free. Its own faults (prompt longer than the
-  // context, a role that the template refuses) come back as a FinishedRequest with an error, as does
-  // one that needs more positions than this device's caches hold (kResourceExhausted).
+  // context, a role that the template refuses) come back as a FinishedRequest with an error, as
+  // does one that needs more positions than this device's caches hold (kResourceExhausted).
   virtual void Add(std::uint64_t ticket, InferenceRequest request) = 0;
   // Forgets a ticket's requests.
   virtual void Drop(std::uint64_t ticket) = 0;

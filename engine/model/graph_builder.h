@@ -90,6 +90,7 @@ class GraphBuilder {
   Value NewValue(std::uint32_t columns);
   std::uint32_t ColumnsOf(Value value) const { return graph_.At(value).columns; }
   GraphOp& Append(GraphOpKind kind, Value x, Value out);
+  void RefuseMissingTensors();
   void RefuseUnknownTensors();
 
   const GgufFile& file_;
@@ -98,10 +99,9 @@ class GraphBuilder {
   Graph graph_;
   std::string prefix_;
   bool of_outputs_ = false;
-  std::set<std::string_view> known_;  // tensors that have a place
-  // Each is named once.
-  std::set<std::string, std::less<>> missing_;
-  std::set<std::string, std::less<>> refused_types_;
+  std::set<std::string_view> known_;                  // tensors that have a place
+  std::set<std::string, std::less<>> missing_;        // tensors that are not there
+  std::set<std::string, std::less<>> refused_types_;  // each is named once
 };
 
 }  // namespace fallow::engine

@@ -105,9 +105,9 @@ class WeightLoader {
     for (std::uint64_t i = 0; i < tensor->element_count(); ++i) {
       FALLOW_ASSIGN_OR_RETURN(const float value, FloatAt(*tensor, i));
       if (!IsDivisor(value)) {
-        return Fail(ErrorCode::kInvalidArgument,
-                    fmt::format("tensor {}: value {} is {}; 1e-6 to 1e6 are allowed", name, i,
-                                value));
+        return Fail(
+            ErrorCode::kInvalidArgument,
+            fmt::format("tensor {}: value {} is {}; 1e-6 to 1e6 are allowed", name, i, value));
       }
       divisors.push_back(value);
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "engine/runner.h"
 #include "engine/runner/memory_plan.h"
 #include "engine/runner/page_lender.h"
@@ -33,6 +34,7 @@ class BatchRunner final : public Runner {
       : model_(model),
         plan_(plan),
         workspace_(std::move(workspace)),
+        row_limit_(plan.workspace.max_rows),
         lender_(plan.workspace.page_count, plan.max_sequence_count) {}
 
   const MemoryPlan& plan() const override { return plan_; }
@@ -81,7 +83,12 @@ class BatchRunner final : public Runner {
     lender_.Admit();
     PlanStep();
     if (!shares_.empty()) {
-      FALLOW_RETURN_IF_ERROR(Compute(stop));
+      Status status = Compute(stop);
+      while (!status.has_value() && status.error().code == ErrorCode::kResourceExhausted &&
+             PlanShorterStep()) {
+        status = Compute(stop);
+      }
+      FALLOW_RETURN_IF_ERROR(status);
       TakeOutputs();
     }
     return std::exchange(finished_, {});
@@ -101,7 +108,7 @@ class BatchRunner final : public Runner {
   // oldest goes first whatever its length: small ones could keep a large one out for ever.
   void PlanStep() {
     shares_.clear();
-    std::uint32_t left = plan_.workspace.max_rows;
+    std::uint32_t left = row_limit_;
     for (const bool single : {true, false}) {
       for (const auto& sequence : lender_.running()) {
         const std::uint32_t pending = sequence->pending_count();
@@ -111,6 +118,18 @@ class BatchRunner final : public Runner {
         left -= shares_.back().count;
       }
     }
+  }
+
+  // The device found no room for a step: steps have half its rows from now on. False where that
+  // cannot help.
+  bool PlanShorterStep() {
+    std::uint32_t rows = 0;
+    for (const Share& share : shares_) rows += share.count;
+    if (rows == 1 || model_.looks_ahead()) return false;
+    row_limit_ = rows / 2;
+    LOG_WARN("runner: no room for a step of {} rows, going on with {}", rows, row_limit_);
+    PlanStep();
+    return true;
   }
 
   void AddRow(Sequence& sequence, std::uint32_t position) {
@@ -188,6 +207,7 @@ class BatchRunner final : public Runner {
   Model& model_;
   MemoryPlan plan_;
   std::unique_ptr<Model::Workspace> workspace_;
+  std::uint32_t row_limit_;  // of a step
   PageLender lender_;
   std::vector<FinishedRequest> finished_;
   std::vector<Share> shares_;

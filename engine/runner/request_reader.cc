@@ -45,13 +45,12 @@ class RequestReader {
     for (const std::string& stop : request_.stop) {
       if (stop.empty()) return AtFault("stop: an empty string");
     }
-    FALLOW_ASSIGN_OR_RETURN(
-        auto prompt, model_.chat_format().Render(request_.messages, model_.tokenizer()));
+    FALLOW_ASSIGN_OR_RETURN(auto prompt,
+                            model_.chat_format().Render(request_.messages, model_.tokenizer()));
     if (prompt.empty()) return AtFault("the prompt has no tokens");
     if (prompt.size() >= context()) {
-      return AtFault(
-          fmt::format("the prompt has {} tokens and leaves no room in the context of {}",
-                      prompt.size(), context()));
+      return AtFault(fmt::format("the prompt has {} tokens and leaves no room in the context of {}",
+                                 prompt.size(), context()));
     }
     const auto prompt_count = static_cast<std::uint32_t>(prompt.size());
     const std::uint32_t room = context() - prompt_count;
@@ -75,17 +74,16 @@ class RequestReader {
       FALLOW_ASSIGN_OR_RETURN(auto tokens, ReadText(i));
       const auto token_count = static_cast<std::uint32_t>(tokens.size());
       running_->result.prompt_token_count += token_count;
-      sequences.push_back(std::make_unique<TextSequence>(running_, std::move(tokens), i,
-                                                         model_.RotaryOffset(token_count),
-                                                         model_.card().pooling));
+      sequences.push_back(std::make_unique<TextSequence>(
+          running_, std::move(tokens), i, model_.RotaryOffset(token_count), model_.card().pooling));
     }
     return sequences;
   }
 
   Result<std::vector<std::uint32_t>> ReadText(std::uint32_t index) {
     const EmbeddingInput& input = request_.inputs[index];
-    auto tokens = input.token_ids.empty() ? model_.tokenizer().EncodeText(input.text)
-                                          : input.token_ids;
+    auto tokens =
+        input.token_ids.empty() ? model_.tokenizer().EncodeText(input.text) : input.token_ids;
     if (tokens.empty()) return AtFault(fmt::format("input {} is empty", index));
     for (const std::uint32_t token : tokens) {
       if (token < model_.card().vocabulary_size) continue;

@@ -49,7 +49,7 @@ std::vector<Lie> ShapeLies() {
          [](ModelParts& file) { file.SetI32("llama.context_length", -1); }),
       In("layers_zero", "llama.block_count: 0;", sets("llama.block_count", 0)),
       In("layers_huge", "llama.block_count: 4294967295;", sets("llama.block_count", ~0u)),
-      In("layers_more_than_there_are", "tensor blk.1.attn_norm.weight is missing",
+      In("layers_more_than_there_are", "tensors blk.1.attn_k.weight, blk.1.attn_norm.weight, ",
          sets("llama.block_count", 2)),
       In("width_zero", "llama.embedding_length: 0;", sets("llama.embedding_length", 0)),
       In("width_huge", "llama.embedding_length: 4294967295;", sets("llama.embedding_length", ~0u)),

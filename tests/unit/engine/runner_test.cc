@@ -273,6 +273,65 @@ TEST_F(RunnerTest, GivesTheSameBitsWhenPagesRunOut) {
   }
 }
 
+// A device that has less than it was thought to have: caches shrink until they fit.
+TEST_F(RunnerTest, TriesFewerPagesWhereTheDeviceGivesLess) {
+  const TinyModel tiny;
+  Load(tiny);
+  RunnerOptions options{.max_sequence_count = 8, .max_rows_per_step = 16};
+  const auto plenty = GenerateAll(options, MixedRequests());
+  options.memory_bytes = 1 << 30;
+  ASSERT_EQ(NewRunner(options)->plan().workspace.page_count, 24u);
+  const std::uint64_t room_for_7 =
+      model->WeightBytes() + PlanWithPages(*model, options, 7).workspace_bytes;
+  Load(tiny, {.memory_bytes = room_for_7});
+  EXPECT_EQ(NewRunner(options)->plan().workspace.page_count, 6u);
+  EXPECT_EQ(backend->used_bytes(), model->WeightBytes()) << "what was tried has been given back";
+  EXPECT_EQ(GenerateAll(options, MixedRequests()), plenty);
+}
+
+// A model whose backend finds no room for steps of more than some rows.
+class CrampedModel final : public Model {
+ public:
+  CrampedModel(Model& model, std::uint32_t max_rows) : model_(model), max_rows_(max_rows) {}
+
+  Backend& backend() override { return model_.backend(); }
+  const ModelCard& card() const override { return model_.card(); }
+  const Tokenizer& tokenizer() const override { return model_.tokenizer(); }
+  const ChatFormat& chat_format() const override { return model_.chat_format(); }
+  bool looks_ahead() const override { return false; }
+  std::uint32_t RotaryOffset(std::uint32_t tokens) const override {
+    return model_.RotaryOffset(tokens);
+  }
+  std::uint64_t WeightBytes() const override { return model_.WeightBytes(); }
+  std::uint64_t WorkspaceBytes(const WorkspaceSize& size) const override {
+    return model_.WorkspaceBytes(size);
+  }
+  Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size) override {
+    return model_.NewWorkspace(size);
+  }
+  Status Forward(Workspace& workspace, const StepRows& rows,
+                 std::span<const std::uint32_t> output_rows, StepOutput output,
+                 const StopFlag& stop) override {
+    if (rows.count() > max_rows_) return Fail(ErrorCode::kResourceExhausted, "no room");
+    return model_.Forward(workspace, rows, output_rows, output, stop);
+  }
+
+ private:
+  Model& model_;
+  std::uint32_t max_rows_;
+};
+
+TEST_F(RunnerTest, MakesShorterStepsWhereTheDeviceFindsNoRoomForOne) {
+  Load({});
+  const auto plenty = GenerateAll({}, MixedRequests());
+  CrampedModel cramped(*model, 5);
+  EXPECT_EQ(Generate(cramped, {}, MixedRequests()).value(), plenty);
+  CrampedModel hopeless(*model, 0);
+  const auto none = Generate(hopeless, {}, MixedRequests());
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, ErrorCode::kResourceExhausted);
+}
+
 TEST_F(RunnerTest, LeavesToOthersWhatItsCachesCannotHold) {
   Load({});
   RunnerOptions tight{.max_rows_per_step = 16};
