@@ -264,6 +264,12 @@ const GgufTensor* GraphBuilder::CheckTensor(const std::string& name, std::uint32
 
 std::uint32_t GraphBuilder::AddWeight(const GraphWeight& weight) {
   if (weight.tensor == nullptr) return 0;  // refused
+  if (weight.is_row && FindWeightFormat(weight.tensor->type->name)->is_integer()) {
+    refusals_.AddNotComputed(fmt::format(
+        "tensor {}: type {} is not computed for norms, biases and rows; F32, F16 and BF16 are",
+        weight.tensor->name, weight.tensor->type->name));
+    return 0;
+  }
   const auto found = std::ranges::find(graph_.weights, weight);
   const auto place = static_cast<std::uint32_t>(found - graph_.weights.begin());
   if (found == graph_.weights.end()) graph_.weights.push_back(weight);

@@ -37,6 +37,9 @@ class GraphBuilder {
   // Tensors named from here on are layer `layer`'s, until Outputs.
   void EnterLayer(std::uint32_t layer);
 
+  // Whether the file has NAME.weight, for what a family's models may lack.
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
+
   // Values, each row by itself.
   Value Embed(std::string_view table, std::uint32_t table_rows, EmbedBy by);
   Value EmbedTokens() { return Embed("token_embd", shape_.vocabulary_size, EmbedBy::kToken); }

@@ -43,8 +43,9 @@ class BatchRunner final : public Runner {
     auto running = std::make_shared<RunningRequest>();
     running->ticket = ticket;
     running->result.request_index = request.index;
-    const SequenceLimits limits{.max_tokens = plan_.workspace.page_count * kPagePositions,
-                                .max_step_rows = plan_.workspace.max_rows};
+    const SequenceLimits limits{
+        .max_tokens = plan_.workspace.page_count * kPagePositions,
+        .max_step_rows = std::max(plan_.workspace.max_rows, kMaxLookAheadRows)};
     auto sequences = ReadRequest(running, request, model_, limits, sampler_);
     if (!sequences.has_value()) {
       running->FailWith(std::move(sequences).error());
@@ -103,14 +104,15 @@ class BatchRunner final : public Runner {
   }
 
   // Every sequence that waits for one row gets it first; longer ones share what is left, the oldest
-  // first. Where rows see what is behind them a sequence is computed whole or not at all.
+  // first. Where rows see what is behind them a sequence is computed whole or not at all, and the
+  // oldest goes first whatever its length: small ones could keep a large one out for ever.
   void PlanStep() {
     shares_.clear();
     std::uint32_t left = row_limit_;
     for (const bool single : {true, false}) {
       for (const auto& sequence : lender_.running()) {
         const std::uint32_t pending = sequence->pending_count();
-        if ((pending == 1) != single || left == 0) continue;
+        if ((pending == 1 && !model_.looks_ahead()) != single || left == 0) continue;
         if (model_.looks_ahead() && pending > left) continue;
         shares_.push_back({sequence.get(), std::min(left, pending)});
         left -= shares_.back().count;

@@ -370,9 +370,9 @@ TEST_F(RunnerTest, TakesTheMemoryThatWasPlanned) {
 }
 
 // A tiny model that embeds.
-Bytes Embedder(std::uint32_t pooling, bool causal = true) {
+Bytes Embedder(std::uint32_t pooling, bool causal = true, std::uint32_t context = 300) {
   GgufWriter writer;
-  const TinyModel tiny{.context = 300};
+  const TinyModel tiny{.context = context};
   tiny.WriteKeys(writer);
   writer.U32("llama.pooling_type", pooling).Bool("llama.attention.causal", causal);
   return tiny.WriteTensors(writer).Write();
@@ -410,6 +410,48 @@ TEST_F(RunnerTest, EmbedsAloneAndInAnyBatchWithTheSameBits) {
     EXPECT_EQ(GenerateAll({.max_sequence_count = 32, .max_rows_per_step = 128}, requests), alone);
     EXPECT_EQ(GenerateAll({.max_sequence_count = 3, .max_rows_per_step = 7}, requests), alone);
   }
+}
+
+// All of a text in one step takes buffers for as many rows: short texts need no more than their
+// own.
+TEST_F(RunnerTest, LooksAheadOverShorterTextsWhenMemoryIsShort) {
+  LoadFile(Embedder(1, false, 9000));
+  RunnerOptions tight;
+  tight.memory_bytes = (std::uint64_t{2} << 20);
+  const auto runner = NewRunner(tight);
+  const WorkspaceSize& size = runner->plan().workspace;
+  EXPECT_LE(runner->plan().workspace_bytes, tight.memory_bytes);
+  EXPECT_EQ(size.max_rows, size.page_count * kPagePositions);
+  const std::vector<InferenceRequest> requests{Embed(0, {std::string(size.max_rows, 'x')}),
+                                               Embed(1, {std::string(size.max_rows + 1, 'x')}),
+                                               Embed(2, {std::string(8193, 'x')})};
+  const auto results = GenerateAll(tight, requests);
+  const auto plenty = GenerateAll({}, requests);
+  ASSERT_EQ(results.size(), 3u);
+  ASSERT_FALSE(plenty[0].error.has_value() || plenty[1].error.has_value());
+  EXPECT_EQ(results[0], plenty[0]);
+  EXPECT_EQ(results[1].error->code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(results[2].error->code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(results[2], plenty[2]);
+}
+
+TEST_F(RunnerTest, LetsNoShortTextsKeepALongOneOut) {
+  LoadFile(Embedder(1, false));
+  const auto runner = NewRunner({.max_sequence_count = 4});
+  const std::uint32_t longest = model->card().context_length;
+  ASSERT_EQ(runner->plan().workspace.max_rows, longest);
+  runner->Add(0, Embed(0, {std::string(longest, 'x')}));
+  for (std::uint64_t ticket = 1; ticket < 20; ++ticket) {
+    InferenceRequest one{.index = ticket};
+    one.inputs.push_back({.token_ids = {7}});
+    runner->Add(ticket, one);
+  }
+  const StopFlag stop = false;
+  const auto finished = runner->Step(stop);
+  ASSERT_TRUE(finished.has_value());
+  ASSERT_EQ(finished->size(), 1u);
+  EXPECT_EQ(finished->front().ticket, 0u);
+  EXPECT_EQ(RunToEnd(*runner).size(), 19u);
 }
 
 TEST_F(RunnerTest, EmbedsTokensAsItDoesTheirText) {
