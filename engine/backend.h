@@ -172,7 +172,8 @@ class Backend {
   // Quantises each row's keys and values per 32 and stores them at the row's place in its pages.
   virtual void StoreKv(const Tensor& keys, const Tensor& values, KvCache& cache) = 0;
   // out[r] = attention of q[r] over the positions of its sequence that it sees, all heads: up to
-  // last_seen[r], and within the shape's window. Those must have been stored, in this step or before.
+  // last_seen[r], and within the shape's window. Those must have been stored, in this step or
+  // before.
   virtual void Attention(const Tensor& q, const KvCache& cache, const AttentionShape& shape,
                          Tensor& out) = 0;
   // x = snap(x + y), in place.

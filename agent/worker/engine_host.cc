@@ -79,9 +79,8 @@ Result<ModelReady> EngineHost::Load(const std::string& path) {
   }
   runner_ = *std::move(runner);
   const engine::MemoryPlan& plan = runner_->plan();
-  LOG_INFO("worker: memory weights={} buffers={} bytes, caches for {} tokens",
-           plan.weight_bytes, plan.workspace_bytes,
-           std::uint64_t{plan.workspace.page_count} * engine::kPagePositions);
+  LOG_INFO("worker: memory weights={} buffers={} bytes, caches for {} tokens", plan.weight_bytes,
+           plan.workspace_bytes, std::uint64_t{plan.workspace.page_count} * engine::kPagePositions);
   return ModelReady{.path = path,
                     .context_length = model_->card().context_length,
                     .max_sequence_count = options_.max_sequence_count};

@@ -16,12 +16,12 @@ inline constexpr std::uint32_t kMaxTemplateDepth = 128;
 inline constexpr std::uint32_t kMaxEvaluationDepth = 512;
 inline constexpr std::uint32_t kMaxMacroDepth = 64;
 // Of one rendering: an expression or statement is one, and so are kBytesPerStep bytes or one
-// element that it reads. A message of a conversation takes some 100, so this is for tens of
-// thousands; what spends it all takes about a second.
+// element that it reads or makes. A message of a conversation takes some 100, so this is for tens
+// of thousands; what spends it all takes less than a second.
 inline constexpr std::uint64_t kMaxRenderSteps = 5'000'000;
 inline constexpr std::uint64_t kBytesPerStep = 16;
 // Of all values that one rendering makes, whether or not it still holds them.
-inline constexpr std::uint64_t kMaxRenderBytes = 256ull * 1024 * 1024;
+inline constexpr std::uint64_t kMaxRenderBytes = 128ull * 1024 * 1024;
 // Of one text, the prompt included, with the marks of who wrote what (16 bytes a run).
 inline constexpr std::size_t kMaxTextBytes = 16 * 1024 * 1024;
 // Of a name in a template and of a dictionary's key: both are copied and compared freely.

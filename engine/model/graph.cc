@@ -33,8 +33,7 @@ std::vector<Life> FindLives(const Graph& graph) {
 
 Int8Forms FormsFor(const GraphWeight& weight) {
   const WeightFormat* format = FindWeightFormat(weight.tensor->type->name);
-  const ActivationForm form =
-      format == nullptr ? ActivationForm::kFloat : format->activations();
+  const ActivationForm form = format == nullptr ? ActivationForm::kFloat : format->activations();
   return {form == ActivationForm::kInt8Per32, form == ActivationForm::kInt8Per256};
 }
 

@@ -17,6 +17,14 @@ std::string ComputedTypes() {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// "a, b, c and 7 more"
+std::string FirstOf(std::span<const std::string> names) {
+  constexpr std::size_t kNamed = 3;
+  const std::size_t more = names.size() - std::min(names.size(), kNamed);
+  return fmt::format("{}{}", fmt::join(names.first(names.size() - more), ", "),
+                     more > 0 ? fmt::format(" and {} more", more) : "");
+}
+
 }  // namespace
 
 void GraphBuilder::EnterLayer(std::uint32_t layer) {
@@ -104,10 +112,9 @@ void GraphBuilder::Add(Value x, Value y) {
 void GraphBuilder::AddRow(Value x, std::string_view table, std::uint32_t row) {
   const GgufTensor* tensor = Find(table);
   const std::uint64_t rows = tensor == nullptr ? 0 : tensor->dimensions[1];
-  const auto expected = static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(rows, row + 1, kMaxMatrixColumns));
-  const std::uint32_t weight =
-      RowWeight(Name(table, "weight"), {row, 1, expected}, ColumnsOf(x));
+  const auto expected =
+      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(rows, row + 1, kMaxMatrixColumns));
+  const std::uint32_t weight = RowWeight(Name(table, "weight"), {row, 1, expected}, ColumnsOf(x));
   Append(GraphOpKind::kAddRow, x, x).weight = weight;
 }
 
@@ -208,14 +215,14 @@ Graph GraphBuilder::Finish(Value state) {
   graph_.state = graph_.logits = state;
   graph_.first_logits_op = graph_.ops.size();
   if (shape_.pooling == Pooling::kNone) {
-    graph_.logits = Find("output") != nullptr
-                        ? Linear(state, "output", shape_.vocabulary_size)
-                        : Linear(state, "token_embd", shape_.vocabulary_size);
+    graph_.logits = Find("output") != nullptr ? Linear(state, "output", shape_.vocabulary_size)
+                                              : Linear(state, "token_embd", shape_.vocabulary_size);
     if (shape_.final_softcap != 0)
       Append(GraphOpKind::kSoftcap, graph_.logits, graph_.logits).number = shape_.final_softcap;
   } else if (Find("output") != nullptr) {
     known_.insert("output.weight");  // of a generating model that was made to embed: not used
   }
+  RefuseMissingTensors();
   RefuseUnknownTensors();
   if (refusals_.empty()) AssignBuffers(graph_);
   return std::move(graph_);
@@ -235,8 +242,7 @@ const GgufTensor* GraphBuilder::CheckTensor(const std::string& name, std::uint32
                                             std::uint32_t columns) {
   const GgufTensor* tensor = file_.FindTensor(name);
   if (tensor == nullptr) {
-    if (missing_.insert(name).second)
-      refusals_.AddWrong(fmt::format("tensor {} is missing", name));
+    missing_.insert(name);
     return nullptr;
   }
   known_.insert(tensor->name);
@@ -258,6 +264,12 @@ const GgufTensor* GraphBuilder::CheckTensor(const std::string& name, std::uint32
 
 std::uint32_t GraphBuilder::AddWeight(const GraphWeight& weight) {
   if (weight.tensor == nullptr) return 0;  // refused
+  if (weight.is_row && FindWeightFormat(weight.tensor->type->name)->is_integer()) {
+    refusals_.AddNotComputed(fmt::format(
+        "tensor {}: type {} is not computed for norms, biases and rows; F32, F16 and BF16 are",
+        weight.tensor->name, weight.tensor->type->name));
+    return 0;
+  }
   const auto found = std::ranges::find(graph_.weights, weight);
   const auto place = static_cast<std::uint32_t>(found - graph_.weights.begin());
   if (found == graph_.weights.end()) graph_.weights.push_back(weight);
@@ -285,19 +297,21 @@ std::optional<std::uint32_t> GraphBuilder::BiasRow(std::string_view name, const 
   return AddWeight({tensor, slice.first_row, 1, slice.rows, true});
 }
 
+void GraphBuilder::RefuseMissingTensors() {
+  const std::vector<std::string> names(missing_.begin(), missing_.end());
+  if (names.empty()) return;
+  refusals_.AddWrong(names.size() == 1 ? fmt::format("tensor {} is missing", names.front())
+                                       : fmt::format("tensors {} are missing", FirstOf(names)));
+}
+
 void GraphBuilder::RefuseUnknownTensors() {
-  constexpr std::size_t kNamed = 3;
   std::vector<std::string> unknown;
   for (const GgufTensor& tensor : file_.tensors()) {
     if (!known_.contains(tensor.name)) unknown.push_back(Shown(tensor.name));
   }
   if (unknown.empty()) return;
-  const std::size_t more = unknown.size() - std::min(unknown.size(), kNamed);
-  unknown.resize(unknown.size() - more);
-  refusals_.AddNotComputed(fmt::format(
-      "{} {}{} no place in what is computed of this architecture",
-      fmt::join(unknown, ", "), more > 0 ? fmt::format("and {} more tensors ", more) : "",
-      unknown.size() + more == 1 ? "has" : "have"));
+  refusals_.AddNotComputed(fmt::format("{} {} no place in what is computed of this architecture",
+                                       FirstOf(unknown), unknown.size() == 1 ? "has" : "have"));
 }
 
 }  // namespace fallow::engine

@@ -37,6 +37,9 @@ class GraphBuilder {
   // Tensors named from here on are layer `layer`'s, until Outputs.
   void EnterLayer(std::uint32_t layer);
 
+  // Whether the file has NAME.weight, for what a family's models may lack.
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
+
   // Values, each row by itself.
   Value Embed(std::string_view table, std::uint32_t table_rows, EmbedBy by);
   Value EmbedTokens() { return Embed("token_embd", shape_.vocabulary_size, EmbedBy::kToken); }
@@ -75,8 +78,7 @@ class GraphBuilder {
   };
   std::string Name(std::string_view name, std::string_view ending) const;
   const GgufTensor* Find(std::string_view name) const;  // NAME.weight; null: there is none
-  const GgufTensor* CheckTensor(const std::string& name, std::uint32_t rows,
-                                std::uint32_t columns);
+  const GgufTensor* CheckTensor(const std::string& name, std::uint32_t rows, std::uint32_t columns);
   std::uint32_t AddWeight(const GraphWeight& weight);
   std::uint32_t MatrixWeight(std::string_view name, const Slice& slice, std::uint32_t columns);
   std::uint32_t RowWeight(const std::string& name, const Slice& slice, std::uint32_t columns);
@@ -88,6 +90,7 @@ class GraphBuilder {
   Value NewValue(std::uint32_t columns);
   std::uint32_t ColumnsOf(Value value) const { return graph_.At(value).columns; }
   GraphOp& Append(GraphOpKind kind, Value x, Value out);
+  void RefuseMissingTensors();
   void RefuseUnknownTensors();
 
   const GgufFile& file_;
@@ -97,9 +100,8 @@ class GraphBuilder {
   std::string prefix_;
   bool of_outputs_ = false;
   std::set<std::string_view> known_;                  // tensors that have a place
-  // Each is named once.
-  std::set<std::string, std::less<>> missing_;
-  std::set<std::string, std::less<>> refused_types_;
+  std::set<std::string, std::less<>> missing_;        // tensors that are not there
+  std::set<std::string, std::less<>> refused_types_;  // each is named once
 };
 
 }  // namespace fallow::engine

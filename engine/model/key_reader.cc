@@ -11,7 +11,7 @@ namespace {
 // The contract's reciprocal square root wants what it adds this to away from denormals. The usual
 // 1e-12 is a little less as an f32.
 constexpr RealLimits kEpsilonLimits{0x1p-40, 1};
-constexpr RealLimits kRotaryBaseLimits{1, 1e12};
+constexpr double kMinRotaryFactor = 1e-3;  // angles stay within what their functions take
 constexpr RealLimits kRotaryFactorLimits{0, 1e6};
 
 void ReadSizes(KeyReader& keys, ModelShape& shape) {
@@ -73,16 +73,19 @@ void ReadPooling(KeyReader& keys, ModelShape& shape) {
 double ReadFactor(KeyReader& keys) {
   for (const std::string_view key : {"rope.scaling.factor", "rope.scale_linear"}) {
     const double factor = keys.FindReal(key, kRotaryFactorLimits).value_or(0);
-    if (factor != 0) return factor;
+    if (factor >= kMinRotaryFactor) return factor;
+    if (factor != 0) {
+      keys.refusals().AddWrong(fmt::format("{}: {}; 0 and from {} on are allowed", keys.Name(key),
+                                           factor, kMinRotaryFactor));
+    }
   }
   return 1;
 }
 
 void ReadYarn(KeyReader& keys, double factor, ModelShape& shape) {
   YarnScaling& yarn = shape.rotary.yarn.emplace();
-  yarn.original_context =
-      keys.FindSize("rope.scaling.original_context_length", kMaxContextTokens)
-          .value_or(shape.context_length);
+  yarn.original_context = keys.FindSize("rope.scaling.original_context_length", kMaxContextTokens)
+                              .value_or(shape.context_length);
   yarn.beta_fast = keys.FindReal("rope.scaling.yarn_beta_fast", {1e-3, 1e6}).value_or(32);
   yarn.beta_slow = keys.FindReal("rope.scaling.yarn_beta_slow", {1e-3, 1e6}).value_or(1);
   if (yarn.original_context == 0) {
@@ -193,6 +196,12 @@ void ReadRotaryKeys(KeyReader& keys, RotaryPairs pairs, ModelShape& shape) {
 
 void ReadDecoderKeys(KeyReader& keys, RotaryPairs pairs, ModelShape& shape) {
   ReadTransformerKeys(keys, "attention.layer_norm_rms_epsilon", shape);
+  if (shape.looks_ahead && shape.pooling == Pooling::kNone) {
+    keys.refusals().AddNotComputed(
+        fmt::format("{} is false, which is computed of models that embed alone, and {} is missing "
+                    "or 0: each token would change the states before it",
+                    keys.Name("attention.causal"), keys.Name("pooling_type")));
+  }
   ReadRotaryKeys(keys, pairs, shape);
   if (keys.file().FindTensor("rope_freqs.weight") != nullptr)
     shape.rotary.divisors = "rope_freqs.weight";

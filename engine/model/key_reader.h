@@ -19,6 +19,9 @@ struct RealLimits {
   double high = 0;
 };
 
+// YaRN divides by the base's logarithm.
+inline constexpr RealLimits kRotaryBaseLimits{2, 1e12};
+
 class KeyReader {
  public:
   KeyReader(const GgufFile& file, std::string_view architecture, Refusals& refusals)

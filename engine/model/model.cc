@@ -80,8 +80,7 @@ class GraphModel final : public Model {
     workspace->size = size;
     for (const GraphBuffer& buffer : graph_.buffers) {
       FALLOW_ASSIGN_OR_RETURN(
-          auto tensor,
-          backend_.NewTensor(RowsOf(buffer, size), buffer.columns, buffer.forms));
+          auto tensor, backend_.NewTensor(RowsOf(buffer, size), buffer.columns, buffer.forms));
       workspace->buffers.push_back(std::move(tensor));
     }
     for (std::size_t i = 0; i < graph_.caches.size(); ++i) {
@@ -172,8 +171,8 @@ class GraphModel final : public Model {
 
 // A model that cannot run is refused before its weights are moved anywhere.
 Status CheckItFits(const ModelFile& file, const Backend& backend, std::uint64_t weight_bytes) {
-  const WorkspaceSize smallest{.max_rows = 1, .max_outputs = 1, .page_count = 1,
-                               .pages_per_row = 1};
+  const WorkspaceSize smallest{
+      .max_rows = 1, .max_outputs = 1, .page_count = 1, .pages_per_row = 1};
   const std::uint64_t workspace_bytes =
       GraphWorkspaceBytes(file.graph, file.shape, backend, smallest);
   const std::uint64_t memory_bytes = backend.info().memory_bytes;

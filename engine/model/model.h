@@ -31,11 +31,11 @@ struct ModelCard {
   std::uint32_t layer_count = 0;
   std::uint32_t embedding_length = 0;
   std::uint32_t vocabulary_size = 0;
-  std::string weight_types;         // "Q8_0 43, F32 13": tensors by type
-  std::string tokenizer;            // "gpt2 (gpt-2)"
-  bool chat = false;                // has a chat template that we can render
+  std::string weight_types;          // "Q8_0 43, F32 13": tensors by type
+  std::string tokenizer;             // "gpt2 (gpt-2)"
+  bool chat = false;                 // has a chat template that we can render
   Pooling pooling = Pooling::kNone;  // kNone: it generates; else it embeds
-  std::uint64_t weight_bytes = 0;   // on a device, about
+  std::uint64_t weight_bytes = 0;    // on a device, about
   // Of a cache, on a device: keys and values of all layers.
   std::uint64_t bytes_per_position = 0;
 

@@ -52,7 +52,8 @@ class ModelFileReader {
 
   void FillCard() {
     ModelCard& card = model_.card;
-    card.name = ToValidUtf8(Take(file_.FindString("general.name")).value_or(""), kMaxModelNameBytes);
+    card.name =
+        ToValidUtf8(Take(file_.FindString("general.name")).value_or(""), kMaxModelNameBytes);
     card.license =
         ToValidUtf8(Take(file_.FindString("general.license")).value_or(""), kMaxLicenseBytes);
     std::map<std::string_view, std::uint32_t> types;

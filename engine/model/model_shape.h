@@ -41,8 +41,10 @@ struct ModelShape {
   std::uint32_t embedding_length = 0;
   std::uint32_t feed_forward_length = 0;
   std::uint32_t vocabulary_size = 0;
-  AttentionShape attention;  // of a layer without a window
-  std::uint32_t window = 0;  // positions that windowed layers see; 0: none are
+  AttentionShape attention;         // of a layer without a window
+  std::uint32_t window = 0;         // positions that windowed layers see; 0: none are
+  std::uint32_t window_period = 0;  // of so many layers the last sees everything; 0: none does
+  double window_rotary_base = 0;    // of windowed layers, in families where they have their own
   float norm_epsilon = 0;
   float final_softcap = 0;  // of the logits; 0: none
   RotarySpec rotary;

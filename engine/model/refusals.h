@@ -18,13 +18,9 @@ class Refusals {
     if (errors_.size() < kMaxRefusals) errors_.push_back(std::move(error));
   }
   // Contradicts itself, or is missing.
-  void AddWrong(std::string message) {
-    Add({ErrorCode::kInvalidArgument, std::move(message)});
-  }
+  void AddWrong(std::string message) { Add({ErrorCode::kInvalidArgument, std::move(message)}); }
   // May be right, but is not computed here.
-  void AddNotComputed(std::string message) {
-    Add({ErrorCode::kUnimplemented, std::move(message)});
-  }
+  void AddNotComputed(std::string message) { Add({ErrorCode::kUnimplemented, std::move(message)}); }
 
   bool empty() const { return errors_.empty(); }
   std::size_t count() const { return errors_.size(); }

@@ -16,9 +16,7 @@ class AnswerSequence final : public Sequence {
                  std::vector<std::uint32_t> prompt, std::uint32_t max_tokens,
                  std::uint32_t rotary_offset, const Tokenizer& tokenizer, Sampler& sampler);
 
-  bool WantsState(std::uint32_t position) const override {
-    return position + 1 == token_count();
-  }
+  bool WantsState(std::uint32_t position) const override { return position + 1 == token_count(); }
   bool Take(std::uint32_t position, std::span<const float> hidden,
             std::span<const float> logits) override;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "engine/runner.h"
 #include "engine/runner/memory_plan.h"
 #include "engine/runner/page_lender.h"
@@ -33,6 +34,7 @@ class BatchRunner final : public Runner {
       : model_(model),
         plan_(plan),
         workspace_(std::move(workspace)),
+        row_limit_(plan.workspace.max_rows),
         lender_(plan.workspace.page_count, plan.max_sequence_count) {}
 
   const MemoryPlan& plan() const override { return plan_; }
@@ -41,8 +43,9 @@ class BatchRunner final : public Runner {
     auto running = std::make_shared<RunningRequest>();
     running->ticket = ticket;
     running->result.request_index = request.index;
-    const SequenceLimits limits{.max_tokens = cached_tokens(),
-                                .max_step_rows = plan_.workspace.max_rows};
+    const SequenceLimits limits{
+        .max_tokens = cached_tokens(),
+        .max_step_rows = std::max(plan_.workspace.max_rows, kMaxLookAheadRows)};
     auto sequences = ReadRequest(running, request, model_, limits, sampler_);
     if (!sequences.has_value()) {
       running->FailWith(std::move(sequences).error());
@@ -81,7 +84,12 @@ class BatchRunner final : public Runner {
     lender_.Admit();
     PlanStep();
     if (!shares_.empty()) {
-      FALLOW_RETURN_IF_ERROR(Compute(stop));
+      Status status = Compute(stop);
+      while (!status.has_value() && status.error().code == ErrorCode::kResourceExhausted &&
+             PlanShorterStep()) {
+        status = Compute(stop);
+      }
+      FALLOW_RETURN_IF_ERROR(status);
       TakeOutputs();
     }
     return std::exchange(finished_, {});
@@ -114,19 +122,32 @@ class BatchRunner final : public Runner {
   }
 
   // Every sequence that waits for one row gets it first; longer ones share what is left, the oldest
-  // first. Where rows see what is behind them a sequence is computed whole or not at all.
+  // first. Where rows see what is behind them a sequence is computed whole or not at all, and the
+  // oldest goes first whatever its length: small ones could keep a large one out for ever.
   void PlanStep() {
     shares_.clear();
-    std::uint32_t left = plan_.workspace.max_rows;
+    std::uint32_t left = row_limit_;
     for (const bool single : {true, false}) {
       for (const auto& sequence : lender_.running()) {
         const std::uint32_t pending = sequence->pending_count();
-        if ((pending == 1) != single || left == 0) continue;
+        if ((pending == 1 && !model_.looks_ahead()) != single || left == 0) continue;
         if (model_.looks_ahead() && pending > left) continue;
         shares_.push_back({sequence.get(), std::min(left, pending)});
         left -= shares_.back().count;
       }
     }
+  }
+
+  // The device found no room for a step: steps have half its rows from now on. False where that
+  // cannot help.
+  bool PlanShorterStep() {
+    std::uint32_t rows = 0;
+    for (const Share& share : shares_) rows += share.count;
+    if (rows == 1 || model_.looks_ahead()) return false;
+    row_limit_ = rows / 2;
+    LOG_WARN("runner: no room for a step of {} rows, going on with {}", rows, row_limit_);
+    PlanStep();
+    return true;
   }
 
   void AddRow(Sequence& sequence, std::uint32_t position) {
@@ -204,6 +225,7 @@ class BatchRunner final : public Runner {
   Model& model_;
   MemoryPlan plan_;
   std::unique_ptr<Model::Workspace> workspace_;
+  std::uint32_t row_limit_;  // of a step
   PageLender lender_;
   std::vector<FinishedRequest> finished_;
   std::vector<Share> shares_;

@@ -7,9 +7,6 @@
 namespace fallow::engine {
 namespace {
 
-// A model that looks ahead needs all of a sequence in one step; longer ones are refused.
-constexpr std::uint32_t kMaxLookAheadRows = 8192;
-
 std::uint32_t PagesFor(std::uint32_t positions) {
   return (positions + kPagePositions - 1) / kPagePositions;
 }
@@ -30,8 +27,11 @@ MemoryPlan PlanWithPages(Model& model, const RunnerOptions& options, std::uint32
   plan.max_sequence_count = std::min(options.max_sequence_count, options.max_rows_per_step);
   WorkspaceSize& size = plan.workspace;
   size.max_rows = options.max_rows_per_step;
-  if (model.looks_ahead())
-    size.max_rows = std::max(size.max_rows, std::min(card.context_length, kMaxLookAheadRows));
+  if (model.looks_ahead()) {
+    const std::uint64_t longest = std::uint64_t{page_count} * kPagePositions;
+    size.max_rows = static_cast<std::uint32_t>(std::max<std::uint64_t>(
+        size.max_rows, std::min<std::uint64_t>({card.context_length, kMaxLookAheadRows, longest})));
+  }
   size.max_outputs = card.pooling == Pooling::kNone ? plan.max_sequence_count : size.max_rows;
   size.page_count = page_count;
   size.pages_per_row = PagesFor(card.context_length);
@@ -54,18 +54,16 @@ Result<MemoryPlan> PlanMemory(Model& model, const RunnerOptions& options) {
                             "allowed",
                             one_page.workspace_bytes, allowed));
   }
-  const std::uint64_t page_bytes =
-      PlanWithPages(model, options, 2).workspace_bytes - one_page.workspace_bytes;
-  const std::uint64_t most = std::uint64_t{one_page.max_sequence_count} *
-                             PagesFor(model.card().context_length);
-  std::uint64_t pages = 1 + (allowed - one_page.workspace_bytes) / std::max<std::uint64_t>(
-                                                                       page_bytes, 1);
-  pages = std::min(pages, most);
-  MemoryPlan plan = PlanWithPages(model, options, static_cast<std::uint32_t>(pages));
-  // Rounding of a backend's allocations may differ from page to page.
-  while (plan.workspace_bytes > allowed && plan.workspace.page_count > 1)
-    plan = PlanWithPages(model, options, plan.workspace.page_count - 1);
-  return plan;
+  // The largest number of pages that fits: more of them never take less.
+  const std::uint64_t most =
+      std::uint64_t{one_page.max_sequence_count} * PagesFor(model.card().context_length);
+  std::uint32_t fits = 1;
+  auto too_many = static_cast<std::uint32_t>(most + 1);
+  while (too_many - fits > 1) {
+    const std::uint32_t middle = fits + (too_many - fits) / 2;
+    (PlanWithPages(model, options, middle).workspace_bytes <= allowed ? fits : too_many) = middle;
+  }
+  return PlanWithPages(model, options, fits);
 }
 
 }  // namespace fallow::engine

@@ -12,8 +12,8 @@
 namespace fallow::engine {
 
 struct SequenceLimits {
-  std::uint32_t max_tokens = 0;       // of a sequence: what the caches hold at most
-  std::uint32_t max_step_rows = 0;    // of a sequence that must be computed at once
+  std::uint32_t max_tokens = 0;     // of a sequence: what the caches hold at most
+  std::uint32_t max_step_rows = 0;  // of a sequence that must be computed at once
 };
 
 // kInvalidArgument: the request's own fault, on every device. kResourceExhausted: this device's.

@@ -25,8 +25,8 @@ bool TextSequence::WantsState(std::uint32_t position) const {
 bool TextSequence::Take(std::uint32_t position, std::span<const float> hidden,
                         std::span<const float>) {
   if (!AllFinite(hidden)) {
-    request().FailWith({ErrorCode::kInternal,
-                        "the model's state is not finite: it overflowed on this request"});
+    request().FailWith(
+        {ErrorCode::kInternal, "the model's state is not finite: it overflowed on this request"});
     return true;
   }
   sums_.resize(hidden.size());

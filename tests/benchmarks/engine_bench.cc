@@ -85,10 +85,8 @@ struct StepInput {
     for (std::uint32_t i = 0; i < pages_per_row; ++i) pages.push_back(sequence * pages_per_row + i);
   }
   StepRows View() const {
-    return {.tokens = tokens,
-            .positions = positions,
-            .pages = pages,
-            .pages_per_row = pages_per_row};
+    return {
+        .tokens = tokens, .positions = positions, .pages = pages, .pages_per_row = pages_per_row};
   }
 };
 

@@ -54,5 +54,22 @@ TEST_P(BackendConformance, GeneratesTheSameAloneAndInABatchOf32) {
             alone);
 }
 
+// What a runner plans before it allocates is what 32 sequences then take, within 5 %.
+TEST_P(BackendConformance, TakesTheMemoryThatWasPlannedFor32Sequences) {
+  const auto model =
+      Model::Load(ReadWholeFile(DemoFolder() / "field-normalizer-q8_0.gguf"), *subject_);
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  const std::uint64_t before = subject_->used_bytes();
+  EXPECT_NEAR(static_cast<double>((*model)->WeightBytes()), static_cast<double>(before),
+              0.05 * static_cast<double>(before));
+  const auto runner = Runner::Create(**model, {.max_sequence_count = 32});
+  ASSERT_TRUE(runner.has_value()) << runner.error().message;
+  for (const InferenceRequest& request : SomeRequests(32)) (*runner)->Add(1, request);
+  const StopFlag stop = false;
+  while (!(*runner)->idle()) ASSERT_TRUE((*runner)->Step(stop).has_value());
+  const auto used = static_cast<double>(subject_->used_bytes());
+  EXPECT_NEAR(static_cast<double>((*runner)->plan().bytes()), used, 0.05 * used);
+}
+
 }  // namespace
 }  // namespace fallow::engine

@@ -191,9 +191,16 @@ def _gemma2_keys(s):
 
 
 def _gemma3_keys(s):
-    return _gemma_keys(s) + [("rope.freq_base", F32, 1e6), ("rope.scaling.type", STRING, "linear"),
-                             ("rope.scaling.factor", F32, 8.0),
-                             ("attention.sliding_window", U32, s.window)]
+    """Newer files name the windowed layers' base. Without a window there is no such layer."""
+    keys = _gemma_keys(s) + [("rope.freq_base", F32, 1e6), ("rope.scaling.type", STRING, "linear"),
+                             ("rope.scaling.factor", F32, 8.0)]
+    if s.window:
+        keys.append(("attention.sliding_window", U32, s.window))
+    if "period" in s.options:
+        keys.append(("attention.sliding_window_pattern", U32, s.options["period"]))
+    if "window_base" in s.options:
+        keys.append(("rope.freq_base_swa", F32, s.options["window_base"]))
+    return keys
 
 
 def _gemma_tensors(s, post_norms=False, head_norms=False):
@@ -259,7 +266,8 @@ def _bert_keys(s):
 
 def _bert_tensors(s):
     yield _embedding(s, 1.0)
-    yield Tensor("token_types.weight", 2, s.width, 0.0, 0.5, always_f32=True)
+    if s.options.get("types", True):
+        yield Tensor("token_types.weight", 2, s.width, 0.0, 0.5, always_f32=True)
     yield Tensor("position_embd.weight", s.context, s.width, 0.0, 0.5, always_f32=True)
     yield from _norm_with_bias("token_embd_norm", s.width)
     for layer in range(s.layers):
@@ -310,10 +318,16 @@ def _phi3(context, original_context, rotary, window):
     return _family("phi3", _phi3_keys, _phi3_tensors, _byte_level("gpt-2"), shape, window=2 * context)
 
 
-def _bert(pooling):
-    shape = Shape(heads=8, kv_heads=8, head_size=32, options={"pooling": pooling})
+def _bert(pooling, types=True):
+    """distilbert is one without token types."""
+    shape = Shape(heads=8, kv_heads=8, head_size=32, options={"pooling": pooling, "types": types})
     return _family("bert", _bert_keys, _bert_tensors, _word_piece, shape, heads=24, kv_heads=24,
                    head_size=32)
+
+
+def _gemma3(**shape):
+    return _family("gemma3", _gemma3_keys, _gemma3_tensors, _byte_level("gpt-2"),
+                   Shape(feed_forward=256, kv_heads=1, tied=True, **shape))
 
 
 _qwen3 = Shape(heads=16, kv_heads=4, head_size=80)
@@ -338,12 +352,14 @@ FAMILIES = {
                           Shape(layers=46, width=64, feed_forward=64, heads=2, kv_heads=1, head_size=64,
                                 window=100, tied=True)),
     # Five layers of six look back over the window only.
-    "gemma3": _family("gemma3", _gemma3_keys, _gemma3_tensors, _byte_level("gpt-2"),
-                      Shape(layers=6, feed_forward=256, kv_heads=1, window=64, tied=True)),
+    "gemma3": _gemma3(layers=6, window=64),
+    "gemma3-own-layers": _gemma3(layers=3, window=64, options={"period": 2, "window_base": 500.0}),
+    "gemma3-no-window": _gemma3(layers=2),
     "phi3": _phi3(context=1024, original_context=512, rotary=64, window=2048),
     # A prompt beyond the original context; a quarter of each head does not turn.
     "phi3-long": _phi3(context=512, original_context=128, rotary=48, window=100),
     "bert": _bert(pooling=1),
     "bert-first": _bert(pooling=2),
     "bert-last": _bert(pooling=3),
+    "distilbert": _bert(pooling=1, types=False),
 }

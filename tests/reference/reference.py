@@ -198,22 +198,25 @@ def gemma_score_scale(model, layers_of_27b):
 
 def gemma3(model, tokens, _max_tokens):
     """Gemma Team 2025: five layers that see a window, then one that sees all, with a slower rotary
-    base of its own, which alone is scaled; heads are normalised instead of capped."""
+    base of its own, which alone is scaled; heads are normalised instead of capped. GGUF: without a
+    window all layers are of the latter kind."""
     everywhere = frequencies(model.head_size, model.key("rope.freq_base"))
     if model.key("rope.scaling.type", "none") == "linear":
         everywhere = everywhere / model.key("rope.scaling.factor")
     nearby = frequencies(model.head_size, model.key("rope.freq_base_swa", 10000.0))
+    window = model.key("attention.sliding_window", 0)
+    period = model.key("attention.sliding_window_pattern", 6)
     scale = gemma_score_scale(model, layers_of_27b=62)
     x = model.tensor("token_embd.weight")[tokens] * math.sqrt(model.width)
     for layer in range(model.layers):
         block = f"blk.{layer}."
-        sees_all = layer % 6 == 5
+        sees_all = window == 0 or layer % period == period - 1
         turning = everywhere if sees_all else nearby
         q, k, v = model.qkv(block, model.rms(block + "attn_norm", x))
         q = rotate_halves(model.rms(block + "attn_q_norm", q), turning)
         k = rotate_halves(model.rms(block + "attn_k_norm", k), turning)
         attended = attention(q, k, v, scale,
-                             window=0 if sees_all else model.key("attention.sliding_window"))
+                             window=0 if sees_all else window)
         attended = model.linear(block + "attn_output", attended)
         x = x + model.rms(block + "post_attention_norm", attended)
         changed = gated_feed_forward(model, block, model.rms(block + "ffn_norm", x), gelu_tanh)
@@ -252,9 +255,10 @@ def phi3(model, tokens, max_tokens):
 
 def bert(model, tokens, _max_tokens):
     """Devlin et al. 2018: learnt positions, every position sees all, norms behind each part. All
-    tokens are of the first segment."""
-    x = (model.tensor("token_embd.weight")[tokens] + model.tensor("token_types.weight")[0] +
-         model.tensor("position_embd.weight")[:len(tokens)])
+    tokens are of the first segment, which Sanh et al. 2019 (DistilBERT) do without."""
+    x = model.tensor("token_embd.weight")[tokens] + model.tensor("position_embd.weight")[:len(tokens)]
+    if model.has("token_types.weight"):
+        x = x + model.tensor("token_types.weight")[0]
     x = model.layer_norm("token_embd_norm", x)
     for layer in range(model.layers):
         block = f"blk.{layer}."

@@ -1,5 +1,5 @@
-// Counts what `new` gives out in a test program: link test_counted_memory, which replaces it. Memory
-// that C libraries take by malloc is not counted.
+// Counts what `new` gives out in a test program: link test_counted_memory, which replaces it.
+// Memory that C libraries take by malloc is not counted.
 #pragma once
 
 #include <cstddef>

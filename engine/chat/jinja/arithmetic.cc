@@ -90,7 +90,9 @@ Result<Value> ComputeReals(Arithmetic operation, double left, double right) {
       double remainder = std::fmod(left, right);
       if (remainder != 0 && (remainder < 0) != (right < 0)) remainder += right;
       if (operation == Arithmetic::kModulo) return Value(remainder);
-      return Value(std::floor((left - remainder) / right + 0.5));
+      const double quotient = (left - remainder) / right;  // whole but for rounding
+      const double below = std::floor(quotient);
+      return Value(quotient - below > 0.5 ? below + 1 : below);
     }
     case Arithmetic::kPower:
       break;
@@ -115,8 +117,16 @@ bool IsListOrTuple(const Sequence* sequence) {
 
 Result<Value> Repeat(const Text& text, std::int64_t count, Budget& budget) {
   if (count <= 0 || text.empty()) return MakeText(Text(), budget);
-  TextBuilder out;  // which is full long before a large count is reached
-  for (std::int64_t i = 0; i < count && !out.full(); ++i) out.Append(text);
+  TextBuilder out;
+  out.Append(text);
+  // By doubling, so that short texts take few steps; a large count fills the builder soon.
+  for (std::int64_t left = count - 1; left > 0 && !out.full();) {
+    const Text made = out.text();
+    const std::int64_t copies =
+        std::min(left, static_cast<std::int64_t>(made.size() / text.size()));
+    out.Append(made, 0, text.size() * static_cast<std::size_t>(copies));
+    left -= copies;
+  }
   return MakeText(out.Take(), budget);
 }
 

@@ -34,6 +34,13 @@ bool IsPlain(std::uint32_t c, Letter wanted) {
       kSeveralInUpperCase, [&](const Range& range) { return c >= range.first && c <= range.last; });
 }
 
+char ConvertAscii(char c, Letter wanted) {
+  const bool lower = c >= 'a' && c <= 'z';
+  const bool upper = c >= 'A' && c <= 'Z';
+  if (wanted == Letter::kLower) return upper ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
 // The character in the wanted case. It must be plain.
 std::string Convert(std::uint32_t c, Letter wanted) {
   if (c == kSharpS && wanted != Letter::kLower) return wanted == Letter::kUpper ? "SS" : "Ss";
@@ -81,6 +88,14 @@ Result<Text> ChangeCase(const Text& text, Case wanted) {
       continue;
     }
     const Letter letter = LetterFor(wanted, at == 0, after_letter);
+    if (step.code_point < 0x80) {  // most are, and need no tables
+      const char made = ConvertAscii(bytes[at], letter);
+      changed.Append({&made, 1}, text.WriterAt(at));
+      after_letter =
+          made != ConvertAscii(made, Letter::kLower) || made != ConvertAscii(made, Letter::kUpper);
+      ++at;
+      continue;
+    }
     if (!IsPlain(step.code_point, letter)) {
       return Fail(ErrorCode::kUnimplemented,
                   fmt::format("the case of U+{:04X} cannot be changed", step.code_point));

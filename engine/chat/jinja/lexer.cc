@@ -217,6 +217,8 @@ class Lexer {
     }
     if (end < source_.size() && IsNameStart(source_[end]))
       return Bad(at_, "only decimal numbers without underscores are supported");
+    if (!real && source_[at_] == '0' && end > at_ + 1)
+      return Bad(at_, "an integer begins with a zero");
     Token token{real ? TokenKind::kReal : TokenKind::kInteger, at_,
                 std::string(source_.substr(at_, end - at_))};
     const char* first = token.text.data();

@@ -142,16 +142,24 @@ Result<Value> FormatPercent(const Text& format, const Value& arguments, Budget& 
 
 namespace {
 
+// How a format's gaps have named their arguments so far: {} counts, {0} is numbered.
+struct GapCount {
+  std::size_t counted = 0;
+  bool numbered = false;
+};
+
 // The argument that a gap names: by the next number, its own number or a name.
-Result<Value> ArgumentOfGap(std::string_view gap, std::size_t& next, const Arguments& arguments) {
+Result<Value> ArgumentOfGap(std::string_view gap, GapCount& count, const Arguments& arguments) {
   std::size_t place = 0;
   const bool numbered = !gap.empty() && IsDigit(gap[0]);
-  if (gap.empty()) {
-    place = next++;
-  } else if (numbered) {
+  count.numbered = count.numbered || numbered;
+  if (gap.empty()) place = count.counted++;
+  if (count.numbered && count.counted > 0)
+    return Bad("a format has both numbered gaps and gaps without a number");
+  if (numbered) {
     std::from_chars(gap.data(), gap.data() + gap.size(), place);
     if (gap.find_first_not_of("0123456789") != std::string_view::npos) return Unknown(gap);
-  } else {
+  } else if (!gap.empty()) {
     for (const auto& [name, value] : arguments.named)
       if (name == gap) return value;
     if (gap.find_first_of(".[:!") != std::string_view::npos) return Unknown(gap);
@@ -166,7 +174,7 @@ Result<Value> ArgumentOfGap(std::string_view gap, std::size_t& next, const Argum
 Result<Value> FormatBraces(const Text& format, const Arguments& arguments, Budget& budget) {
   FALLOW_RETURN_IF_ERROR(budget.SpendReading(format.size()));
   TextBuilder out;
-  std::size_t next = 0;
+  GapCount count;
   const std::string_view bytes = format.bytes();
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t mark = std::min(bytes.find_first_of("{}", at), bytes.size());
@@ -182,7 +190,7 @@ Result<Value> FormatBraces(const Text& format, const Arguments& arguments, Budge
       return Bad("a format has a brace without its partner");
     FALLOW_ASSIGN_OR_RETURN(
         const Value value,
-        ArgumentOfGap(bytes.substr(mark + 1, close - mark - 1), next, arguments));
+        ArgumentOfGap(bytes.substr(mark + 1, close - mark - 1), count, arguments));
     FALLOW_RETURN_IF_ERROR(AppendString(value, out, budget));
     at = close + 1;
   }

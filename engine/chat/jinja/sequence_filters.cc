@@ -88,13 +88,39 @@ std::vector<Value> ValuesOf(std::vector<Keyed> keyed) {
   return values;
 }
 
+// What an item is sorted by: itself, or the members that `paths` names with commas between, as a
+// list. Lists of undefined values have an order, where undefined values have none.
+Result<Value> SortKey(const Value& item, const Value& paths, bool case_counts, Budget& budget) {
+  const Text* text = paths.text();
+  std::vector<Value> members;
+  std::size_t begin = 0;
+  do {
+    const std::size_t end =
+        text == nullptr ? 0 : std::min(text->bytes().find(',', begin), text->size());
+    Value member = item;
+    if (!paths.IsNone()) {
+      const Value path = text == nullptr ? paths : Value::OfText(text->Slice(begin, end - begin));
+      FALLOW_ASSIGN_OR_RETURN(member, GetPath(item, path, budget));
+    }
+    if (!case_counts) {
+      FALLOW_ASSIGN_OR_RETURN(member, FoldCase(member, budget));
+    }
+    members.push_back(std::move(member));
+    begin = end + 1;
+  } while (text != nullptr && begin <= text->size());
+  return MakeSequence(std::move(members), SequenceKind::kList, budget);
+}
+
 Result<Value> Sort(const Value& self, const Bound& arguments, Context& context) {
   const Order order = IsTrue(arguments.Or(0, false)) ? Order::kFalling : Order::kRising;
-  const Value path = arguments.Or(2, None{});
-  if (path.text() != nullptr && path.text()->bytes().find(',') != std::string::npos)
-    return Fail(ErrorCode::kUnimplemented, "sort: more than one attribute is not supported");
-  FALLOW_ASSIGN_OR_RETURN(std::vector<Keyed> keyed,
-                          KeysOf(self, path, IsTrue(arguments.Or(1, false)), context.budget));
+  const bool case_counts = IsTrue(arguments.Or(1, false));
+  const Value paths = arguments.Or(2, None{});
+  FALLOW_ASSIGN_OR_RETURN(std::vector<Value> items, Elements(self, context.budget));
+  std::vector<Keyed> keyed;
+  for (Value& item : items) {
+    FALLOW_ASSIGN_OR_RETURN(Value key, SortKey(item, paths, case_counts, context.budget));
+    keyed.push_back({std::move(key), std::move(item)});
+  }
   FALLOW_ASSIGN_OR_RETURN(keyed, SortByKey(std::move(keyed), order, context.budget));
   return MakeSequence(ValuesOf(std::move(keyed)), SequenceKind::kList, context.budget);
 }

@@ -91,7 +91,8 @@ bool IsSequence(const Value& value) {
   return sequence->kind != SequenceKind::kView && sequence->kind != SequenceKind::kIterator;
 }
 bool IsCallable(const Value& value) {
-  return value.callable() != nullptr || value.loop() != nullptr;
+  // An undefined value has a call, which complains.
+  return value.IsUndefined() || value.callable() != nullptr || value.loop() != nullptr;
 }
 bool IsFilterName(const Value& value) {
   return value.text() != nullptr && FindFilter(value.text()->bytes()) != nullptr;

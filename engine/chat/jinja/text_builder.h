@@ -21,6 +21,7 @@ class TextBuilder {
 
   // Once true, what is appended is dropped and MakeText refuses the text.
   bool full() const { return full_; }
+  const Text& text() const { return text_; }
   Text Take() { return std::move(text_); }
 
  private:

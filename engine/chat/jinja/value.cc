@@ -71,6 +71,7 @@ Result<Value> MakeText(Text text, Budget& budget) {
                 fmt::format("a text of more than {} bytes, the marks of who wrote what included",
                             kMaxTextBytes));
   }
+  FALLOW_RETURN_IF_ERROR(budget.SpendSteps(text.footprint() / kBytesPerStep));
   FALLOW_RETURN_IF_ERROR(budget.SpendBytes(sizeof(Text) + text.footprint()));
   return Value::OfText(std::move(text));
 }

@@ -1,6 +1,7 @@
 #include "engine/chat/jinja/write_value.h"
 
 #include <fmt/format.h>
+#include <utf8proc.h>
 
 #include <charconv>
 #include <cmath>
@@ -12,13 +13,23 @@ namespace {
 
 constexpr Writer kPunctuation = Writer::kMessage;
 
-// Characters that Python's repr writes as escapes although they are characters: controls, spaces
-// other than the blank, format marks, surrogates and private use.
+// Characters that Python's repr writes as escapes: controls, format marks, spaces other than the
+// blank, and what is no character at all.
 bool IsEscapedByRepr(std::uint32_t c) {
-  return c < 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0xAD || c == 0x061C || c == 0x1680 ||
-         c == 0x180E || (c >= 0x2000 && c <= 0x200F) || (c >= 0x2028 && c <= 0x202F) ||
-         (c >= 0x205F && c <= 0x206F) || c == 0x3000 || (c >= 0xD800 && c <= 0xF8FF) ||
-         c == 0xFEFF || (c >= 0xFFF0 && c <= 0xFFFB) || c >= 0xE0000;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    case UTF8PROC_CATEGORY_ZS:
+      return c != ' ';
+    default:
+      return false;
+  }
 }
 
 std::string ReprEscape(std::uint32_t c) {

@@ -20,7 +20,8 @@ void ReadKeys(KeyReader& keys, ModelShape& shape) {
 
 Value Describe(GraphBuilder& graph, const ModelShape& shape) {
   const Value x = graph.EmbedTokens();
-  graph.AddRow(x, "token_types", 0);  // a text by itself is all of the first type
+  // A text by itself is all of the first type. DistilBERT (Sanh et al. 2019) has no types.
+  if (graph.Has("token_types")) graph.AddRow(x, "token_types", 0);
   graph.Add(x, graph.Embed("position_embd", shape.context_length, EmbedBy::kPosition));
   Value state = graph.LayerNorm(x, "token_embd_norm");
   for (std::uint32_t layer = 0; layer < shape.layer_count; ++layer) {

@@ -20,8 +20,7 @@ Value Describe(GraphBuilder& graph, const ModelShape& shape) {
     graph.Rope(qkv.q, shape.rotary);
     graph.Rope(qkv.k, shape.rotary);
     const Value attended = graph.Attention(qkv, shape.attention);
-    graph.Add(x,
-              graph.Linear(attended, "attn_output", shape.embedding_length, Bias::kOptional));
+    graph.Add(x, graph.Linear(attended, "attn_output", shape.embedding_length, Bias::kOptional));
     graph.Add(x, graph.GatedFeedForward(graph.RmsNorm(x, "ffn_norm"), Gate::kSilu));
   }
   return graph.RmsNorm(graph.Outputs(x), "output_norm");

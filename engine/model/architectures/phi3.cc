@@ -25,8 +25,8 @@ void ReadLongRope(KeyReader& keys, ModelShape& shape) {
   constexpr std::string_view kOriginal = "rope.scaling.original_context_length";
   const std::uint32_t original = keys.Size(kOriginal, kMaxContextTokens);
   if (original < 2) {
-    keys.refusals().AddWrong(fmt::format("{}: {}; 2 and more are allowed", keys.Name(kOriginal),
-                                         original));
+    keys.refusals().AddWrong(
+        fmt::format("{}: {}; 2 and more are allowed", keys.Name(kOriginal), original));
     return;
   }
   shape.rotary.magnitude = keys.FindReal("rope.scaling.attn_factor", {1e-3, 1e3})

@@ -287,7 +287,7 @@ TEST_P(HostileTemplate, EndsAtANamedLimit) {
 
 constexpr const char* kSteps = "more than 5000000 steps";
 constexpr const char* kText = "a text of more than 16777216 bytes";
-constexpr const char* kBytes = "more than 268435456 bytes of values";
+constexpr const char* kBytes = "more than 134217728 bytes of values";
 constexpr const char* kDeepValue = "nested deeper than 64";
 constexpr const char* kKey = "key of more than 1024 bytes";
 
@@ -330,7 +330,7 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{"{% set s = 'x ' * 200000 %}{% set t = s.split() %}", "131072 are allowed"},
         Hostile{"{% for a in range(99) %}{{ 'x' * 999999 }}{% endfor %}",
                 "the prompt has more than 16777216 bytes"},
-        Hostile{"{% for a in range(9999) %}{% set s = 'x' * 999999 %}{% endfor %}", kBytes},
+        Hostile{"{% for a in range(9999) %}{% set s = 'x' * 999999 %}{% endfor %}", kSteps},
         Hostile{"{% set ns = namespace(l=1) %}{% for a in range(99) %}{% set ns.l = [ns.l] %}{% "
                 "endfor %}",
                 kDeepValue},

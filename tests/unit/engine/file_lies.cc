@@ -160,6 +160,12 @@ std::vector<Lie> TensorLies() {
          }),
       In("type_that_is_not_computed", "blk.0.ffn_gate.weight: type MXFP4 is not computed",
          [](ModelParts& file) { file.Tensor("blk.0.ffn_gate.weight").type = kMxfp4Tensor; }),
+      In("norm_of_blocks", "tensor output_norm.weight: type Q8_0 is not computed for norms",
+         [](ModelParts& file) {
+           TensorPart& norm = file.Tensor("output_norm.weight");
+           norm.type = kQ8Tensor;
+           norm.data.assign(34, 0);
+         }),
       In("tensor_missing", "tensor output_norm.weight is missing",
          [](ModelParts& file) { file.RemoveTensor("output_norm.weight"); }),
       In("embedding_missing", "tensor token_embd.weight is missing",

@@ -9,7 +9,7 @@ namespace fallow::engine {
 namespace {
 
 constexpr std::uint32_t kF32Tensor = 0;
-constexpr std::uint32_t kU8 = 0, kU64 = 10;
+constexpr std::uint32_t kU8 = 0, kBool = 7, kU64 = 10;
 
 std::vector<std::string> SoundTokens() {
   std::vector<std::string> tokens;
@@ -49,7 +49,7 @@ std::vector<Lie> ShapeLies() {
          [](ModelParts& file) { file.SetI32("llama.context_length", -1); }),
       In("layers_zero", "llama.block_count: 0;", sets("llama.block_count", 0)),
       In("layers_huge", "llama.block_count: 4294967295;", sets("llama.block_count", ~0u)),
-      In("layers_more_than_there_are", "tensor blk.1.attn_norm.weight is missing",
+      In("layers_more_than_there_are", "tensors blk.1.attn_k.weight, blk.1.attn_norm.weight, ",
          sets("llama.block_count", 2)),
       In("width_zero", "llama.embedding_length: 0;", sets("llama.embedding_length", 0)),
       In("width_huge", "llama.embedding_length: 4294967295;", sets("llama.embedding_length", ~0u)),
@@ -81,6 +81,10 @@ std::vector<Lie> ShapeLies() {
       In("epsilon_zero", "llama.attention.layer_norm_rms_epsilon: 0;",
          sets_real("llama.attention.layer_norm_rms_epsilon", 0)),
       In("rope_base_zero", "llama.rope.freq_base: 0;", sets_real("llama.rope.freq_base", 0)),
+      // YaRN would divide by its logarithm.
+      In("rope_base_one", "llama.rope.freq_base: 1;", sets_real("llama.rope.freq_base", 1)),
+      In("rope_factor_of_nearly_nothing", "llama.rope.scaling.factor: 1.0000000031710769e-30;",
+         sets_real("llama.rope.scaling.factor", 1e-30f)),
       In("rope_base_infinite", "key llama.rope.freq_base at offset",
          sets_real("llama.rope.freq_base", kInfinity)),
       In("rope_of_odd_size", "llama.rope.dimension_count 5", sets("llama.rope.dimension_count", 5)),
@@ -104,6 +108,8 @@ std::vector<Lie> ShapeLies() {
       In("experts", "llama.expert_count 8 is not computed", sets("llama.expert_count", 8)),
       In("causal_that_is_a_number", "key llama.attention.causal at offset",
          sets("llama.attention.causal", 1)),
+      In("looks_ahead_and_generates", "llama.attention.causal is false",
+         [](ModelParts& file) { file.Set("llama.attention.causal", kBool, {0}); }),
       In("part_of_a_split_model", "part 2 of 3 of a split model",
          [](ModelParts& file) {
            file.SetU32("split.no", 1);

@@ -273,6 +273,65 @@ TEST_F(RunnerTest, GivesTheSameBitsWhenPagesRunOut) {
   }
 }
 
+// A device that has less than it was thought to have: caches shrink until they fit.
+TEST_F(RunnerTest, TriesFewerPagesWhereTheDeviceGivesLess) {
+  const TinyModel tiny;
+  Load(tiny);
+  RunnerOptions options{.max_sequence_count = 8, .max_rows_per_step = 16};
+  const auto plenty = GenerateAll(options, MixedRequests());
+  options.memory_bytes = 1 << 30;
+  ASSERT_EQ(NewRunner(options)->plan().workspace.page_count, 24u);
+  const std::uint64_t room_for_7 =
+      model->WeightBytes() + PlanWithPages(*model, options, 7).workspace_bytes;
+  Load(tiny, {.memory_bytes = room_for_7});
+  EXPECT_EQ(NewRunner(options)->plan().workspace.page_count, 6u);
+  EXPECT_EQ(backend->used_bytes(), model->WeightBytes()) << "what was tried has been given back";
+  EXPECT_EQ(GenerateAll(options, MixedRequests()), plenty);
+}
+
+// A model whose backend finds no room for steps of more than some rows.
+class CrampedModel final : public Model {
+ public:
+  CrampedModel(Model& model, std::uint32_t max_rows) : model_(model), max_rows_(max_rows) {}
+
+  Backend& backend() override { return model_.backend(); }
+  const ModelCard& card() const override { return model_.card(); }
+  const Tokenizer& tokenizer() const override { return model_.tokenizer(); }
+  const ChatFormat& chat_format() const override { return model_.chat_format(); }
+  bool looks_ahead() const override { return false; }
+  std::uint32_t RotaryOffset(std::uint32_t tokens) const override {
+    return model_.RotaryOffset(tokens);
+  }
+  std::uint64_t WeightBytes() const override { return model_.WeightBytes(); }
+  std::uint64_t WorkspaceBytes(const WorkspaceSize& size) const override {
+    return model_.WorkspaceBytes(size);
+  }
+  Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size) override {
+    return model_.NewWorkspace(size);
+  }
+  Status Forward(Workspace& workspace, const StepRows& rows,
+                 std::span<const std::uint32_t> output_rows, StepOutput output,
+                 const StopFlag& stop) override {
+    if (rows.count() > max_rows_) return Fail(ErrorCode::kResourceExhausted, "no room");
+    return model_.Forward(workspace, rows, output_rows, output, stop);
+  }
+
+ private:
+  Model& model_;
+  std::uint32_t max_rows_;
+};
+
+TEST_F(RunnerTest, MakesShorterStepsWhereTheDeviceFindsNoRoomForOne) {
+  Load({});
+  const auto plenty = GenerateAll({}, MixedRequests());
+  CrampedModel cramped(*model, 5);
+  EXPECT_EQ(Generate(cramped, {}, MixedRequests()).value(), plenty);
+  CrampedModel hopeless(*model, 0);
+  const auto none = Generate(hopeless, {}, MixedRequests());
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, ErrorCode::kResourceExhausted);
+}
+
 // What an answer may grow to does not count, since most end long before: what it has come to does.
 TEST_F(RunnerTest, LeavesToOthersWhatItsCachesCannotHold) {
   Load({});
@@ -327,9 +386,9 @@ TEST_F(RunnerTest, TakesTheMemoryThatWasPlanned) {
 }
 
 // A tiny model that embeds.
-Bytes Embedder(std::uint32_t pooling, bool causal = true) {
+Bytes Embedder(std::uint32_t pooling, bool causal = true, std::uint32_t context = 300) {
   GgufWriter writer;
-  const TinyModel tiny{.context = 300};
+  const TinyModel tiny{.context = context};
   tiny.WriteKeys(writer);
   writer.U32("llama.pooling_type", pooling).Bool("llama.attention.causal", causal);
   return tiny.WriteTensors(writer).Write();
@@ -367,6 +426,48 @@ TEST_F(RunnerTest, EmbedsAloneAndInAnyBatchWithTheSameBits) {
     EXPECT_EQ(GenerateAll({.max_sequence_count = 32, .max_rows_per_step = 128}, requests), alone);
     EXPECT_EQ(GenerateAll({.max_sequence_count = 3, .max_rows_per_step = 7}, requests), alone);
   }
+}
+
+// All of a text in one step takes buffers for as many rows: short texts need no more than their
+// own.
+TEST_F(RunnerTest, LooksAheadOverShorterTextsWhenMemoryIsShort) {
+  LoadFile(Embedder(1, false, 9000));
+  RunnerOptions tight;
+  tight.memory_bytes = (std::uint64_t{2} << 20);
+  const auto runner = NewRunner(tight);
+  const WorkspaceSize& size = runner->plan().workspace;
+  EXPECT_LE(runner->plan().workspace_bytes, tight.memory_bytes);
+  EXPECT_EQ(size.max_rows, size.page_count * kPagePositions);
+  const std::vector<InferenceRequest> requests{Embed(0, {std::string(size.max_rows, 'x')}),
+                                               Embed(1, {std::string(size.max_rows + 1, 'x')}),
+                                               Embed(2, {std::string(8193, 'x')})};
+  const auto results = GenerateAll(tight, requests);
+  const auto plenty = GenerateAll({}, requests);
+  ASSERT_EQ(results.size(), 3u);
+  ASSERT_FALSE(plenty[0].error.has_value() || plenty[1].error.has_value());
+  EXPECT_EQ(results[0], plenty[0]);
+  EXPECT_EQ(results[1].error->code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(results[2].error->code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(results[2], plenty[2]);
+}
+
+TEST_F(RunnerTest, LetsNoShortTextsKeepALongOneOut) {
+  LoadFile(Embedder(1, false));
+  const auto runner = NewRunner({.max_sequence_count = 4});
+  const std::uint32_t longest = model->card().context_length;
+  ASSERT_EQ(runner->plan().workspace.max_rows, longest);
+  runner->Add(0, Embed(0, {std::string(longest, 'x')}));
+  for (std::uint64_t ticket = 1; ticket < 20; ++ticket) {
+    InferenceRequest one{.index = ticket};
+    one.inputs.push_back({.token_ids = {7}});
+    runner->Add(ticket, one);
+  }
+  const StopFlag stop = false;
+  const auto finished = runner->Step(stop);
+  ASSERT_TRUE(finished.has_value());
+  ASSERT_EQ(finished->size(), 1u);
+  EXPECT_EQ(finished->front().ticket, 0u);
+  EXPECT_EQ(RunToEnd(*runner).size(), 19u);
 }
 
 TEST_F(RunnerTest, EmbedsTokensAsItDoesTheirText) {
