@@ -37,9 +37,6 @@ class Tokenizer {
   // text. Decode(Encode(x)) is x for byte-level vocabularies; sentence_piece.h and word_piece.h
   // tell what others change. As it comes a token at a time, an answer keeps that space.
   virtual std::string Decode(std::span<const std::uint32_t> tokens) const;
-  // The id of a special token by its spelling, for chat formats. kNotFound if the vocabulary has
-  // none.
-  virtual Result<std::uint32_t> SpecialToken(std::string_view spelling) const = 0;
   // The bytes a token stands for; empty for control tokens. Bytes of several tokens may form one
   // character.
   virtual std::string_view TokenBytes(std::uint32_t token) const = 0;

@@ -1,7 +1,5 @@
 #include "engine/tokenizer/vocabulary_tokenizer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace fallow::engine {
@@ -46,10 +44,7 @@ Result<std::unique_ptr<Tokenizer>> VocabularyTokenizer::New(const Vocabulary& vo
                                vocabulary.IsTemplatesOwn(id) ? SpecialTokens::Scope::kTrustedRuns
                                                              : SpecialTokens::Scope::kAnyText);
     }
-    // A file that does not tell special tokens apart may still mean some as such.
-    if (special || !vocabulary.kinds_known) tokenizer->special_ids_.Add(spelling, id);
   }
-  tokenizer->special_ids_.Freeze();
   for (const Stripped& stripped : strips)
     tokenizer->specials_.SetStrip(stripped.token, stripped.strip);
   FALLOW_RETURN_IF_ERROR(tokenizer->specials_.Freeze());
@@ -107,12 +102,6 @@ std::string VocabularyTokenizer::Decode(std::span<const std::uint32_t> tokens) c
     run_begins = special;
   }
   return text;
-}
-
-Result<std::uint32_t> VocabularyTokenizer::SpecialToken(std::string_view spelling) const {
-  if (const auto token = special_ids_.Find(spelling); token.has_value()) return *token;
-  return Fail(ErrorCode::kNotFound,
-              fmt::format("the vocabulary has no special token {}", Shown(spelling)));
 }
 
 std::string_view VocabularyTokenizer::TokenBytes(std::uint32_t token) const {

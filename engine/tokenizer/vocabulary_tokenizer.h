@@ -9,7 +9,6 @@
 #include "base/result.h"
 #include "engine/tokenizer/run_encoder.h"
 #include "engine/tokenizer/special_tokens.h"
-#include "engine/tokenizer/spelling_index.h"
 #include "engine/tokenizer/tokenizer.h"
 #include "engine/tokenizer/vocabulary.h"
 
@@ -30,7 +29,6 @@ class VocabularyTokenizer final : public Tokenizer {
   std::vector<std::uint32_t> EncodeText(std::string_view text) const override;
   std::vector<std::uint32_t> Encode(std::string_view text) const override;
   std::string Decode(std::span<const std::uint32_t> tokens) const override;
-  Result<std::uint32_t> SpecialToken(std::string_view spelling) const override;
   std::string_view TokenBytes(std::uint32_t token) const override;
   std::uint32_t vocabulary_size() const override;
   bool IsEndOfGeneration(std::uint32_t token) const override;
@@ -45,7 +43,6 @@ class VocabularyTokenizer final : public Tokenizer {
 
   std::unique_ptr<RunEncoder> encoder_;
   SpecialTokens specials_;
-  SpellingIndex special_ids_;
   std::vector<std::string> token_bytes_;
   std::vector<bool> is_special_;
   std::vector<std::uint32_t> end_tokens_;  // in order

@@ -29,9 +29,6 @@ class ByteTokenizer final : public Tokenizer {
   std::vector<std::uint32_t> Encode(std::string_view text) const override {
     return {text.begin(), text.end()};
   }
-  Result<std::uint32_t> SpecialToken(std::string_view) const override {
-    return Fail(ErrorCode::kNotFound, "none");
-  }
   std::string_view TokenBytes(std::uint32_t) const override { return {}; }
   std::uint32_t vocabulary_size() const override { return 2000; }
   bool IsEndOfGeneration(std::uint32_t) const override { return false; }

@@ -507,7 +507,6 @@ class LongWinded final : public Tokenizer {
   std::vector<std::uint32_t> EncodeText(std::string_view text) const override {
     return Encode(text);
   }
-  Result<std::uint32_t> SpecialToken(std::string_view) const override { return 0u; }
   std::string_view TokenBytes(std::uint32_t) const override { return spelling_; }
   std::uint32_t vocabulary_size() const override { return 1; }
   bool IsEndOfGeneration(std::uint32_t) const override { return false; }
