@@ -101,6 +101,12 @@ class StepBuilder {
                                    std::uint32_t rows);
   void RmsNormOfGroups(const VulkanTensor& x, const VulkanTensor& weight, float epsilon,
                        VulkanTensor& out, std::uint32_t rows);
+  struct RowRun {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+  };
+  void RmsNormOfSomeGroups(const VulkanTensor& x, const VulkanTensor& weight, float epsilon,
+                           VulkanTensor& out, const RowRun& run);
   bool JoinRope(VulkanTensor& x, const VulkanTensor& table, const RotaryShape& shape,
                 const RopeRows& rows);
   bool JoinMatMul(const VulkanMatrix& weights, const VulkanTensor& x, const VulkanTensor& out,

@@ -1,4 +1,6 @@
 // Norms and operators on single values as dispatches, with int8 forms of what they write.
+#include <algorithm>
+
 #include "base/check.h"
 #include "engine/exact.h"
 #include "engine/vulkan/step_builder.h"
@@ -51,11 +53,22 @@ void StepBuilder::RmsNorm(const VulkanTensor& x, const VulkanTensor& weight, flo
   dispatch->work += 2 * kElementNs * x.stride() * rows;
 }
 
-// Groups of whole blocks are rows by themselves: then no column is padding.
+// A long step's groups may be more than an axis of a grid holds, so they are taken in turns.
 void StepBuilder::RmsNormOfGroups(const VulkanTensor& x, const VulkanTensor& weight, float epsilon,
                                   VulkanTensor& out, std::uint32_t rows) {
+  const std::uint32_t groups = x.columns() / weight.columns();
+  const std::uint32_t rows_at_once = std::max(1u, kMaxAxisWorkgroups / groups * plan_.octets());
+  for (std::uint32_t first = 0; first < rows; first += rows_at_once) {
+    RmsNormOfSomeGroups(x, weight, epsilon, out, {first, std::min(rows_at_once, rows - first)});
+  }
+}
+
+// Groups of whole blocks are rows by themselves: then no column is padding.
+void StepBuilder::RmsNormOfSomeGroups(const VulkanTensor& x, const VulkanTensor& weight,
+                                      float epsilon, VulkanTensor& out, const RowRun& run) {
   const std::uint32_t columns = weight.columns();
   const std::uint32_t groups = x.columns() / columns;
+  const std::uint32_t first_vector = run.first * (x.stride() / 4);
   const bool scattered = columns % kQuantBlock != 0;
   Dispatch* dispatch = Append("rmsnorm", {0, 0, scattered ? 1u : 0u});
   if (dispatch == nullptr) return;
@@ -63,17 +76,17 @@ void StepBuilder::RmsNormOfGroups(const VulkanTensor& x, const VulkanTensor& wei
   Reads(*dispatch, 2, weight.memory());
   Writes(*dispatch, 3, out.memory());
   Wrote(out);
-  SetArguments(*dispatch, RmsNormArguments{.rows = rows * groups,
+  SetArguments(*dispatch, RmsNormArguments{.rows = run.count * groups,
                                            .groups = groups,
                                            .columns = columns,
                                            .stride = scattered ? x.stride() : columns,
                                            .inverse_count = InverseCount(columns),
                                            .epsilon = epsilon,
-                                           .x_offset = Vectors(x.memory()),
+                                           .x_offset = Vectors(x.memory()) + first_vector,
                                            .weight_offset = Vectors(weight.memory()),
-                                           .result_offset = Vectors(out.memory())});
-  dispatch->grid = {OctetGroups(rows * groups), 1, 1};
-  dispatch->work += 2 * kElementNs * x.stride() * rows;
+                                           .result_offset = Vectors(out.memory()) + first_vector});
+  dispatch->grid = {OctetGroups(run.count * groups), 1, 1};
+  dispatch->work += 2 * kElementNs * x.stride() * run.count;
 }
 
 void StepBuilder::LayerNorm(const VulkanTensor& x, const VulkanTensor& weight,

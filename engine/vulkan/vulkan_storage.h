@@ -17,9 +17,11 @@ inline constexpr std::uint32_t kMaxLoopIterations = 60000;
 // Of a tensor or matrix. A norm makes up to 26/8 iterations for each 32 columns, a product 9/8.
 inline constexpr std::uint32_t kMaxColumns = 1u << 19;
 static_assert(kMaxColumns / 32 * 26 / 8 <= kMaxLoopIterations);
-// Outputs of a matrix: three of them side by side, in tiles of 32, fit a grid's 65,535 workgroups.
+// Workgroups along an axis of a grid, as every device has them.
+inline constexpr std::uint32_t kMaxAxisWorkgroups = 65535;
+// Outputs of a matrix: three of them side by side, in tiles of 32, fit an axis.
 inline constexpr std::uint32_t kMaxOutputs = 1u << 19;
-static_assert(kMaxOutputs / 32 * 3 <= 65535);
+static_assert(kMaxOutputs / 32 * 3 <= kMaxAxisWorkgroups);
 inline constexpr std::uint32_t kMaxHeadSize = 256;
 // Columns of a chunk, and of an int8 block of the form per 256.
 inline constexpr std::uint32_t kChunkColumns = 256;

@@ -60,6 +60,22 @@ TEST_P(BackendConformance, RmsNormOfGroups) {
   }
 }
 
+// More heads in all than a grid has workgroups along an axis.
+TEST_P(BackendConformance, RmsNormOfMoreGroupsThanAnAxisHolds) {
+  constexpr std::uint32_t kRows = 1100;
+  for (const auto& [group, count] : {std::pair{32u, 64u}, {4u, 64u}}) {
+    SCOPED_TRACE(Trace("group, count", {group, count}));
+    ExpectSameBits([&, group = group, columns = group * count](Workbench& bench) {
+      const auto x = bench.NewTensor(kRows, columns, TryingValues(kRows * columns, columns));
+      const auto weight = bench.NewTensor(1, group, TryingValues(group, 3));
+      bench.BeginRows(kRows);
+      bench.backend().RmsNorm(*x, *weight, 1e-6f, *x, kRows);
+      bench.Finish();
+      bench.Take(*x, kRows);
+    });
+  }
+}
+
 TEST_P(BackendConformance, LayerNorm) {
   for (const std::uint32_t columns : {1u, 31u, 32u, 33u, 255u, 256u, 257u, 384u, 1024u, 5000u})
     for (const std::uint32_t rows : {1u, 5u})
