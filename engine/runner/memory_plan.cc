@@ -4,12 +4,10 @@
 
 #include <algorithm>
 
+#include "engine/runner/page_pool.h"
+
 namespace fallow::engine {
 namespace {
-
-std::uint32_t PagesFor(std::uint32_t positions) {
-  return (positions + kPagePositions - 1) / kPagePositions;
-}
 
 // Half of what the weights leave of the backend's memory: the rest is the machine's. Where they
 // leave little or nothing, an eighth may be tried: some drivers give more than they name.

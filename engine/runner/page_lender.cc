@@ -3,16 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "engine/backend.h"
 
 namespace fallow::engine {
-namespace {
-
-std::uint32_t PagesFor(std::uint32_t tokens) {
-  return (tokens + kPagePositions - 1) / kPagePositions;
-}
-
-}  // namespace
 
 // One page for each that will want more: so those that run seldom push each other out.
 std::uint32_t PageLender::PagesStillToGrow() const {

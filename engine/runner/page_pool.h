@@ -4,7 +4,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/backend.h"
+
 namespace fallow::engine {
+
+// Pages that hold so many positions.
+inline constexpr std::uint32_t PagesFor(std::uint32_t positions) {
+  return (positions + kPagePositions - 1) / kPagePositions;
+}
 
 class PagePool {
  public:
