@@ -1,7 +1,8 @@
-// Local calls between processes of one user: a Unix socket, one JSON request and one JSON reply per
-// connection.
+// Unix sockets between processes of this machine: streams whose other end the system vouches for,
+// and on them local calls, one JSON request and one JSON reply per connection.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,20 @@
 #include "platform/stream.h"
 
 namespace fallow {
+
+struct LocalPeer {
+  std::int64_t user_id = 0;
+  std::int64_t process_id = 0;
+};
+enum class LocalCallers : std::uint8_t { kSameUser, kAnyUser };
+
+// Accepts connections at `path` (made 0600, or 0666 for any user; replaced if stale), by peer
+// credentials. kAlreadyExists if a live server answers there.
+Result<std::unique_ptr<Listener>> ListenLocal(
+    Loop& loop, const std::string& path, LocalCallers callers,
+    std::function<void(std::unique_ptr<ByteStream>, LocalPeer)> on_connection);
+// kUnavailable if nobody listens there.
+Result<std::unique_ptr<ByteStream>> ConnectLocal(Loop& loop, const std::string& path);
 
 // Serves at `path` (made 0600, replaced if stale). kAlreadyExists if a live server answers there.
 // Callers of another user are refused by peer credentials.

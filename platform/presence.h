@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,12 +17,23 @@
 
 namespace fallow {
 
+// What a reading is evidence of; each is a reason of its own to an owner.
+enum class PresenceKind : std::uint8_t {
+  kInput,       // keyboard, mouse, touch
+  kGamepad,     // seen by no compositor's idle clock
+  kRemote,      // somebody works here from another machine
+  kDistrusted,  // a source whose word is not taken (silent, flooding, lying): counts as use
+};
+
 // What one source knows at one moment.
 struct PresenceReading {
   std::string source;                     // "x11 :0", "logind"
   bool known = false;                     // false: it cannot tell
   std::chrono::milliseconds idle_for{0};  // since the last input; valid if known
   std::string detail;                     // "session 2 of anna on seat0"; or why it cannot tell
+  PresenceKind kind = PresenceKind::kInput;
+
+  bool operator==(const PresenceReading&) const = default;
 };
 
 class PresenceSource {
@@ -30,11 +42,40 @@ class PresenceSource {
   virtual std::string name() const = 0;
   // Never blocks for long: a source that talks to a server does so with a bounded wait (200 ms).
   virtual PresenceReading Read() = 0;
+  // Calls `on_input` once, on the loop's thread and never from inside this call, within
+  // milliseconds of the first input from now on; also when the source breaks, for what cannot be
+  // told counts as use. A later call replaces an earlier one, an empty function ends the wait.
+  // False: this source cannot, it must be read again and again.
+  virtual bool AwaitInput(std::function<void()> on_input) {
+    (void)on_input;
+    return false;
+  }
 };
 
 // The X11 screen-saver extension on `display` (":0"). Refuses XWayland. kUnavailable, with the
 // reason, if there is no server or no extension.
-Result<std::unique_ptr<PresenceSource>> NewX11PresenceSource(const std::string& display);
+//
+// `loop`, here and below: a MainLoop that outlives the source, which wakes by the server's events.
+Result<std::unique_ptr<PresenceSource>> NewX11PresenceSource(Loop& loop,
+                                                             const std::string& display);
+// A Wayland compositor's idle clock: ext_idle_notifier_v1 or, where it has none,
+// org_kde_kwin_idle. `display` is $WAYLAND_DISPLAY: a name in $XDG_RUNTIME_DIR or a path. Input
+// that a compositor holds back for an idle inhibitor counts as input. kUnavailable, with the
+// reason, if there is no compositor or it offers neither.
+Result<std::unique_ptr<PresenceSource>> NewWaylandPresenceSource(Loop& loop,
+                                                                 const std::string& display);
+// GNOME's org.gnome.Mutter.IdleMonitor on the session bus.
+Result<std::unique_ptr<PresenceSource>> NewMutterPresenceSource(Loop& loop);
+
+// The kernel's input devices, read directly: gamepads for a session helper (logind lets the user
+// at the screen read those), everything for a daemon that may (group `input`).
+struct EvdevOptions {
+  std::string folder = "/dev/input";
+  bool gamepads_only = false;
+};
+// kUnavailable if there is no such device, kPermissionDenied if none may be read. Devices that come
+// later are found by themselves.
+Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, EvdevOptions options);
 // systemd-logind's sessions over the system bus: the least idle one counts; remote sessions count
 // as use. kUnavailable, with the reason, if there is no bus or no logind.
 //

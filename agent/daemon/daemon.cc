@@ -31,13 +31,13 @@ constexpr milliseconds kPresencePeriodStopped{2'000};
 // SIGTERM: how long results and releases may take; systemd and people wait a little longer.
 constexpr milliseconds kShutdownPatience{5'000};
 
-std::vector<PresenceWatch::Kind> PresenceKinds() {
+std::vector<PresenceWatch::Kind> PresenceKinds(Loop& loop) {
   const char* display = std::getenv("DISPLAY");
   const std::string name = display == nullptr ? "" : display;
   return {{.name = name.empty() ? "x11" : "x11 " + name,
-           .open = [name]() -> Result<std::unique_ptr<PresenceSource>> {
+           .open = [&loop, name]() -> Result<std::unique_ptr<PresenceSource>> {
              if (name.empty()) return Fail(ErrorCode::kUnavailable, "DISPLAY is not set");
-             return NewX11PresenceSource(name);
+             return NewX11PresenceSource(loop, name);
            }},
           {.name = "logind", .open = [name] {
              // A silent desktop on our own display is the X11 source's to judge.
@@ -117,7 +117,7 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
       key_(std::move(key)),
       signer_(*key_, *clock_, membership_.coordinator_url, membership_.device),
       presence_(*clock_,
-                options.idle.dedicated ? std::vector<PresenceWatch::Kind>{} : PresenceKinds()) {
+                options.idle.dedicated ? std::vector<PresenceWatch::Kind>{} : PresenceKinds(*loop_)) {
   HttpClientOptions http;
   http.authority_pem = membership_.authority_pem;
   http.user_agent = "fallow-agent/" + options_.agent_version;

@@ -272,7 +272,7 @@ class X11PresenceSource : public PresenceSource {
 
 }  // namespace
 
-Result<std::unique_ptr<PresenceSource>> NewX11PresenceSource(const std::string& display) {
+Result<std::unique_ptr<PresenceSource>> NewX11PresenceSource(Loop&, const std::string& display) {
   auto source = std::make_unique<X11PresenceSource>(display);
   FALLOW_RETURN_IF_ERROR(source->Open());
   return source;

@@ -50,7 +50,7 @@ class X11Presence : public ::testing::Test {
 
 TEST_F(X11Presence, IdleTimeGrowsAndInputEndsIt) {
   if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
-  const auto source = NewX11PresenceSource(display_);
+  const auto source = NewX11PresenceSource(*loop_, display_);
   ASSERT_TRUE(source.has_value()) << source.error().message;
   EXPECT_EQ((*source)->name(), "x11 " + display_);
   ASSERT_TRUE(WaitUntil(
@@ -66,7 +66,7 @@ TEST_F(X11Presence, IdleTimeGrowsAndInputEndsIt) {
 }
 
 TEST_F(X11Presence, ServersDeathIsNoticedAndItsReturnToo) {
-  auto source = NewX11PresenceSource(display_);
+  auto source = NewX11PresenceSource(*loop_, display_);
   ASSERT_TRUE(source.has_value()) << source.error().message;
   server_->Kill();
   for (int i = 0; i < 3; ++i) {
@@ -81,7 +81,7 @@ TEST_F(X11Presence, ServersDeathIsNoticedAndItsReturnToo) {
 }
 
 TEST_F(X11Presence, HangingServerCostsABoundedWait) {
-  auto source = NewX11PresenceSource(display_);
+  auto source = NewX11PresenceSource(*loop_, display_);
   ASSERT_TRUE(source.has_value()) << source.error().message;
   server_->Signal(SIGSTOP);
   for (int i = 0; i < 2; ++i) {
@@ -91,7 +91,7 @@ TEST_F(X11Presence, HangingServerCostsABoundedWait) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1500));
   }
   const auto start = std::chrono::steady_clock::now();
-  EXPECT_FALSE(NewX11PresenceSource(display_).has_value()) << "connects, but is not greeted";
+  EXPECT_FALSE(NewX11PresenceSource(*loop_, display_).has_value()) << "connects, but is not greeted";
   EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1500));
   server_->Signal(SIGCONT);
   EXPECT_TRUE(WaitUntil([&] { return (*source)->Read().known; }, std::chrono::seconds(10)));
@@ -102,17 +102,17 @@ TEST_F(X11Presence, ServerWithoutTheExtensionIsNamed) {
       std::vector<std::string>{FindProgram("Xvfb"), "-displayfd", "3", "-nolisten", "tcp",
                                "-extension", "MIT-SCREEN-SAVER"});
   const std::string display = ":" + server_->AwaitAnnouncement();
-  const auto source = NewX11PresenceSource(display);
+  const auto source = NewX11PresenceSource(*loop_, display);
   ASSERT_FALSE(source.has_value());
   EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(source.error().message, HasSubstr("MIT-SCREEN-SAVER"));
 }
 
 TEST(X11PresenceSource, WrongDisplaysAreNamed) {
-  EXPECT_EQ(NewX11PresenceSource("").error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(NewX11PresenceSource("localhost:10.0").error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(NewX11PresenceSource(":banana").error().code, ErrorCode::kInvalidArgument);
-  const auto nobody = NewX11PresenceSource(":59999");
+  EXPECT_EQ(NewX11PresenceSource(*loop_, "").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(NewX11PresenceSource(*loop_, "localhost:10.0").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(NewX11PresenceSource(*loop_, ":banana").error().code, ErrorCode::kInvalidArgument);
+  const auto nobody = NewX11PresenceSource(*loop_, ":59999");
   ASSERT_FALSE(nobody.has_value());
   EXPECT_EQ(nobody.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(nobody.error().message, HasSubstr(":59999"));
@@ -208,7 +208,7 @@ class PlayedXServer {
 
 TEST(X11PresenceSource, XwaylandIsRefused) {
   const PlayedXServer server({"XWAYLAND", "MIT-SCREEN-SAVER"});
-  const auto source = NewX11PresenceSource(server.display());
+  const auto source = NewX11PresenceSource(*loop_, server.display());
   ASSERT_FALSE(source.has_value());
   EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(source.error().message, HasSubstr("is XWayland"));
@@ -216,7 +216,7 @@ TEST(X11PresenceSource, XwaylandIsRefused) {
 
 TEST(X11PresenceSource, OldXwaylandIsKnownByItsDevices) {
   const PlayedXServer server({"XInputExtension", "MIT-SCREEN-SAVER"}, "xwayland-pointer:11");
-  const auto source = NewX11PresenceSource(server.display());
+  const auto source = NewX11PresenceSource(*loop_, server.display());
   ASSERT_FALSE(source.has_value());
   EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(source.error().message, HasSubstr("is XWayland"));

@@ -1,0 +1,45 @@
+// What others do with the GPUs of this machine.
+//
+// Threading: one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "platform/sensor_folders.h"
+
+namespace fallow {
+
+// Shares are of one GPU, 0 to 1, over the time since the reading before; none where nothing tells.
+struct GpuReading {
+  std::string pci_address;  // "0000:01:00.0"; empty if it has none
+  std::string name;         // "amdgpu card0", "NVIDIA GeForce RTX 4070"
+  std::optional<bool> drives_display;
+  std::optional<double> busy_share;
+  std::optional<double> foreign_busy_share;  // without our own processes
+  std::optional<std::uint64_t> memory_total_bytes;
+  std::optional<std::uint64_t> memory_used_bytes;
+  std::optional<std::uint64_t> foreign_memory_bytes;
+  std::optional<double> celsius;
+  std::optional<double> watts;
+  std::optional<double> watts_limit;
+
+  bool operator==(const GpuReading&) const = default;
+};
+
+class GpuLoadSensor {
+ public:
+  virtual ~GpuLoadSensor() = default;
+  // `own`: process ids whose work is ours.
+  virtual std::vector<GpuReading> Read(std::span<const std::int64_t> own) = 0;
+};
+
+// DRM: fdinfo per client (other users' processes only where we may), amdgpu's counters, connectors;
+// NVIDIA: its management library, opened at run time.
+std::unique_ptr<GpuLoadSensor> NewGpuLoadSensor(SensorFolders folders = {});
+
+}  // namespace fallow

@@ -1,0 +1,61 @@
+// Signs, other than input, that the owner uses the session: a full-screen program, a game, a
+// program that keeps the screen awake (video, calls).
+//
+// They only add to presence: one that cannot tell proves nothing. Threading: the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "platform/loop.h"
+
+namespace fallow {
+
+enum class SessionSignalKind : std::uint8_t { kFullScreen, kGameMode, kIdleInhibitor };
+
+struct SessionSignal {
+  SessionSignalKind kind = SessionSignalKind::kFullScreen;
+  std::string source;   // "x11 :0", "gamemode", "gnome session"
+  bool known = false;   // false: it cannot tell
+  bool active = false;  // valid if known
+  std::string detail;   // "Firefox: playing video"; or why it cannot tell
+
+  bool operator==(const SessionSignal&) const = default;
+};
+
+class SessionSignalSource {
+ public:
+  virtual ~SessionSignalSource() = default;
+  virtual std::string name() const = 0;
+  virtual SessionSignalKind kind() const = 0;
+  virtual SessionSignal Read() = 0;  // waits for a server for 200 ms at most
+  // Calls `on_change`, on the loop's thread, soon after what Read tells may have changed, until
+  // replaced. False: this source must be read again and again.
+  virtual bool OnChange(std::function<void()> on_change) {
+    (void)on_change;
+    return false;
+  }
+};
+
+// Each is kUnavailable, with the reason, where its server is not there. `loop` is a MainLoop that
+// outlives the source.
+//
+// The active window by EWMH (_NET_ACTIVE_WINDOW, _NET_WM_STATE_FULLSCREEN); XWayland is fine here:
+// games run there.
+Result<std::unique_ptr<SessionSignalSource>> NewX11FullScreenSource(Loop& loop,
+                                                                    const std::string& display);
+// zwlr_foreign_toplevel_manager_v1, which wlroots compositors offer.
+Result<std::unique_ptr<SessionSignalSource>> NewWaylandFullScreenSource(Loop& loop,
+                                                                        const std::string& display);
+// com.feralinteractive.GameMode on the session bus: ClientCount.
+Result<std::unique_ptr<SessionSignalSource>> NewGameModeSource(Loop& loop);
+// org.gnome.SessionManager IsInhibited(8: idle), or KDE's PolicyAgent HasInhibition, on the session
+// bus.
+Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop);
+// logind's inhibitors of kind "idle" in mode "block", on the system bus.
+Result<std::unique_ptr<SessionSignalSource>> NewLogindInhibitorSource(Loop& loop);
+
+}  // namespace fallow
