@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/daemon/policy/signals.h"
 #include "platform/file.h"
 #include "platform/paths.h"
 #include "protocol/limits.h"

@@ -11,7 +11,6 @@
 //   session.sock    where session helpers report
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,10 +28,6 @@ struct Membership {
   std::string authority_pem;  // the only authority trusted for that coordinator
   bool operator==(const Membership&) const = default;
 };
-
-// 9999-12-31: a pause that only the owner ends.
-inline constexpr WallTime kPausedWithoutEnd{
-    std::chrono::sys_days{std::chrono::year{9999} / std::chrono::December / 31}};
 
 class StateFolder {
  public:
@@ -53,7 +48,7 @@ class StateFolder {
   std::vector<LeaseId> LoadHeldLeases() const;
   Status SaveHeldLeases(const std::vector<LeaseId>& leases) const;
   // Until when the owner paused it, also across restarts; none: it is not paused. A file that
-  // cannot be read stands for a pause without end: the owner wanted one.
+  // cannot be read stands for kPausedWithoutEnd: the owner wanted a pause.
   std::optional<WallTime> LoadPause() const;
   Status SavePause(std::optional<WallTime> until) const;
   // Forgets membership, key and pause; the cache and the policy's log stay.

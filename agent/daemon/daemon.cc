@@ -116,8 +116,8 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
       membership_(std::move(membership)),
       key_(std::move(key)),
       signer_(*key_, *clock_, membership_.coordinator_url, membership_.device),
-      presence_(*clock_,
-                options.idle.dedicated ? std::vector<PresenceWatch::Kind>{} : PresenceKinds(*loop_)) {
+      presence_(*clock_, options.idle.dedicated ? std::vector<PresenceWatch::Kind>{}
+                                                : PresenceKinds(*loop_)) {
   HttpClientOptions http;
   http.authority_pem = membership_.authority_pem;
   http.user_agent = "fallow-agent/" + options_.agent_version;

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "agent/daemon/policy/signals.h"
 #include "tests/support/program.h"
 
 namespace fallow {
