@@ -66,8 +66,7 @@ TEST(SessionMessages, EmptyAndUnknownMessagesAreNamed) {
 TEST(SessionMessages, TextsAreBoundedAndOneLineOfUtf8) {
   SessionReport report = SampleReport();
   report.presence[1].source = std::string(kMaxSessionTextBytes + 1, 'x');
-  EXPECT_EQ(Refusal(report),
-            "report: presence[1]: source: 513 bytes; at most 512");
+  EXPECT_EQ(Refusal(report), "report: presence[1]: source: 513 bytes; at most 512");
   report.presence[1].source = "";
   EXPECT_THAT(Refusal(report), HasSubstr("presence[1]: source: missing"));
   report = SampleReport();
