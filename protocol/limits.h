@@ -39,6 +39,8 @@ inline constexpr std::size_t kMaxIdBytes = 256;
 inline constexpr std::size_t kMaxPathBytes = 4096;
 // Faster than any device; beyond it a claimed speed is a lie or a fault.
 inline constexpr double kMaxTokensPerSecond = 1e9;
+// A worker that does not stop is killed within a second; ten minutes are not a yield but a fault.
+inline constexpr double kMaxYieldMs = 600'000;
 
 // Session helper to daemon. A login has a few sources of each kind; a report of as many as may be,
 // with the longest texts, is within the frame.
