@@ -135,12 +135,13 @@ class Doctor {
   }
 
   void ExamineMachine() {
+    const auto clock = NewSystemClock();
     const auto power = NewPowerSensor()->Read();
     Note("power", power.on_battery ? Health::kGood : Health::kNone,
          power.on_battery
              ? fmt::format("{} ({})", *power.on_battery ? "on battery" : "on mains", power.detail)
              : "no battery of this machine's own: " + power.detail);
-    const ThermalReading thermal = NewThermalSensor()->Read();
+    const ThermalReading thermal = NewThermalSensor(*clock)->Read();
     for (const Temperature& temperature : thermal.temperatures) {
       Note("heat", Health::kGood,
            fmt::format("{}: {:.0f} °C", temperature.sensor, temperature.celsius));
@@ -158,7 +159,7 @@ class Doctor {
                            cpu.pressure_share ? fmt::format("{:.0f} %", *cpu.pressure_share * 100)
                                               : "not told")
              : cpu.trouble);
-    const auto gpus = NewGpuLoadSensor()->Read({});
+    const auto gpus = NewGpuLoadSensor(*clock)->Read({});
     for (const GpuReading& gpu : gpus) {
       Note("gpu", Health::kGood,
            fmt::format("{} {}: {}, {}", gpu.pci_address, gpu.name,

@@ -35,11 +35,11 @@ std::vector<SourceSet<SessionSignalSource>::Kind> SignalKinds(Loop& loop) {
            .open = [&loop] { return NewLogindInhibitorSource(loop); }}};
 }
 
-MachineSenses::Parts MachineParts(Loop& loop) {
+MachineSenses::Parts MachineParts(Loop& loop, const Clock& clock) {
   return {.power = NewPowerSensor(),
           .power_profile = NewPowerProfileSensor(loop),
-          .thermal = NewThermalSensor(),
-          .gpu = NewGpuLoadSensor(),
+          .thermal = NewThermalSensor(clock),
+          .gpu = NewGpuLoadSensor(clock),
           .cpu = NewCpuLoadSensor(),
           .network = NewNetworkCostSensor(loop),
           .programs = [] { return RunningPrograms(); }};
@@ -63,7 +63,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
       desk_(loop, clock, {}, [this] { overseer_.Look(); }),
       presence_(clock, PresenceKinds(loop)),
       signals_(clock, SignalKinds(loop)),
-      machine_(clock, MachineParts(loop)),
+      machine_(clock, MachineParts(loop, clock)),
       log_files_(NewPolicyLogFiles(options_.folder.path())),
       log_(*log_files_),
       overseer_(loop,
