@@ -39,10 +39,10 @@ std::vector<PresenceWatch::Kind> PresenceKinds(Loop& loop) {
              if (name.empty()) return Fail(ErrorCode::kUnavailable, "DISPLAY is not set");
              return NewX11PresenceSource(loop, name);
            }},
-          {.name = "logind", .open = [name] {
-             // A silent desktop on our own display is the X11 source's to judge.
-             return NewLogindPresenceSource(name.empty() ? std::vector<std::string>{}
-                                                         : std::vector{name});
+          {.name = "logind", .open = [&loop, name] {
+             // With a display of our own, a silent desktop is the X11 source's to judge.
+             return NewLogindPresenceSource(
+                 loop, [name](const std::string&, std::int64_t) { return !name.empty(); });
            }}};
 }
 
@@ -116,8 +116,8 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
       membership_(std::move(membership)),
       key_(std::move(key)),
       signer_(*key_, *clock_, membership_.coordinator_url, membership_.device),
-      presence_(*clock_,
-                options.idle.dedicated ? std::vector<PresenceWatch::Kind>{} : PresenceKinds(*loop_)) {
+      presence_(*clock_, options.idle.dedicated ? std::vector<PresenceWatch::Kind>{}
+                                                : PresenceKinds(*loop_)) {
   HttpClientOptions http;
   http.authority_pem = membership_.authority_pem;
   http.user_agent = "fallow-agent/" + options_.agent_version;
