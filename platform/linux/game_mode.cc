@@ -35,13 +35,18 @@ Result<std::vector<std::string>> ListGames(Bus& bus) {
 }
 
 Result<BusSign> AskGameMode(Bus& bus) {
-  FALLOW_ASSIGN_OR_RETURN(const std::int32_t games, bus.PropertyI32(kGameMode, "ClientCount"));
-  if (games <= 0) return BusSign{};
+  const auto games = bus.PropertyI32(kGameMode, "ClientCount");
+  // The first game starts the daemon: as long as it is absent, no game has registered.
+  if (!games && games.error().code == ErrorCode::kUnavailable && !bus.broken()) {
+    return BusSign{.active = false, .detail = games.error().message};
+  }
+  if (!games) return std::unexpected(games.error());
+  if (*games <= 0) return BusSign{};
   const auto names = ListGames(bus);
   return BusSign{.active = true,
                  .detail = names && !names->empty()
                                ? fmt::format("{}", fmt::join(*names, ", "))
-                               : fmt::format("{} game{}", games, games == 1 ? "" : "s")};
+                               : fmt::format("{} game{}", *games, *games == 1 ? "" : "s")};
 }
 
 }  // namespace
