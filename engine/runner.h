@@ -1,8 +1,8 @@
 // A Runner generates for many requests at once: continuous batching over one model on one backend.
 //
 // Invariant: a request's tokens, digests and text are those it would have alone; batch, order of
-// arrival and step size cannot be seen in them. Threading: one thread; the stop flag alone may be
-// set from another.
+// arrival and step size cannot be seen in them. Threading: one thread; a step is stopped and
+// paced from others.
 #pragma once
 
 #include <cstdint>
@@ -64,9 +64,9 @@ class Runner {
   virtual WorkProgress progress() const = 0;
 
   // Computes one step for everything that is in the batch and returns the requests it finished.
-  // kCancelled when `stop` was set: no request is lost, the same step is computed again by the next
+  // kCancelled when it was stopped: no request is lost, the same step is computed again by the next
   // call. Any other error is the backend's and ends the runner.
-  virtual Result<std::vector<FinishedRequest>> Step(const StopFlag& stop) = 0;
+  virtual Result<std::vector<FinishedRequest>> Step(const StepControl& control) = 0;
 };
 
 }  // namespace fallow::engine

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "platform/sensor_folders.h"
 
 namespace fallow {
@@ -40,6 +41,10 @@ class GpuLoadSensor {
 
 // DRM: fdinfo per client (other users' processes only where we may), amdgpu's counters, connectors;
 // NVIDIA: its management library, opened at run time.
-std::unique_ptr<GpuLoadSensor> NewGpuLoadSensor(SensorFolders folders = {});
+//
+// `foreign_busy_share` is none where we run on the GPU and nothing tells our part from the others',
+// and where we may not look into others' processes and see nothing. A card that sleeps is left
+// asleep and reported with its name alone. `clock` must outlive the sensor.
+std::unique_ptr<GpuLoadSensor> NewGpuLoadSensor(const Clock& clock, SensorFolders folders = {});
 
 }  // namespace fallow

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "base/check.h"
 #include "base/overloaded.h"
 #include "generated/protocol/worker.pb.h"
+#include "protocol/frame_wire.h"
 #include "protocol/inference_wire.h"
 #include "protocol/limits.h"
 
@@ -13,17 +13,8 @@ namespace {
 
 using wire::CheckText;
 using wire::FieldError;
+using wire::Frame;
 using wire::ShapeRule;
-
-template <class Message>
-Bytes Frame(const Message& message) {
-  const std::size_t length = message.ByteSizeLong();
-  FALLOW_CHECK(length <= UINT32_MAX);
-  Bytes frame(4 + length);
-  for (int i = 0; i < 4; ++i) frame[i] = static_cast<std::uint8_t>(length >> (8 * i));
-  message.SerializeWithCachedSizesToArray(frame.data() + 4);
-  return frame;
-}
 
 Result<RunRequests> ToValue(wire::RunRequests&& message) {
   RunRequests value{.ticket = message.ticket(), .requests = {}};

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "protocol/frame_reader.h"
 #include "protocol/inference.h"
 
 namespace fallow {
@@ -89,20 +90,5 @@ Bytes EncodeFrame(const ToWorker&);  // header and payload
 Bytes EncodeFrame(const FromWorker&);
 Result<ToWorker> DecodeToWorker(ByteView payload);
 Result<FromWorker> DecodeFromWorker(ByteView payload);
-
-// Cuts a byte stream into frames. Fails for good on a length above the limit.
-class FrameReader {
- public:
-  explicit FrameReader(std::size_t max_payload_bytes);
-
-  void Feed(ByteView bytes);
-  // The next whole payload, none if more bytes are needed.
-  Result<std::optional<Bytes>> Next();
-
- private:
-  std::size_t max_payload_bytes_;
-  Bytes buffer_;
-  std::size_t consumed_ = 0;
-};
 
 }  // namespace fallow

@@ -9,7 +9,7 @@ void Inbox::Put(ToWorker message) {
     const std::lock_guard lock(mutex_);
     if (std::holds_alternative<StopWork>(message)) {
       ++waiting_stops_;
-      stop_.store(true);
+      control_.Stop();
     }
     commands_.push_back({std::move(message), clock_.Steady()});
   }
@@ -20,7 +20,7 @@ void Inbox::Close(Status reason) {
   {
     const std::lock_guard lock(mutex_);
     end_ = std::move(reason);
-    stop_.store(true);
+    control_.Stop();
   }
   changed_.notify_one();
 }
@@ -34,7 +34,7 @@ std::optional<Inbox::Command> Inbox::Take(Wait wait) {
   Command command = std::move(commands_.front());
   commands_.pop_front();
   if (std::holds_alternative<StopWork>(command.message) && --waiting_stops_ == 0 && !end_) {
-    stop_.store(false);
+    control_.Resume();
   }
   return command;
 }

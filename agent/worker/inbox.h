@@ -38,11 +38,11 @@ class Inbox {
   // Set once the input has ended, whatever is still to be taken.
   std::optional<Status> end();
 
-  const engine::StopFlag& stop_flag() const { return stop_; }
+  const engine::StepControl& control() const { return control_; }
 
  private:
   const Clock& clock_;
-  engine::StopFlag stop_{false};
+  engine::StepControl control_;
   std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.

@@ -46,7 +46,7 @@ Status ShardExecutor::Obey(Inbox::Command command) {
                           for (InferenceRequest& request : run.requests) {
                             // Reading long prompts takes time; what waits behind makes the runner
                             // forget them all.
-                            if (inbox_.stop_flag()) break;
+                            if (inbox_.control().stopped()) break;
                             runner->Add(run.ticket, std::move(request));
                           }
                           return {};
@@ -66,7 +66,7 @@ Status ShardExecutor::Obey(Inbox::Command command) {
 
 Status ShardExecutor::Step() {
   engine::Runner& runner = *host_.runner();
-  auto finished = runner.Step(inbox_.stop_flag());
+  auto finished = runner.Step(inbox_.control());
   if (!finished) {
     // A stop: the command that caused it is taken next.
     if (finished.error().code == ErrorCode::kCancelled) return {};

@@ -92,7 +92,7 @@ class GraphModel final : public Model {
 
   Status Forward(Workspace& workspace, const StepRows& rows,
                  std::span<const std::uint32_t> output_rows, StepOutput output,
-                 const StopFlag& stop) override {
+                 const StepControl& control) override {
     auto& own = static_cast<GraphWorkspace&>(workspace);
     const auto output_count = static_cast<std::uint32_t>(output_rows.size());
     FALLOW_CHECK(rows.count() >= 1 && rows.count() <= own.size.max_rows);
@@ -101,7 +101,7 @@ class GraphModel final : public Model {
     const std::size_t end = output.logits.empty() ? graph_.first_logits_op : graph_.ops.size();
     for (std::size_t i = 0; i < end; ++i)
       Record(graph_.ops[i], own, {rows.count(), output_count}, output_rows);
-    FALLOW_RETURN_IF_ERROR(backend_.Finish(stop));
+    FALLOW_RETURN_IF_ERROR(backend_.Finish(control));
     FALLOW_RETURN_IF_ERROR(
         backend_.Download(Buffer(own, graph_.state), output_count, output.hidden));
     if (output.logits.empty()) return {};

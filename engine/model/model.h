@@ -101,7 +101,7 @@ class Model {
   // into the rows, ascending, at least one). kCancelled as Backend::Finish.
   virtual Status Forward(Workspace& workspace, const StepRows& rows,
                          std::span<const std::uint32_t> output_rows, StepOutput output,
-                         const StopFlag& stop) = 0;
+                         const StepControl& control) = 0;
 };
 
 }  // namespace fallow::engine

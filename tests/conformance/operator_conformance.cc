@@ -330,43 +330,43 @@ TEST_P(BackendConformance, RefusesTokensAndPositionsBeyondTheirTables) {
   const auto rope = bench.NewTensor(4, 32);
   const auto x = bench.NewTensor(1, 32);
   const std::vector<std::uint32_t> token{4}, position{4}, zero{0};
-  const StopFlag stop{false};
+  const StepControl control;
   bench.Begin({token, zero, zero, 1});
   subject_->Embed(*table, EmbedBy::kToken, *x);
-  EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(subject_->Finish(control).error().code, ErrorCode::kInvalidArgument);
   bench.Begin({zero, position, zero, 1});
   subject_->Rope(*x, *rope, {32, 32});
-  EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(subject_->Finish(control).error().code, ErrorCode::kInvalidArgument);
   bench.Begin({zero, position, zero, 1});
   subject_->Embed(*table, EmbedBy::kPosition, *x);
-  EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(subject_->Finish(control).error().code, ErrorCode::kInvalidArgument);
   bench.Begin({.tokens = zero,
                .positions = zero,
                .pages = zero,
                .pages_per_row = 1,
                .rotary_places = position});
   subject_->Rope(*x, *rope, {32, 32});
-  EXPECT_EQ(subject_->Finish(stop).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(subject_->Finish(control).error().code, ErrorCode::kInvalidArgument);
   // The next step is not touched by it.
   bench.Begin({zero, zero, zero, 1});
   subject_->Embed(*table, EmbedBy::kToken, *x);
-  EXPECT_TRUE(subject_->Finish(stop).has_value());
+  EXPECT_TRUE(subject_->Finish(control).has_value());
 }
 
 TEST_P(BackendConformance, StopsBeforeAStepWhenTold) {
   Workbench bench(*subject_);
   const auto x = bench.NewTensor(1, 32);
   const auto y = bench.NewTensor(1, 32);
-  StopFlag stop{true};
+  StepControl control(StepControl::Start::kStopped);
   bench.BeginRows(1);
   subject_->Add(*x, *y);
-  const Status status = subject_->Finish(stop);
+  const Status status = subject_->Finish(control);
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
-  stop = false;
+  control.Resume();
   bench.BeginRows(1);
   subject_->Add(*x, *y);
-  EXPECT_TRUE(subject_->Finish(stop).has_value());
+  EXPECT_TRUE(subject_->Finish(control).has_value());
 }
 
 }  // namespace

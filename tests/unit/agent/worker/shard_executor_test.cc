@@ -37,10 +37,10 @@ class FakeRunner : public engine::Runner {
             .active_sequence_count = 0,
             .waiting_request_count = static_cast<std::uint32_t>(queue_.size())};
   }
-  Result<std::vector<engine::FinishedRequest>> Step(const engine::StopFlag& stop) override {
+  Result<std::vector<engine::FinishedRequest>> Step(const engine::StepControl& control) override {
     if (before_step) before_step(++step_count_);
     clock_.Advance(milliseconds(400));
-    if (stop) return Fail(ErrorCode::kCancelled, "stopped");
+    if (control.stopped()) return Fail(ErrorCode::kCancelled, "stopped");
     if (failure) return std::unexpected(*failure);
     engine::FinishedRequest finished{.ticket = queue_.front().first, .result = {}};
     finished.result.request_index = queue_.front().second;
