@@ -1,5 +1,6 @@
 #include "agent/daemon/daemon.h"
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,7 +14,7 @@
 #include "agent/daemon/policy/policy_history.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/work_session.h"
-#include "agent/daemon/worker_command.h"
+#include "agent/daemon/worker_arguments.h"
 #include "agent/daemon/worker_supervisor.h"
 #include "base/log.h"
 #include "platform/background.h"
@@ -30,6 +31,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kShutdownPatience{5'000};
 // Before sleep: less than logind waits.
 constexpr milliseconds kSleepPatience{3'000};
+constexpr milliseconds kReleasePeriod{50};
 // While an owner is there the daemon does next to nothing: what it does not need is given back.
 constexpr milliseconds kTrimPeriod{60'000};
 
@@ -52,6 +54,10 @@ DeviceState StateOf(const Decision& decision) {
     default:
       return DeviceState::kInUse;
   }
+}
+
+bool IsByOwner(const Decision& decision) {
+  return !decision.reasons.empty() && decision.reasons.front().reason == Reason::kPausedByOwner;
 }
 
 class Daemon {
@@ -89,6 +95,7 @@ class Daemon {
   std::unique_ptr<WorkerSupervisor> worker_;
   std::unique_ptr<WorkSession> session_;
   std::vector<std::string> only_gpus_;
+  std::vector<std::string> worker_arguments_;
   bool shutting_down_ = false;
   std::unique_ptr<Timer> sleep_timer_;
   std::unique_ptr<Timer> trim_timer_;
@@ -139,8 +146,7 @@ Status Daemon::Open() {
           .give_all_back = [this](std::function<void()> done) { GiveAllBack(std::move(done)); },
           .on_settings = [this] { FollowSettings(); }});
   WorkerSupervisorOptions worker;
-  worker.command = WorkerCommand(options_.program_folder + "/fallow-worker", options_.log_level,
-                                 owner_->settings(), only_gpus_);
+  worker.command = {options_.program_folder + "/fallow-worker"};
   worker_ = std::make_unique<WorkerSupervisor>(*loop_, *clock_, *random_, *launcher_, worker);
   FALLOW_ASSIGN_OR_RETURN(
       cache_, ArtifactCache::Open(*loop_, *http_, signer_, *random_, folder_.models_path(), 0));
@@ -182,13 +188,18 @@ Status Daemon::Run() {
 
 void Daemon::Act(const Decision& decision, SteadyTime noticed_at) {
   if (decision.action == Action::kPause) {
-    session_->Stop(StateOf(decision), decision.text, decision.keep_memory, noticed_at);
+    const DeviceState state = StateOf(decision);
+    StopOptions stop{.keep_memory = decision.keep_memory, .input_at = std::nullopt};
+    // How fast an owner gets the machine is measured where an owner wants it.
+    if (state == DeviceState::kInUse || IsByOwner(decision)) stop.input_at = noticed_at;
+    session_->Stop(state, decision.text, stop);
     return;
   }
   if (decision.only_gpus != only_gpus_) {
-    // Another GPU is another worker: this one gives its GPU back first.
     only_gpus_ = decision.only_gpus;
-    session_->Stop(DeviceState::kInUse, decision.text, /*keep_memory=*/false, noticed_at);
+    // Another GPU is another worker: this one gives its GPU back first.
+    session_->Stop(DeviceState::kInUse, decision.text,
+                   {.keep_memory = false, .input_at = noticed_at});
     FollowSettings();
   }
   worker_->SetShare(decision.share);
@@ -200,10 +211,12 @@ void Daemon::FollowSettings() {
   http_->SetRates({.receive_bytes_s = settings.limits.download_kib_s * 1024,
                    .send_bytes_s = settings.limits.upload_kib_s * 1024});
   cache_->SetMaxBytes(static_cast<std::uint64_t>(settings.limits.disk_gib * (1u << 30)));
-  if (worker_->SetCommand(WorkerCommand(options_.program_folder + "/fallow-worker",
-                                        options_.log_level, settings, only_gpus_))) {
-    session_->RestartWorker();
-  }
+  auto arguments = WorkerArguments(options_.log_level, settings, only_gpus_);
+  if (arguments == worker_arguments_) return;
+  worker_arguments_ = std::move(arguments);
+  worker_->SetMoreArguments(worker_arguments_);
+  // One that runs was started otherwise; the next decision starts another.
+  session_->Stop(DeviceState::kPaused, "the settings of the worker changed");
 }
 
 std::vector<std::int64_t> Daemon::OwnProcesses() const {
@@ -213,8 +226,15 @@ std::vector<std::int64_t> Daemon::OwnProcesses() const {
 }
 
 void Daemon::GiveAllBack(std::function<void()> done) {
-  // The policy has stopped the session by now.
-  session_->WhenReleased(kSleepPatience, std::move(done));
+  // The policy has stopped the session by now: what is left are its releases on their way.
+  const SteadyTime deadline = clock_->Steady() + kSleepPatience;
+  sleep_timer_ = loop_->Every(kReleasePeriod, [this, deadline, done = std::move(done)] {
+    if (!session_->leases().empty() && clock_->Steady() < deadline) return;
+    // The function goes with its timer.
+    const std::function<void()> call = done;
+    sleep_timer_.reset();
+    call();
+  });
 }
 
 OwnerCallHandlers Daemon::Handlers() {

@@ -1,5 +1,6 @@
 #include "agent/daemon/owner_watch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/daemon/policy/local_time.h"
@@ -17,11 +18,12 @@ constexpr milliseconds kInputStaysNews{500};
 // Where helpers of every login find the daemon of the whole system.
 constexpr const char* kSystemSessionSocket = "/run/fallow/session.sock";
 
-std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop) {
+std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop, SeenElsewhere seen) {
   const auto absent = [](const char* name) {
     return PresenceReading{.source = name, .known = false, .idle_for = {}, .detail = ""};
   };
-  return {{.absent = absent("logind"), .open = [] { return NewLogindPresenceSource(); }},
+  return {{.absent = absent("logind"),
+           .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); }},
           {.absent = absent("input devices"),
            .open = [&loop] { return NewEvdevPresenceSource(loop, {}); }}};
 }
@@ -61,7 +63,10 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                   overseer_.Look();
                 }),
       desk_(loop, clock, {}, [this] { overseer_.Look(); }),
-      presence_(clock, PresenceKinds(loop)),
+      presence_(clock, PresenceKinds(loop,
+                                     [this](const std::string& session, std::int64_t user) {
+                                       return SeenByAHelper(session, user);
+                                     })),
       signals_(clock, SignalKinds(loop)),
       machine_(clock, MachineParts(loop, clock)),
       log_files_(NewPolicyLogFiles(options_.folder.path())),
@@ -143,6 +148,16 @@ void OwnerWatch::TellPresence(Signals& signals) {
   }
   if (helper_ && !helper_->process_id() && !helper_->trouble().empty())
     signals.notices.push_back(helper_->trouble());
+}
+
+bool OwnerWatch::SeenByAHelper(const std::string& session, std::int64_t user_id) const {
+  const auto helpers = desk_.helpers();
+  return std::ranges::any_of(helpers, [&](const SessionDesk::HelperView& helper) {
+    // A helper that was not started by its login does not know the session's id; it sees its
+    // user's display all the same.
+    return helper.trouble.empty() && helper.user_id == user_id &&
+           (helper.session.empty() || helper.session == session);
+  });
 }
 
 void OwnerWatch::WatchClosely(bool closely) {

@@ -70,6 +70,7 @@ class OwnerWatch {
 
  private:
   void TellPresence(Signals& signals);
+  bool SeenByAHelper(const std::string& session, std::int64_t user_id) const;
   void WatchClosely(bool closely);
   void Act(const Decision& decision);
   void WatchSleep();
