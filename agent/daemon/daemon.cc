@@ -1,5 +1,6 @@
 #include "agent/daemon/daemon.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "platform/keystore.h"
 #include "platform/local_socket.h"
 #include "platform/system.h"
+#include "protocol/limits.h"
 
 namespace fallow {
 namespace {
@@ -58,6 +60,13 @@ DeviceState StateOf(const Decision& decision) {
 
 bool IsByOwner(const Decision& decision) {
   return !decision.reasons.empty() && decision.reasons.front().reason == Reason::kPausedByOwner;
+}
+
+std::optional<YieldFigures> FiguresOf(const YieldStats::Summary& yields) {
+  if (yields.count == 0) return std::nullopt;
+  return YieldFigures{.count = yields.count,
+                      .p50_ms = std::min(yields.p50_ms, kMaxYieldMs),
+                      .p99_ms = std::min(yields.p99_ms, kMaxYieldMs)};
 }
 
 class Daemon {
@@ -157,6 +166,7 @@ Status Daemon::Open() {
     if (auto status = folder.SaveHeldLeases(leases); !status)
       LOG_WARN("agent: {}", status.error().message);
   };
+  session.yields = [this] { return FiguresOf(worker_->yields().Summarise()); };
   session_ = std::make_unique<WorkSession>(*loop_, *clock_, *random_, *client_, *cache_, *worker_,
                                            Profile(), std::move(session));
   session_->GiveBack(left_over);
