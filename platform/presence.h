@@ -73,8 +73,10 @@ struct EvdevOptions {
   std::string folder = "/dev/input";
   bool gamepads_only = false;
 };
-// kUnavailable if there is no such device, kPermissionDenied if none may be read. Devices that come
-// later are found by themselves.
+// kUnavailable if there is no such folder or device, kPermissionDenied if one may not be read: it
+// could be the keyboard. With `gamepads_only` neither is an error, for most machines have no
+// gamepad, and those that may not be read are none of the user's. Devices that come later are found
+// by themselves. At first it is idle since it was opened.
 Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, EvdevOptions options);
 // systemd-logind's sessions over the system bus: the least idle one counts; remote sessions count
 // as use. kUnavailable, with the reason, if there is no bus or no logind.

@@ -75,6 +75,7 @@ const std::vector<Library>& Libraries() {
       {"pcre2.h", {"engine/tokenizer"}},
       {"utf8proc.h", {"engine/chat/jinja", "engine/tokenizer"}},
       {"systemd/", {"platform/linux", "tests"}},
+      {"toml++/", {"agent/daemon/policy"}},
       {"xcb/", {"platform/linux", "tests"}},
       {"wayland-", {"platform/linux", "tests"}},
       {"simdjson.h", {"coordinator/core", "coordinator/api", "cli"}},

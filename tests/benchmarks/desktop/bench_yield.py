@@ -2,18 +2,21 @@
 """How long an owner waits for the machine: from an input to the device being free, again and again.
 
   bench_yield.py --agent PROGRAM --state-dir DIR --fallow PROGRAM --model NAME --like BATCH --folder DIR
-                 [--backend vulkan|cpu] [--trials N] [--boinc-task PROGRAM [--boinc-trials N]] [--observe-only]
+                 [--backend vulkan|cpu] [--trials N] [--observe-only]
+                 [--boinc-task PROGRAM [--boinc-trials N]] [--neighbour PROGRAM [--neighbour-rounds N]]
 
 An agent that has joined a coordinator works on an endless batch; at random moments an owner at a display of
 its own moves the mouse or presses a key. The figures are the agent's own record of each yield, timed from the
 moment before the input was sent. That record is not believed: meanwhile the processor time of the worker's
 processes is watched, and what they use after the moment in which the agent called the device free is
 reported. (With a GPU that is the driver's time, not the GPU's.) --observe-only is for agents that keep no
-record. With --boinc-task the same is done to boinc-client, which keeps no record either.
+record. With --boinc-task the same is done to boinc-client, which keeps no record either; with --neighbour a
+program of the owner is timed beside the agent on the CPU (neighbour.py).
 
 The last line is one JSON object.
 """
 import argparse
+import functools
 import json
 import random
 import sys
@@ -21,11 +24,12 @@ import time
 from pathlib import Path
 
 import boinc
+import neighbour
 from agent import ALONE_ON_THE_MACHINE, Agent
 from desktop import Desktop, Owner
 from endless_work import EndlessWork
 from figures import histogram, percentile
-from processes import processor_name
+from processes import load_by_others, processor_name
 from waiting import Patience, wait_until
 from yield_trial import ALLOWANCE_NS, is_busy, judge, observe_input
 
@@ -139,11 +143,13 @@ def describe(name, trials):
         print(f"  still busy when watching ended: {busy} trials")
 
 
-def measure_agent(options, desktop, owner, chance):
-    work = EndlessWork(options.fallow, options.like, options.model, options.folder)
-    agent_options = ["--backend", options.backend, "--idle-after", "1s"]
-    agent = Agent(options.agent, options.state_dir, options.folder / "agent.log", desktop.environment, agent_options,
-                  ALONE_ON_THE_MACHINE)
+def start_agent(options, desktop, backend, agent_options, settings):
+    return Agent(options.agent, options.state_dir, options.folder / "agent.log", desktop.environment,
+                 ["--backend", backend, *agent_options], settings)
+
+
+def measure_agent(options, desktop, owner, work, chance):
+    agent = start_agent(options, desktop, options.backend, ["--idle-after", "1s"], ALONE_ON_THE_MACHINE)
     try:
         subject = AgentSubject(agent, work, not options.observe_only)
         trials = run_trials("fallow-agent", subject, owner, options.trials, chance)
@@ -151,7 +157,6 @@ def measure_agent(options, desktop, owner, chance):
         return trials, status["backend"], status["processor"]
     finally:
         agent.close()
-        work.close()
 
 
 def measure_boinc(options, desktop, owner, chance):
@@ -179,6 +184,8 @@ def parse_options():
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--boinc-task")
     parser.add_argument("--boinc-trials", type=int, default=50)
+    parser.add_argument("--neighbour")
+    parser.add_argument("--neighbour-rounds", type=int, default=5)
     parser.add_argument("--observe-only", action="store_true")
     parser.add_argument("--seed", type=int, default=1, help="of the moments in which the owner acts")
     return parser.parse_args()
@@ -187,15 +194,26 @@ def parse_options():
 def main():
     options = parse_options()
     chance = random.Random(options.seed)
+    others = {"others_load_percent": load_by_others()}
     desktop = Desktop(options.folder / "xvfb.log")
     try:
         owner = Owner(desktop.display)
-        ours, backend, device = measure_agent(options, desktop, owner, chance)
+        work = EndlessWork(options.fallow, options.like, options.model, options.folder)
+        ours, backend, device = measure_agent(options, desktop, owner, work, chance)
         theirs = measure_boinc(options, desktop, owner, chance)
+        show(ours, theirs, backend, device)
+        slowdowns = {}
+        if options.neighbour is not None:
+            slowdowns = neighbour.measure(options.neighbour, options.neighbour_rounds,
+                                          functools.partial(start_agent, options, desktop, "cpu"))
+        work.close()
         owner.close()
     finally:
         desktop.close()
+    print(json.dumps(result(ours, theirs, backend, device) | slowdowns | others))
 
+
+def show(ours, theirs, backend, device):
     print(f"\nFrom the owner's input to the device being free, {backend} on {device}, beside {processor_name()}\n")
     columns = {"fallow-agent": times_of(ours)}
     if theirs is not None:
@@ -205,7 +223,6 @@ def main():
     if theirs is not None:
         describe(f"boinc-client {boinc.version()}, tasks left in memory", theirs)
     print(f"boinc-client by its source: {boinc.POLL_INTERVAL}; {boinc.QUIT_TIMEOUT}")
-    print(json.dumps(result(ours, theirs, backend, device)))
 
 
 def result(ours, theirs, backend, device):

@@ -4,10 +4,14 @@ import subprocess
 import threading
 from pathlib import Path
 
+from waiting import wait_until
+
 LINES = 50_000  # the most a batch may have
-LOW_WATER = 10_000  # unfinished requests; below it another batch is submitted
-PERIOD_S = 5
+FIRST_BATCHES = 4  # checking a batch loads the machine, so most of the work is there before anything is measured
+LOW_WATER = 20_000  # unfinished requests; below it another batch is submitted
+PERIOD_S = 10
 CALL_PATIENCE_S = 120
+CHECK_PATIENCE_S = 300
 
 
 class EndlessWork:
@@ -20,7 +24,9 @@ class EndlessWork:
         self._write(Path(like).read_text().splitlines())
         self._stopped = threading.Event()
         self.trouble = None
-        self._refill()
+        for _ in range(FIRST_BATCHES):
+            self._submit()
+        wait_until("the batches are checked", lambda: not self._being_checked(), CHECK_PATIENCE_S)
         self._thread = threading.Thread(target=self._keep, daemon=True)
         self._thread.start()
 
@@ -39,14 +45,20 @@ class EndlessWork:
                 self.trouble = error
 
     def _refill(self):
-        jobs = json.loads(self._call("jobs", "--json"))["data"]
         waiting = 0
-        for job in jobs:
-            if job["status"] in ("validating", "in_progress"):
-                counts = job["request_counts"]
-                waiting += counts["total"] - counts["completed"] if counts["total"] else self._lines
-        if waiting < LOW_WATER:
-            self._call("submit", str(self._file), "--model", self._model)
+        for job in self._jobs("in_progress"):
+            waiting += job["request_counts"]["total"] - job["request_counts"]["completed"]
+        if waiting < LOW_WATER and not self._being_checked():
+            self._submit()
+
+    def _being_checked(self):
+        return self._jobs("validating")
+
+    def _jobs(self, state):
+        return [job for job in json.loads(self._call("jobs", "--json"))["data"] if job["status"] == state]
+
+    def _submit(self):
+        self._call("submit", str(self._file), "--model", self._model)
 
     def _call(self, *verb):
         return subprocess.run([self._fallow, *verb], capture_output=True, text=True, check=True,
