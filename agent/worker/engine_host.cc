@@ -65,14 +65,14 @@ Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& optio
 EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options)
     : backend_(std::move(backend)), options_(options) {}
 
-Result<ModelReady> EngineHost::Load(const std::string& path) {
+Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepControl& control) {
   runner_.reset();
   model_.reset();
   FALLOW_ASSIGN_OR_RETURN(const auto file, MapFile(path));
-  auto model = engine::Model::Load(file->bytes(), *backend_);
+  auto model = engine::Model::Load(file->bytes(), *backend_, control);
   if (!model) return Wrap(std::move(model).error(), path);
   model_ = *std::move(model);
-  auto runner = engine::Runner::Create(*model_, options_);
+  auto runner = engine::Runner::Create(*model_, options_, control);
   if (!runner) {
     model_.reset();
     return Wrap(std::move(runner).error(), path);

@@ -29,7 +29,7 @@ class EngineHost : public ModelHost {
   EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options);
 
   const engine::BackendInfo& info() const { return backend_->info(); }
-  Result<ModelReady> Load(const std::string& path) override;
+  Result<ModelReady> Load(const std::string& path, const engine::StepControl& control) override;
   engine::Runner* runner() override { return runner_.get(); }
 
  private:

@@ -262,8 +262,8 @@ class CpuBackend final : public Backend {
             .first_source_row = first});
   }
 
-  Status Finish(const StopFlag& stop) override {
-    if (step_status_.has_value()) step_status_ = ExecuteStep(program_, kernels_, pool_, stop);
+  Status Finish(const StepControl& control) override {
+    if (step_status_.has_value()) step_status_ = ExecuteStep(program_, kernels_, pool_, control);
     Forget();
     return step_status_;
   }

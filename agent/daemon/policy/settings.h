@@ -1,8 +1,8 @@
 // The owner's settings: agent.toml, checked.
 //
-// One table (SettingSpecs) says each setting's key, unit, range, default and meaning; the reader,
-// the writer, `fallow-agent limits`, the documented default file and docs/SETTINGS.md all follow
-// it.
+// One table (setting_specs.h) says each setting's key, unit, range, default and meaning; the reader
+// and the writer (settings_file.h), `fallow-agent limits` (settings_table.h), the documented
+// default file and docs/SETTINGS.md all follow it. Defaults are the values below. Plain values.
 #pragma once
 
 #include <array>
@@ -17,10 +17,10 @@ namespace fallow {
 struct Settings {
   struct Presence {
     std::chrono::milliseconds idle_after{180'000};
-    bool dedicated =
-        false;  // a machine without an owner: presence and session signals do not count
+    // A machine without an owner: neither presence nor session signals count.
+    bool dedicated = false;
     bool full_screen = true, game_mode = true, idle_inhibitors = true;  // whether they count as use
-    std::vector<std::string> owner_programs;  // names; while one runs, the machine is in use
+    std::vector<std::string> owner_programs;  // presence.programs: while one runs, it is in use
     bool operator==(const Presence&) const = default;
   } presence;
 
@@ -41,16 +41,16 @@ struct Settings {
   } power;
 
   struct Quiet {
-    int level_percent = 70;  // 0 silent … 100 full
-    // What the level gives unless set.
+    int level_percent = 70;  // quiet.level: 0 silent … 100 full
+    // What the level gives unless set; see TargetsOf.
     std::optional<double> cpu_ceiling_celsius, gpu_ceiling_celsius, watts_limit;
     bool operator==(const Quiet&) const = default;
   } quiet;
 
   struct Schedule {
-    struct Span {  // on these days, from `from` to `to` (minutes of the day; past midnight if to <=
-                   // from)
-      std::array<bool, 7> days{};
+    // On these days, from `from_minute` to `to_minute` of the day; past midnight if to <= from.
+    struct Span {
+      std::array<bool, 7> days{};  // Monday first
       int from_minute = 0, to_minute = 1440;
       bool operator==(const Span&) const = default;
     };

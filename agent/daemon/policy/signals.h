@@ -17,6 +17,11 @@
 
 namespace fallow {
 
+// The owner said `pause` without saying for how long.
+inline constexpr WallTime kPausedWithoutEnd = WallTime::max();
+
+// Loads, heat and power are shares and means over the time since the sensor was read before: read
+// them every 1 to 5 s, not at every event.
 struct Signals {
   std::vector<PresenceReading> presence;
   std::vector<SessionSignal> session;
@@ -27,12 +32,23 @@ struct Signals {
   std::optional<bool> metered;
   std::vector<std::string> owner_programs;  // of the owner's list, those that run now
   bool suspending = false;                  // the machine is about to sleep
-  // The owner said `pause`: until when; the far future without an end.
-  std::optional<WallTime> paused_until;
+  std::optional<WallTime> paused_until;     // the owner said `pause`; kPausedWithoutEnd
   std::string settings_trouble;      // why the settings file cannot be followed; empty if it can
   std::vector<std::string> notices;  // sources that misbehaved, in words; shown, decide nothing
 
   bool operator==(const Signals&) const = default;
 };
+
+// What a decision looks at and its log keeps; beyond it, what weighs least is dropped.
+inline constexpr std::size_t kMaxPresenceReadings = 16;
+inline constexpr std::size_t kMaxSessionSignals = 12;
+inline constexpr std::size_t kMaxTemperatures = 12;
+inline constexpr std::size_t kMaxGpus = 8;
+inline constexpr std::size_t kMaxNamesInSignals = 8;    // programs, notices, troubles
+inline constexpr std::size_t kMaxSignalTextBytes = 96;  // of a name or detail
+
+// The signals within those limits: texts cut and made printable UTF-8, values that are no numbers
+// taken as absent, long lists cut to what speaks most against work. Bounding twice changes nothing.
+Signals Bounded(Signals signals);
 
 }  // namespace fallow

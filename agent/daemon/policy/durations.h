@@ -1,0 +1,27 @@
+// Lengths of time in words: as owners write them, and as they are shown.
+//
+// Pure functions.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace fallow {
+
+// No setting and no command takes more.
+inline constexpr std::chrono::milliseconds kMaxDuration = std::chrono::hours(24 * 365);
+
+// "45s", "3m", "1h30m", "500ms", "2d", also "3 min" or "1 h 30 min": whole numbers with ms, s, m, h
+// or d, the larger unit first, each once. kInvalidArgument names what was found and what may be.
+Result<std::chrono::milliseconds> ParseDuration(std::string_view text);
+
+// "45 s", "4 min", "2 h": one unit, rounded down.
+std::string ShortDuration(std::chrono::milliseconds duration);
+
+// "1h30m", "45s", "0s": what ParseDuration gives back exactly.
+std::string ExactDuration(std::chrono::milliseconds duration);
+
+}  // namespace fallow

@@ -1,0 +1,69 @@
+// The explain log: every transition of the policy, kept on disk within 2 MiB.
+//
+// A file of lines, policy-log.jsonl, that is put aside once it is full; one that was put aside is
+// kept. A line that a crash tore is ignored when it is read. Threading: one thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/daemon/policy/policy_entry.h"
+#include "base/result.h"
+
+namespace fallow {
+
+inline constexpr std::size_t kMaxPolicyLogBytes = 1024 * 1024;  // of each of the two files
+// While work goes on, a change of the share is recorded if it is this large, and this rarely.
+inline constexpr double kRecordedShareChange = 0.1;
+inline constexpr std::chrono::milliseconds kShareRecordPeriod{60'000};
+
+// Where the lines are kept.
+class PolicyLogFiles {
+ public:
+  virtual ~PolicyLogFiles() = default;
+  virtual Result<std::string> ReadOld() = 0;      // empty if there is none
+  virtual Result<std::string> ReadCurrent() = 0;  // likewise
+  virtual Status Append(std::string_view bytes) = 0;
+  virtual Status PutAside() = 0;  // current becomes old, in place of the one before
+};
+// STATE/policy-log.jsonl and policy-log.1.jsonl in `folder`, which must be there.
+std::unique_ptr<PolicyLogFiles> NewPolicyLogFiles(const std::string& folder);
+
+class PolicyLog {
+ public:
+  // `files` must outlive the log.
+  explicit PolicyLog(PolicyLogFiles& files);
+
+  // Keeps the entry if it is a transition: another action or first reason, other GPUs, other
+  // settings, a share that changed much. Returns whether it did. An error leaves the log usable;
+  // the entry is lost.
+  Result<bool> Record(const PolicyEntry& entry);
+
+ private:
+  struct Last {
+    Action action;
+    std::optional<Reason> reason;
+    std::vector<std::string> only_gpus;
+    bool keep_memory;
+    double share;
+    SteadyTime recorded_at;
+  };
+  bool IsTransition(const PolicyEntry& entry) const;
+  Status Open();
+
+  PolicyLogFiles& files_;
+  bool open_ = false;
+  std::size_t current_bytes_ = 0;
+  std::string settings_digest_;  // of the settings last written to the current file
+  std::optional<Last> last_;
+};
+
+// Decides, and records what was decided; a log that fails costs no decision. `trouble`, if not
+// null, is set to why it failed, or emptied.
+Decision DecideAndRecord(const Settings& settings, const Signals& signals, const Moment& now,
+                         PolicyMemory& memory, PolicyLog& log, std::string* trouble = nullptr);
+
+}  // namespace fallow

@@ -1,0 +1,19 @@
+// What both ends of a Unix socket need of the system. For files of platform/linux alone.
+#pragma once
+
+#include <sys/un.h>
+
+#include <string>
+
+#include "base/result.h"
+#include "platform/linux/owned_descriptor.h"
+
+namespace fallow {
+
+Result<sockaddr_un> UnixAddressOf(const std::string& path);
+
+// A connected socket that does not block. kUnavailable if nobody serves there; kResourceExhausted
+// if the server's queue is full at the moment.
+Result<OwnedDescriptor> ConnectUnixSocket(const std::string& path);
+
+}  // namespace fallow
