@@ -150,6 +150,7 @@ TEST_F(NvidiaCards, SurviveMoreProcessesThanExpected) {
 TEST_F(NvidiaCards, AreNotThereWhenTheCardIsLost) {
   EXPECT_THAT(Read(), SizeIs(1));
   state_->status = 15;
+  clock_.Advance(seconds(21));
   EXPECT_THAT(Read(), IsEmpty());
 }
 
@@ -189,38 +190,41 @@ TEST_F(NvidiaCards, AreLeftAsleep) {
   EXPECT_EQ(state_->inits, 0);
 }
 
-TEST_F(NvidiaCards, MayFallAsleepBetweenReadings) {
-  machine_.Write(kDevice + "/power/control", "auto");
-  machine_.Write(kDevice + "/power/runtime_status", "active");
+// An open library holds memory and keeps the card awake.
+TEST_F(NvidiaCards, AreLeftAloneForAWhileWhenTheyDoNothing) {
   ReadOne();
   EXPECT_EQ(state_->inits, 1);
   EXPECT_EQ(state_->shutdowns, 1);
-  // Idle: left alone long enough to fall asleep.
   clock_.Advance(seconds(5));
-  ReadOne();
+  EXPECT_EQ(ReadOne().busy_share, 0.0);
   EXPECT_EQ(state_->inits, 1);
   clock_.Advance(seconds(20));
   ReadOne();
   EXPECT_EQ(state_->inits, 2);
 }
 
-TEST_F(NvidiaCards, AreAskedEachTimeWhileBusyOrOurs) {
-  machine_.Write(kDevice + "/power/control", "auto");
-  machine_.Write(kDevice + "/power/runtime_status", "active");
+TEST_F(NvidiaCards, AreAskedEachTimeWhileOthersUseThem) {
   state_->busy_percent = 30;
   ReadOne();
-  state_->busy_percent = 0;
-  EXPECT_EQ(ReadOne().busy_share, 0.0);
+  EXPECT_EQ(state_->shutdowns, 1);
+  state_->busy_percent = 80;
+  EXPECT_EQ(ReadOne().busy_share, 0.8);
+}
+
+TEST_F(NvidiaCards, AreAskedAtOnceWhenWeBegin) {
+  ReadOne();
   state_->busy_percent = 80;
   EXPECT_EQ(ReadOne({kWorker}).busy_share, 0.8);
 }
 
-TEST_F(NvidiaCards, KeepTheLibraryOpenWhereNoCardSleeps) {
-  ReadOne();
-  ReadOne();
+TEST_F(NvidiaCards, KeepTheLibraryOpenWhileWeUseOne) {
+  state_->computing = {{kWorker, kGiB}};
+  ReadOne({kWorker});
+  ReadOne({kWorker});
   EXPECT_EQ(state_->inits, 1);
   EXPECT_EQ(state_->shutdowns, 0);
-  cards_.reset();
+  state_->computing.clear();
+  ReadOne({kWorker});
   EXPECT_EQ(state_->shutdowns, 1);
 }
 
