@@ -92,7 +92,7 @@ TEST(PolicyLog, KeepsAMovingShareOnceAMinute) {
 TEST(PolicyLog, AnEntryIsTheWholeOfWhatWasDecidedFrom) {
   LogWorld world;
   world.signals.gpus = {Gpu("0000:01:00.0", true)};
-  world.signals.session = {Active(SessionSignalKind::kFullScreen, "\"quoted\"")};
+  world.signals.session = {Active(SessionSignalKind::kFullScreen, "Firefox: \u00e4\u6f22")};
   world.signals.notices = {"helper of anna floods"};
   const Decision decision = world.Record();
   const PolicyHistory history = world.History();
@@ -104,9 +104,9 @@ TEST(PolicyLog, AnEntryIsTheWholeOfWhatWasDecidedFrom) {
   EXPECT_EQ(history.entries()[0].settings, world.settings);
 }
 
-TEST(PolicyLog, EveryEntryOfAThousandWildDaysDecidesAgainAsItDid) {
+TEST(PolicyLog, EveryEntryOfManyWildDaysDecidesAgainAsItDid) {
   std::size_t replayed = 0;
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
     RandomMachine machine(seed);
     FakePolicyLogFiles files;
     PolicyLog log(files);
@@ -169,7 +169,7 @@ TEST(PolicyLog, StaysBelowItsBoundAndKeepsTheOneBefore) {
 TEST(PolicyLog, AWorstCaseEntryFits) {
   LogWorld world;
   Signals& signals = world.signals;
-  const std::string text(1000, '"');
+  const std::string text(1000, '\"');
   for (int i = 0; i < 50; ++i) {
     signals.presence.push_back({.source = text, .detail = text, .kind = PresenceKind::kDistrusted});
     signals.session.push_back({.kind = static_cast<SessionSignalKind>(i % 3),

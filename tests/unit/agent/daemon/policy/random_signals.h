@@ -18,7 +18,7 @@ namespace fallow {
 class RandomMachine {
  public:
   explicit RandomMachine(std::uint64_t seed) : random_(seed) {
-    settings = RandomSettings();
+    settings = LivableSettings();
     world.signals = RandomSignals();
   }
 
@@ -27,21 +27,17 @@ class RandomMachine {
 
   // Some time passes, and some of what is seen changes.
   void Step() {
-    world.Pass(std::chrono::milliseconds(Chance(3) ? Below(200) : Below(20'000)));
+    world.Pass(std::chrono::milliseconds(Chance(3) ? Below(200) : Below(15'000)));
     if (Chance(50)) world.now.wall += std::chrono::hours(static_cast<int>(Below(200)) - 100);
-    Signals fresh = RandomSignals();
-    if (Chance(2)) world.signals.presence = fresh.presence;
-    if (Chance(3)) world.signals.session = fresh.session;
-    if (Chance(3)) world.signals.cpu = fresh.cpu;
-    if (Chance(3)) world.signals.gpus = fresh.gpus;
-    if (Chance(2)) world.signals.thermal = fresh.thermal;
-    if (Chance(8)) world.signals.power = fresh.power;
-    if (Chance(8)) world.signals.metered = fresh.metered;
-    if (Chance(8)) world.signals.owner_programs = fresh.owner_programs;
-    if (Chance(8)) world.signals.suspending = fresh.suspending;
-    if (Chance(8)) world.signals.paused_until = fresh.paused_until;
-    if (Chance(8)) world.signals.settings_trouble = fresh.settings_trouble;
-    if (Chance(100)) settings = RandomSettings();
+    const Signals fresh = RandomSignals();
+    if (Chance(20)) world.signals = fresh;
+    if (Chance(9)) world.signals.presence = fresh.presence;
+    if (Chance(9)) world.signals.session = fresh.session;
+    if (Chance(9)) world.signals.cpu = fresh.cpu;
+    if (Chance(9)) world.signals.gpus = fresh.gpus;
+    if (Chance(4)) world.signals.thermal = fresh.thermal;
+    if (Chance(9)) world.signals.paused_until = fresh.paused_until;
+    if (Chance(100)) settings = LivableSettings();
   }
 
   std::uint64_t Below(std::uint64_t end) {
@@ -57,7 +53,7 @@ class RandomMachine {
   Settings RandomSettings() {
     Settings made;
     for (const SettingSpec& spec : SettingSpecs()) {
-      if (!Chance(4)) continue;
+      if (!Chance(8)) continue;
       const double number = spec.min + Part() * (spec.max - spec.min);
       std::visit(
           [&](auto field) {
@@ -86,49 +82,70 @@ class RandomMachine {
     return made;
   }
 
+  // Under which a machine works now and then.
+  Settings LivableSettings() {
+    Settings made = RandomSettings();
+    made.presence.idle_after =
+        std::min<std::chrono::milliseconds>(made.presence.idle_after, std::chrono::minutes(5));
+    made.load.min_free_memory_mib %= 2048;
+    made.load.min_free_gpu_memory_mib %= 1024;
+    if (!Chance(4)) made.schedule = {};
+    if (Chance(2)) made.quiet.watts_limit.reset();
+    made.compute.yield_display_gpu_alone = Chance(2);
+    return made;
+  }
+
+  // Three in four are calm, so that something happens.
   Signals RandomSignals() {
     Signals made;
-    for (std::uint64_t i = Below(4); i > 0; --i) {
+    const bool calm = !Chance(4);
+    const double load = calm ? 0.15 : 1;
+    for (std::uint64_t i = Below(4) + (calm ? 1 : 0); i > 0; --i) {
       made.presence.push_back(
-          {.source = "source \"" + std::to_string(i) + "\"",
-           .known = !Chance(3),
-           .idle_for = std::chrono::milliseconds(Chance(2) ? Below(400'000) : 1u << 30),
+          {.source = "source " + std::to_string(i),
+           .known = calm || !Chance(3),
+           .idle_for = std::chrono::milliseconds(calm ? (1u << 30) : Below(400'000)),
            .detail = "d\xc3\xa9tail",
-           .kind = Chance(20) ? PresenceKind::kDistrusted : static_cast<PresenceKind>(Below(3))});
+           .kind = Chance(200) ? PresenceKind::kDistrusted
+                               : static_cast<PresenceKind>(i == 1 ? 0 : Below(3))});
     }
-    if (Chance(3))
+    if (Chance(3)) {
       made.session.push_back({.kind = static_cast<SessionSignalKind>(Below(3)),
                               .source = "bus",
                               .known = !Chance(3),
-                              .active = Chance(2)});
-    if (!Chance(5)) made.cpu.foreign_share = Part() * Part();
-    if (!Chance(5)) made.cpu.pressure_share = Part() * Part();
-    if (!Chance(5)) made.cpu.memory_pressure_share = Part() * Part() * Part();
-    if (!Chance(5)) made.cpu.memory_available_bytes = Below(8ull << 30);
+                              .active = !calm && Chance(2)});
+    }
+    if (!Chance(5)) made.cpu.foreign_share = load * Part();
+    if (!Chance(5)) made.cpu.pressure_share = load * Part();
+    if (!Chance(5)) made.cpu.memory_pressure_share = load * Part() * Part();
+    if (!Chance(5)) made.cpu.memory_available_bytes = (calm ? 4ull << 30 : 0) + Below(4ull << 30);
     for (std::uint64_t i = Below(3); i > 0; --i) {
       GpuReading gpu = Gpu(Chance(5) ? "" : "0000:0" + std::to_string(i) + ":00.0", Chance(2));
       if (Chance(4)) gpu.drives_display.reset();
-      if (Chance(2)) gpu.foreign_busy_share = Part() * Part();
+      if (Chance(2)) gpu.foreign_busy_share = load * Part();
       if (Chance(4)) gpu.foreign_busy_share.reset();
       gpu.busy_share = Part();
-      gpu.memory_used_bytes = Below(8ull << 30);
-      if (!Chance(4)) gpu.celsius = 30 + 60 * Part();
-      if (!Chance(4)) gpu.watts = 250 * Part();
+      gpu.memory_used_bytes = Below(calm ? 6ull << 30 : 8ull << 30);
+      if (!Chance(4)) gpu.celsius = 30 + (calm ? 30 : 60) * Part();
+      if (!Chance(4)) gpu.watts = (calm ? 70 : 250) * Part();
       if (!Chance(4)) gpu.watts_limit = 220;
       made.gpus.push_back(gpu);
     }
-    for (std::uint64_t i = Below(3); i > 0; --i)
+    for (std::uint64_t i = Below(3); i > 0; --i) {
       made.thermal.temperatures.push_back(
-          Cpu(30 + 60 * Part(), Chance(3) ? std::optional(100.0) : std::nullopt));
+          Cpu(30 + (calm ? 30 : 60) * Part(), Chance(3) ? std::optional(100.0) : std::nullopt));
+    }
     if (Chance(2)) made.thermal.processor_watts = 90 * Part();
+    if (calm) return made;
     if (Chance(4)) made.power.on_battery = Chance(2);
     if (Chance(4)) made.power.power_saver = Chance(2);
     if (Chance(4)) made.metered = Chance(2);
     if (Chance(6)) made.owner_programs = {"steam"};
     made.suspending = Chance(10);
-    if (Chance(4))
+    if (Chance(4)) {
       made.paused_until =
           Chance(2) ? kPausedWithoutEnd : world.now.wall + std::chrono::seconds(Below(4000));
+    }
     if (Chance(15)) made.settings_trouble = "agent.toml:1:1: trouble";
     return made;
   }
