@@ -35,6 +35,12 @@ std::string JoinedTextOf(const Json& json, const char* name) {
   return joined;
 }
 
+std::optional<YieldRecord> YieldsOf(const Json& device) {
+  const Json& yields = FieldOf(device, "yields");
+  if (!yields.is_object()) return std::nullopt;
+  return YieldRecord{.p50_ms = NumberOf(yields, "p50_ms"), .p99_ms = NumberOf(yields, "p99_ms")};
+}
+
 // "chat" is a flag; the first coordinators wrote the template's kind.
 std::string ChatOf(const Json& card) {
   if (FieldOf(card, "chat").is_boolean()) return FlagOf(card, "chat") ? "yes" : "none";
@@ -125,6 +131,7 @@ DeviceRecord ReadDevice(const Json& json) {
           .state = TextOf(json, "state"),
           .reason = TextOf(json, "reason"),
           .tokens_per_second = NumberOf(json, "tokens_per_second"),
+          .yields = YieldsOf(json),
           .completed_requests = CountOf(json, "completed_requests"),
           .leases = leases.is_array() ? leases.size() : 0,
           .last_seen_at = TimeOf(json, "last_seen_at")};

@@ -37,9 +37,15 @@ struct JobRecord {
 // kDataLoss if it is no job at all.
 Result<JobRecord> ReadJob(const Json& json);
 
+// How long the device's owner waits until it is free.
+struct YieldRecord {
+  double p50_ms = 0, p99_ms = 0;
+};
+
 struct DeviceRecord {
   std::string id, hostname, operating_system, backend, processor, state, reason;
   double tokens_per_second = 0;
+  std::optional<YieldRecord> yields;  // none: not measured
   std::uint64_t completed_requests = 0, leases = 0;
   std::int64_t last_seen_at = 0;
 };

@@ -169,6 +169,13 @@ std::string DurationText(double seconds) {
   return fmt::format("{} d {} h", whole / 86400, whole / 3600 % 24);
 }
 
+std::string MillisecondsText(double ms) {
+  if (!std::isfinite(ms) || ms < 0) ms = 0;
+  if (ms < 9.95) return fmt::format("{:.1f} ms", ms);
+  if (ms < 999.5) return fmt::format("{:.0f} ms", ms);
+  return DurationText(ms / 1000);
+}
+
 std::string RateText(double per_second) {
   if (!std::isfinite(per_second) || per_second < 0) per_second = 0;
   if (per_second < 99.95) return fmt::format("{:.1f}", per_second);

@@ -25,6 +25,7 @@ std::string BytesText(std::uint64_t bytes);       // "2.7 MB"
 std::string CountText(std::uint64_t count);       // "1,953"
 std::string ShortCountText(std::uint64_t count);  // "2.5 M"
 std::string DurationText(double seconds);         // "45 s", "2 min 05 s", "3 h 12 min", "4 d 2 h"
+std::string MillisecondsText(double ms);          // "0.4 ms", "31 ms", "2.5 s"
 std::string RateText(double per_second);          // "0.4", "12.5", "1,240"
 std::string TimeText(std::int64_t unix_seconds);  // local time, "2026-11-23 00:12:40"
 

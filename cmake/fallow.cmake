@@ -125,3 +125,20 @@ std::span<const Kernel> AllKernels() { return kKernels; }
 ]])
   set_source_files_properties(${file} PROPERTIES OBJECT_DEPENDS "${words}")
 endfunction()
+
+# fallow_wayland_protocol(NAME DESCRIPTION.xml) makes the static library fallow_NAME of a Wayland protocol, with
+# generated/wayland/NAME_client.h for its users and NAME_server.h for tests that play a compositor.
+find_program(WAYLAND_SCANNER wayland-scanner REQUIRED)
+function(fallow_wayland_protocol name description)
+  set(out ${PROJECT_BINARY_DIR}/generated/wayland/${name})
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated/wayland)
+  add_custom_command(
+    OUTPUT ${out}.c ${out}_client.h ${out}_server.h
+    COMMAND ${WAYLAND_SCANNER} private-code ${description} ${out}.c
+    COMMAND ${WAYLAND_SCANNER} client-header ${description} ${out}_client.h
+    COMMAND ${WAYLAND_SCANNER} server-header ${description} ${out}_server.h
+    DEPENDS ${description}
+    VERBATIM)
+  add_library(fallow_${name} STATIC ${out}.c ${out}_client.h ${out}_server.h)
+  target_link_libraries(fallow_${name} PUBLIC PkgConfig::WAYLAND)
+endfunction()

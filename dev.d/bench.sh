@@ -1,7 +1,7 @@
 # Benchmarks: a table for people, and as the last line one JSON object with the figures. Sourced by dev.
 # shellcheck shell=bash
 
-readonly bench_names="engine overhead accuracy"
+readonly bench_names="engine overhead accuracy yield footprint"
 
 bench_verb() {
   local name=${1:-}
@@ -11,6 +11,8 @@ bench_verb() {
     engine) bench_engine "$@" ;;
     overhead) bench_overhead "$@" ;;
     accuracy) bench_accuracy "$@" ;;
+    yield) bench_yield "$@" ;;
+    footprint) bench_footprint "$@" ;;
     *) misuse "no benchmark '$name'; there are: $bench_names" ;;
   esac
 }

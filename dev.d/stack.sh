@@ -113,12 +113,16 @@ device_is_there() {
     jq -e '.data | any((.state == "idle" or .state == "working") and .backend != null)' >/dev/null
 }
 
+stack_join_agent() {
+  stack_environment "$programs/fallow-agent" join "$(ready_value join_link)" --state-dir "$stack_folder/agent" \
+    >>"$stack_folder/agent.log" 2>&1 || stack_fail "the agent could not join" agent coordinator
+}
+
 # stack_start_agent BACKEND
 stack_start_agent() {
   local chosen=()
   [ "$1" = auto ] || chosen=(--backend "$1")
-  stack_environment "$programs/fallow-agent" join "$(ready_value join_link)" --state-dir "$stack_folder/agent" \
-    >>"$stack_folder/agent.log" 2>&1 || stack_fail "the agent could not join" agent coordinator
+  stack_join_agent
   stack_start agent "$programs/fallow-agent" run --dedicated --state-dir "$stack_folder/agent" "${chosen[@]}"
   wait_until $start_patience_s device_is_there || stack_fail "the agent did not become ready" agent coordinator
 }

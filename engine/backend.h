@@ -7,11 +7,10 @@
 // Use: create tensors and matrices at load; for each step BeginStep, any operators in data-flow
 // order, then Finish, which may run all of them only then. Operators read and write device tensors;
 // only Upload and Download touch host memory. A tensor is a row-major array of `rows` rows; a step
-// may use fewer rows than it holds. Threading: one thread at a time. `StopFlag` alone may be set
-// from another thread.
+// may use fewer rows than it holds. Threading: one thread at a time; a
+// step is stopped and paced from others through its StepControl.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -19,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "engine/step_control.h"
 #include "engine/weight_format.h"
 
 namespace fallow::engine {
@@ -27,9 +27,6 @@ namespace fallow::engine {
 inline constexpr std::uint32_t kPagePositions = 256;
 // Values that share one int8 scale.
 inline constexpr std::uint32_t kQuantBlock = 32;
-
-// Set from any thread to end a step at the next dispatch boundary.
-using StopFlag = std::atomic<bool>;
 
 // fp32 values on the device. Destroyed before its backend.
 class Tensor {
@@ -112,6 +109,12 @@ struct BackendInfo {
   std::string processor;  // "AVX-512 VNNI, 2 threads" or the Vulkan device's name
   std::string driver;
   std::uint64_t memory_bytes = 0;  // what may be allocated
+  // Of a Vulkan device: where it sits ("0000:01:00.0"; empty if it has no such address), the
+  // priority of our work among all that use it ("low", "default"), and whether it times slices
+  // itself.
+  std::string pci_address;
+  std::string queue_priority;
+  bool timestamps = false;
 };
 
 class Backend {
@@ -193,9 +196,10 @@ class Backend {
   virtual void GatherRows(const Tensor& x, std::span<const std::uint32_t> source_rows,
                           Tensor& out) = 0;
 
-  // Runs what has been recorded. kCancelled if `stop` was seen at a dispatch boundary: what the
-  // step wrote is then undefined, and everything a later step would read must be computed again.
-  virtual Status Finish(const StopFlag& stop) = 0;
+  // Runs what has been recorded, at the pace that `control` asks for. kCancelled if it was stopped
+  // at a dispatch boundary: what the step wrote is then undefined, and everything a later step
+  // would read must be computed again.
+  virtual Status Finish(const StepControl& control) = 0;
 };
 
 }  // namespace fallow::engine

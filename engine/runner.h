@@ -1,8 +1,8 @@
 // A Runner generates for many requests at once: continuous batching over one model on one backend.
 //
 // Invariant: a request's tokens, digests and text are those it would have alone; batch, order of
-// arrival and step size cannot be seen in them. Threading: one thread; the stop flag alone may be
-// set from another.
+// arrival and step size cannot be seen in them. Threading: one thread; a step is stopped and
+// paced from others.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +44,9 @@ class Runner {
  public:
   // Allocates caches and buffers: for a whole context of every sequence, or for as many positions
   // as the memory holds. kResourceExhausted, with the size that would do, when that is not one
-  // page. `model` must outlive the runner.
-  static Result<std::unique_ptr<Runner>> Create(Model& model, const RunnerOptions& options);
+  // page. Computes one row, so kCancelled when it is stopped. `model` must outlive the runner.
+  static Result<std::unique_ptr<Runner>> Create(Model& model, const RunnerOptions& options,
+                                                const StepControl& control = StepControl());
   virtual ~Runner() = default;
 
   virtual const MemoryPlan& plan() const = 0;
@@ -64,9 +65,9 @@ class Runner {
   virtual WorkProgress progress() const = 0;
 
   // Computes one step for everything that is in the batch and returns the requests it finished.
-  // kCancelled when `stop` was set: no request is lost, the same step is computed again by the next
+  // kCancelled when it was stopped: no request is lost, the same step is computed again by the next
   // call. Any other error is the backend's and ends the runner.
-  virtual Result<std::vector<FinishedRequest>> Step(const StopFlag& stop) = 0;
+  virtual Result<std::vector<FinishedRequest>> Step(const StepControl& control) = 0;
 };
 
 }  // namespace fallow::engine

@@ -16,11 +16,15 @@ namespace fallow {
 
 struct CpuReading {
   std::uint32_t processor_count = 0;
-  // Processor time of everybody but us (idle priority and our own processes left out), over the
-  // time since the reading before: 0 to 1 of all processors. None at the first.
+  // Processor time of everybody but us, over the time since the reading before (at least a tenth of
+  // a second): 0 to 1 of all processors. Others' work at low priority counts, for the kernel does
+  // not count it apart. None at the first, and where counters do not continue those of the reading
+  // before: a processor was unplugged, one of our processes ended unseen.
   std::optional<double> foreign_share;
-  std::optional<double> pressure_share;         // PSI cpu "some" avg10: 0 to 1
-  std::optional<double> memory_pressure_share;  // PSI memory "some" avg10: 0 to 1
+  // PSI "some" avg10, 0 to 1: somebody waited for a processor, or for memory. Our own processes
+  // count there, so that the first says nothing while we compute on all processors.
+  std::optional<double> pressure_share;
+  std::optional<double> memory_pressure_share;
   std::uint64_t memory_total_bytes = 0;
   std::optional<std::uint64_t> memory_available_bytes;
   std::string trouble;  // what could not be read; empty if nothing
@@ -31,12 +35,18 @@ struct CpuReading {
 class CpuLoadSensor {
  public:
   virtual ~CpuLoadSensor() = default;
+  // `own`: process ids whose work is ours; those that they start are ours too. With the daemon
+  // among them, the end of a worker leaves no gap.
   virtual CpuReading Read(std::span<const std::int64_t> own) = 0;
 };
+
+// /proc/stat, /proc/pressure, /proc/meminfo. All tell about the machine, also inside a container.
 std::unique_ptr<CpuLoadSensor> NewCpuLoadSensor(SensorFolders folders = {});
 
-// Names of the programs that run now (the file's name, or what the process calls itself), sorted,
-// each once.
+// Names of the programs that run now: what the process calls itself (cut to 15 bytes by the
+// kernel), its first argument without folders ("Game.exe" under Wine too), its file's name where we
+// may see it. Sorted, each once; without kernel threads. Looks at every process (some 10 µs each):
+// for when something runs that must give way, not for a timer of an idle machine.
 std::vector<std::string> RunningPrograms(const SensorFolders& folders = {});
 
 }  // namespace fallow

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "platform/sensor_folders.h"
 
 namespace fallow {
@@ -34,12 +35,17 @@ struct GpuReading {
 class GpuLoadSensor {
  public:
   virtual ~GpuLoadSensor() = default;
-  // `own`: process ids whose work is ours.
+  // `own`: process ids whose work is ours, the workers'; the daemon's own does not matter here.
   virtual std::vector<GpuReading> Read(std::span<const std::int64_t> own) = 0;
 };
 
 // DRM: fdinfo per client (other users' processes only where we may), amdgpu's counters, connectors;
 // NVIDIA: its management library, opened at run time.
-std::unique_ptr<GpuLoadSensor> NewGpuLoadSensor(SensorFolders folders = {});
+//
+// `foreign_busy_share` is none where we run on the GPU and nothing tells our part from the others',
+// and where we may not look into others' processes and see nothing. A card that sleeps is left
+// asleep and reported with its name alone; what is said of an idle NVIDIA card may be 20 s old
+// while we do not run. `clock` must outlive the sensor.
+std::unique_ptr<GpuLoadSensor> NewGpuLoadSensor(const Clock& clock, SensorFolders folders = {});
 
 }  // namespace fallow

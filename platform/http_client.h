@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ struct HttpRequest {
       60'000};  // for the whole exchange; 0: none (streams, downloads)
   std::chrono::milliseconds stall_timeout{60'000};  // no byte either way for so long
   std::size_t max_body_bytes = 64 << 20;            // of a reply that is not streamed
+  std::uint64_t max_receive_bytes_s = 0;            // on average; 0: no limit
+  std::uint64_t max_send_bytes_s = 0;
   // Set: the body of a 2xx reply goes here piece by piece instead of into HttpReply::body; false
   // ends the exchange.
   std::function<bool(ByteView)> on_body;

@@ -8,6 +8,7 @@ namespace fallow {
 struct SensorFolders {
   std::string sys = "/sys";
   std::string proc = "/proc";
+  std::string nvidia_library = "libnvidia-ml.so.1";  // as dlopen finds it; empty: none
 };
 
 }  // namespace fallow

@@ -21,6 +21,9 @@ std::string HostName();
 std::string OperatingSystemName();  // "Debian GNU/Linux 12 (bookworm)"
 std::uint64_t PhysicalMemoryBytes();
 std::int64_t ProcessId();  // of this process
+// "anna"; the number where the system knows no name. May ask a directory service: not for every
+// day's use.
+std::string UserName(std::int64_t user_id);
 
 // A process's main loop.
 class MainLoop : public Loop {

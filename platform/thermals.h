@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "platform/sensor_folders.h"
 
 namespace fallow {
@@ -39,7 +40,8 @@ class ThermalSensor {
   virtual ThermalReading Read() = 0;
 };
 
-// hwmon, thermal zones where there is no hwmon, RAPL.
-std::unique_ptr<ThermalSensor> NewThermalSensor(SensorFolders folders = {});
+// hwmon, thermal zones where hwmon says nothing of a part, RAPL. A graphics card that sleeps is not
+// asked, for the question would wake it. `clock` must outlive the sensor.
+std::unique_ptr<ThermalSensor> NewThermalSensor(const Clock& clock, SensorFolders folders = {});
 
 }  // namespace fallow

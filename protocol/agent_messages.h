@@ -49,11 +49,20 @@ enum class DeviceState : std::uint8_t {
 std::string_view DeviceStateName(
     DeviceState state);  // "idle", "working", "in_use", "paused", "faulty"
 
+// How long owners wait for their machine: from an input of the owner to the device being free.
+struct YieldFigures {
+  std::uint64_t count = 0;  // yields measured; 1 or more
+  double p50_ms = 0;        // half of them took this long or less; within 0 and kMaxYieldMs
+  double p99_ms = 0;        // 99 of 100; not below p50_ms
+  bool operator==(const YieldFigures&) const = default;
+};
+
 struct DeviceStatus {
   DeviceState state = DeviceState::kIdle;
   std::string reason;            // "keyboard or mouse used 4 s ago"
   double tokens_per_second = 0;  // generated tokens, over the last shard or minute; 0 if unknown
   double embedding_tokens_per_second = 0;  // tokens read for embeddings, likewise
+  std::optional<YieldFigures> yields;      // none before the first
   bool operator==(const DeviceStatus&) const = default;
 };
 

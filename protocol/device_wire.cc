@@ -42,6 +42,23 @@ Status CheckSpeed(std::string_view field, double speed) {
   return FieldError(field, fmt::format("{} is not within 0 and {}", speed, kMaxTokensPerSecond));
 }
 
+Status CheckYieldTime(std::string_view field, double time_ms) {
+  if (time_ms >= 0 && time_ms <= kMaxYieldMs) return {};
+  return FieldError(field, fmt::format("{} is not within 0 and {}", time_ms, kMaxYieldMs));
+}
+
+Result<fallow::YieldFigures> ToValue(const YieldFigures& wire) {
+  if (wire.count() == 0) return FieldError("count", "missing or 0");
+  FALLOW_RETURN_IF_ERROR(CheckYieldTime("p50_ms", wire.p50_ms()));
+  FALLOW_RETURN_IF_ERROR(CheckYieldTime("p99_ms", wire.p99_ms()));
+  if (wire.p99_ms() < wire.p50_ms()) {
+    return FieldError("p99_ms",
+                      fmt::format("{} is below p50_ms, {}", wire.p99_ms(), wire.p50_ms()));
+  }
+  return fallow::YieldFigures{
+      .count = wire.count(), .p50_ms = wire.p50_ms(), .p99_ms = wire.p99_ms()};
+}
+
 }  // namespace
 
 void FromValue(const fallow::DeviceProfile& value, DeviceProfile& wire) {
@@ -72,6 +89,12 @@ void FromValue(const fallow::DeviceStatus& value, DeviceStatus& wire) {
   wire.set_reason(ToValidUtf8(value.reason, kMaxShortTextBytes));
   wire.set_tokens_per_second(value.tokens_per_second);
   wire.set_embedding_tokens_per_second(value.embedding_tokens_per_second);
+  if (value.yields) {
+    YieldFigures& yields = *wire.mutable_yields();
+    yields.set_count(value.yields->count);
+    yields.set_p50_ms(value.yields->p50_ms);
+    yields.set_p99_ms(value.yields->p99_ms);
+  }
 }
 
 Result<fallow::DeviceProfile> ToValue(DeviceProfile&& wire) {
@@ -107,13 +130,19 @@ Result<fallow::DeviceStatus> ToValue(DeviceStatus&& wire) {
   FALLOW_RETURN_IF_ERROR(CheckSpeed("tokens_per_second", wire.tokens_per_second()));
   FALLOW_RETURN_IF_ERROR(
       CheckSpeed("embedding_tokens_per_second", wire.embedding_tokens_per_second()));
+  std::optional<fallow::YieldFigures> yields;
+  if (wire.has_yields()) {
+    auto read = ToValue(wire.yields());
+    if (!read) return Wrap(std::move(read).error(), "yields");
+    yields = *read;
+  }
   for (const auto& [state, wire_state] : kDeviceStates) {
     if (wire.state() == wire_state) {
-      return fallow::DeviceStatus{
-          .state = state,
-          .reason = std::move(*wire.mutable_reason()),
-          .tokens_per_second = wire.tokens_per_second(),
-          .embedding_tokens_per_second = wire.embedding_tokens_per_second()};
+      return fallow::DeviceStatus{.state = state,
+                                  .reason = std::move(*wire.mutable_reason()),
+                                  .tokens_per_second = wire.tokens_per_second(),
+                                  .embedding_tokens_per_second = wire.embedding_tokens_per_second(),
+                                  .yields = yields};
     }
   }
   return FieldError("state", "missing or unknown");

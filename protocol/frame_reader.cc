@@ -1,11 +1,9 @@
-#include <fmt/format.h>
+#include "protocol/frame_reader.h"
 
-#include "protocol/worker_messages.h"
+#include <fmt/format.h>
 
 namespace fallow {
 namespace {
-
-constexpr std::size_t kHeaderBytes = 4;
 
 std::uint32_t PayloadLength(const std::uint8_t* header) {
   return header[0] | header[1] << 8 | header[2] << 16 | static_cast<std::uint32_t>(header[3]) << 24;
@@ -16,7 +14,7 @@ std::uint32_t PayloadLength(const std::uint8_t* header) {
 FrameReader::FrameReader(std::size_t max_payload_bytes) : max_payload_bytes_(max_payload_bytes) {}
 
 void FrameReader::Feed(ByteView bytes) {
-  if (buffer_.size() - consumed_ >= kHeaderBytes &&
+  if (buffer_.size() - consumed_ >= kFrameHeaderBytes &&
       PayloadLength(buffer_.data() + consumed_) > max_payload_bytes_) {
     return;  // failed for good: keep nothing more
   }
@@ -30,16 +28,16 @@ void FrameReader::Feed(ByteView bytes) {
 
 Result<std::optional<Bytes>> FrameReader::Next() {
   const std::size_t available = buffer_.size() - consumed_;
-  if (available < kHeaderBytes) return std::nullopt;
+  if (available < kFrameHeaderBytes) return std::nullopt;
   const std::uint8_t* header = buffer_.data() + consumed_;
   const std::uint32_t length = PayloadLength(header);
   if (length > max_payload_bytes_) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("frame: payload of {} bytes; at most {}", length, max_payload_bytes_));
   }
-  if (available - kHeaderBytes < length) return std::nullopt;
-  Bytes payload(header + kHeaderBytes, header + kHeaderBytes + length);
-  consumed_ += kHeaderBytes + length;
+  if (available - kFrameHeaderBytes < length) return std::nullopt;
+  Bytes payload(header + kFrameHeaderBytes, header + kFrameHeaderBytes + length);
+  consumed_ += kFrameHeaderBytes + length;
   return payload;
 }
 

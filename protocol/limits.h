@@ -37,8 +37,22 @@ inline constexpr std::size_t kMaxShortTextBytes = 4096;
 inline constexpr std::size_t kMaxIdBytes = 256;
 // A path in LoadModel.
 inline constexpr std::size_t kMaxPathBytes = 4096;
+// The least share of the time that SetPace may ask a worker to compute.
+inline constexpr double kMinPaceShare = 0.02;
 // Faster than any device; beyond it a claimed speed is a lie or a fault.
 inline constexpr double kMaxTokensPerSecond = 1e9;
+// A worker that does not stop is killed within a second; ten minutes are not a yield but a fault.
+inline constexpr double kMaxYieldMs = 600'000;
+
+// Session helper to daemon. A login has a few sources of each kind; a report of as many as may be,
+// with the longest texts, is within the frame.
+inline constexpr std::size_t kMaxSessionSources = 16;  // of presence, and as many of signals
+inline constexpr std::size_t kMaxSessionTextBytes = 512;
+inline constexpr std::size_t kMaxSessionFrameBytes = 64 << 10;
+static_assert(2 * kMaxSessionSources * (2 * kMaxSessionTextBytes + 64) < kMaxSessionFrameBytes);
+// A century: beyond it a time is a lie or a fault, and below it no sum overflows.
+inline constexpr std::chrono::milliseconds kMaxIdleTime{std::chrono::days(36'525)};
+inline constexpr std::chrono::milliseconds kMaxSteadyTime{std::chrono::days(36'525)};
 
 inline constexpr std::chrono::milliseconds kMaxLeaseWait{60'000};
 // A lease is renewed by every report and heartbeat, so a long one only delays the return of a lost

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/daemon/policy/signals.h"
 #include "platform/file.h"
 #include "platform/paths.h"
 #include "protocol/limits.h"
@@ -66,7 +67,23 @@ Status StateFolder::SaveHeldLeases(const std::vector<LeaseId>& leases) const {
   return WriteFileAtomically(leases_path(), json.dump() + "\n");
 }
 
+std::optional<WallTime> StateFolder::LoadPause() const {
+  const auto text = ReadSmallFile(pause_path());
+  if (!text && text.error().code == ErrorCode::kNotFound) return std::nullopt;
+  const auto json = nlohmann::json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("until_ms") || !json["until_ms"].is_number_integer())
+    return kPausedWithoutEnd;
+  return WallTimeFromUnixMs(json["until_ms"].get<std::int64_t>());
+}
+
+Status StateFolder::SavePause(std::optional<WallTime> until) const {
+  if (!until) return RemoveFileIfAny(pause_path());
+  const nlohmann::json json = {{"until_ms", UnixMs(*until)}};
+  return WriteFileAtomically(pause_path(), json.dump() + "\n");
+}
+
 Status StateFolder::Forget() const {
+  FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(pause_path()));
   FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(leases_path()));
   FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(membership_path()));
   return RemoveFileIfAny(key_path());

@@ -4,14 +4,19 @@
 //   agent.json      coordinator, device id, authority certificate
 //   device.key      Ed25519, 0600
 //   leases.json     leases held now, to be given back by the next start if this one is killed
+//   pause.json      until when its owner paused it
+//   policy-log.jsonl  why it worked and why not
 //   models/         the artifact cache
 //   agent.sock      the running daemon's local calls
+//   session.sock    where session helpers report
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
 
@@ -32,6 +37,8 @@ class StateFolder {
   std::string key_path() const { return path_ + "/device.key"; }
   std::string models_path() const { return path_ + "/models"; }
   std::string socket_path() const { return path_ + "/agent.sock"; }
+  std::string session_socket_path() const { return path_ + "/session.sock"; }
+  std::string policy_log_path() const { return path_ + "/policy-log.jsonl"; }
 
   Status Make() const;
   // kNotFound, with the way out, if the agent has joined none.
@@ -40,12 +47,17 @@ class StateFolder {
   // Empty if there is no such file, or none that can be read.
   std::vector<LeaseId> LoadHeldLeases() const;
   Status SaveHeldLeases(const std::vector<LeaseId>& leases) const;
-  // Forgets membership and key; the cache stays.
+  // Until when the owner paused it, also across restarts; none: it is not paused. A file that
+  // cannot be read stands for kPausedWithoutEnd: the owner wanted a pause.
+  std::optional<WallTime> LoadPause() const;
+  Status SavePause(std::optional<WallTime> until) const;
+  // Forgets membership, key and pause; the cache and the policy's log stay.
   Status Forget() const;
 
  private:
   std::string membership_path() const { return path_ + "/agent.json"; }
   std::string leases_path() const { return path_ + "/leases.json"; }
+  std::string pause_path() const { return path_ + "/pause.json"; }
 
   std::string path_;
 };

@@ -10,7 +10,6 @@
 
 #include "agent/daemon/artifact_cache.h"
 #include "agent/daemon/coordinator_client.h"
-#include "agent/daemon/presence_watch.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/work_session.h"
 #include "agent/daemon/worker_supervisor.h"
@@ -18,6 +17,7 @@
 #include "platform/http_client.h"
 #include "platform/keystore.h"
 #include "platform/local_socket.h"
+#include "platform/source_set.h"
 #include "platform/system.h"
 
 namespace fallow {
@@ -31,18 +31,20 @@ constexpr milliseconds kPresencePeriodStopped{2'000};
 // SIGTERM: how long results and releases may take; systemd and people wait a little longer.
 constexpr milliseconds kShutdownPatience{5'000};
 
-std::vector<PresenceWatch::Kind> PresenceKinds(Loop& loop) {
+using PresenceSet = SourceSet<PresenceSource>;
+
+std::vector<PresenceSet::Kind> PresenceKinds(Loop& loop) {
   const char* display = std::getenv("DISPLAY");
   const std::string name = display == nullptr ? "" : display;
-  return {{.name = name.empty() ? "x11" : "x11 " + name,
+  return {{.absent = {.source = name.empty() ? "x11" : "x11 " + name},
            .open = [&loop, name]() -> Result<std::unique_ptr<PresenceSource>> {
              if (name.empty()) return Fail(ErrorCode::kUnavailable, "DISPLAY is not set");
              return NewX11PresenceSource(loop, name);
            }},
-          {.name = "logind", .open = [name] {
-             // A silent desktop on our own display is the X11 source's to judge.
-             return NewLogindPresenceSource(name.empty() ? std::vector<std::string>{}
-                                                         : std::vector{name});
+          {.absent = {.source = "logind"}, .open = [&loop, name] {
+             // With a display of our own, a silent desktop is the X11 source's to judge.
+             return NewLogindPresenceSource(
+                 loop, [name](const std::string&, std::int64_t) { return !name.empty(); });
            }}};
 }
 
@@ -74,7 +76,7 @@ class Daemon {
   std::unique_ptr<ArtifactCache> cache_;
   std::unique_ptr<WorkerSupervisor> worker_;
   std::unique_ptr<WorkSession> session_;
-  PresenceWatch presence_;
+  PresenceSet presence_;
   std::vector<PresenceReading> readings_;
   bool running_ = false;
   bool shutting_down_ = false;
@@ -117,7 +119,7 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
       key_(std::move(key)),
       signer_(*key_, *clock_, membership_.coordinator_url, membership_.device),
       presence_(*clock_,
-                options.idle.dedicated ? std::vector<PresenceWatch::Kind>{} : PresenceKinds(*loop_)) {
+                options.idle.dedicated ? std::vector<PresenceSet::Kind>{} : PresenceKinds(*loop_)) {
   HttpClientOptions http;
   http.authority_pem = membership_.authority_pem;
   http.user_agent = "fallow-agent/" + options_.agent_version;

@@ -2,14 +2,19 @@
 
 #include <utility>
 
+#include "protocol/limits.h"
+
 namespace fallow {
 
+static_assert(kMinPaceShare >= engine::kMinShare);
+
 void Inbox::Put(ToWorker message) {
+  if (const auto* pace = std::get_if<SetPace>(&message)) return control_.SetShare(pace->share);
   {
     const std::lock_guard lock(mutex_);
     if (std::holds_alternative<StopWork>(message)) {
       ++waiting_stops_;
-      stop_.store(true);
+      control_.Stop();
     }
     commands_.push_back({std::move(message), clock_.Steady()});
   }
@@ -20,7 +25,7 @@ void Inbox::Close(Status reason) {
   {
     const std::lock_guard lock(mutex_);
     end_ = std::move(reason);
-    stop_.store(true);
+    control_.Stop();
   }
   changed_.notify_one();
 }
@@ -34,7 +39,7 @@ std::optional<Inbox::Command> Inbox::Take(Wait wait) {
   Command command = std::move(commands_.front());
   commands_.pop_front();
   if (std::holds_alternative<StopWork>(command.message) && --waiting_stops_ == 0 && !end_) {
-    stop_.store(false);
+    control_.Resume();
   }
   return command;
 }

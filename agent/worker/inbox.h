@@ -1,7 +1,8 @@
 // The daemon's commands, between the thread that reads the pipe and the thread that computes.
 //
-// Invariant: the stop flag is set from the moment a StopWork or the end of the input is put in
+// Invariant: the control says stop from the moment a StopWork or the end of the input is put in
 // until the computing thread takes it, so that a step under way ends at its next dispatch boundary.
+// A SetPace counts at once and is never taken.
 // Threading: Put and Close by the reading thread, the others by the computing one.
 #pragma once
 
@@ -38,11 +39,11 @@ class Inbox {
   // Set once the input has ended, whatever is still to be taken.
   std::optional<Status> end();
 
-  const engine::StopFlag& stop_flag() const { return stop_; }
+  const engine::StepControl& control() const { return control_; }
 
  private:
   const Clock& clock_;
-  engine::StopFlag stop_{false};
+  engine::StepControl control_;
   std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.

@@ -32,7 +32,7 @@ Status ShardExecutor::RunLoop() {
 Status ShardExecutor::Obey(Inbox::Command command) {
   return std::visit(Overloaded{
                         [&](const LoadModel& load) -> Status {
-                          auto ready = host_.Load(load.path);
+                          auto ready = host_.Load(load.path, inbox_.control());
                           if (!ready) return send_(WorkerFailure{std::move(ready).error()});
                           return send_(*ready);
                         },
@@ -46,7 +46,7 @@ Status ShardExecutor::Obey(Inbox::Command command) {
                           for (InferenceRequest& request : run.requests) {
                             // Reading long prompts takes time; what waits behind makes the runner
                             // forget them all.
-                            if (inbox_.stop_flag()) break;
+                            if (inbox_.control().stopped()) break;
                             runner->Add(run.ticket, std::move(request));
                           }
                           return {};
@@ -55,6 +55,7 @@ Status ShardExecutor::Obey(Inbox::Command command) {
                           if (host_.runner() != nullptr) host_.runner()->Drop(drop.ticket);
                           return {};
                         },
+                        [&](const SetPace&) -> Status { return {}; },  // the inbox's own
                         [&](const StopWork&) -> Status {
                           if (host_.runner() != nullptr) host_.runner()->Clear();
                           const auto latency = clock_.Steady() - command.received_at;
@@ -66,7 +67,7 @@ Status ShardExecutor::Obey(Inbox::Command command) {
 
 Status ShardExecutor::Step() {
   engine::Runner& runner = *host_.runner();
-  auto finished = runner.Step(inbox_.stop_flag());
+  auto finished = runner.Step(inbox_.control());
   if (!finished) {
     // A stop: the command that caused it is taken next.
     if (finished.error().code == ErrorCode::kCancelled) return {};

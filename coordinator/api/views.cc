@@ -25,6 +25,11 @@ Json ErrorsJson(const Job& job) {
   return {{"object", "list"}, {"data", std::move(data)}};
 }
 
+Json YieldsOrNull(const std::optional<YieldFigures>& yields) {
+  if (!yields) return nullptr;
+  return {{"count", yields->count}, {"p50_ms", yields->p50_ms}, {"p99_ms", yields->p99_ms}};
+}
+
 Json BackendOrNull(BackendKind backend) {
   switch (backend) {
     case BackendKind::kCpu:
@@ -175,6 +180,7 @@ Json DeviceJson(const Device& device, const std::vector<Lease>& leases, WallTime
       {"reason", offline ? "nothing heard for 90 s" : device.status.reason},
       {"tokens_per_second", offline ? 0.0 : device.status.tokens_per_second},
       {"embedding_tokens_per_second", offline ? 0.0 : device.status.embedding_tokens_per_second},
+      {"yields", YieldsOrNull(device.status.yields)},
       {"enrolled_at", UnixSeconds(device.enrolled_at)},
       {"last_seen_at", UnixSeconds(device.last_seen_at)},
       {"completed_requests", device.completed_request_count},

@@ -1,6 +1,7 @@
 #include "engine/cpu/step_executor.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace fallow::engine {
 namespace {
@@ -10,6 +11,9 @@ constexpr std::uint64_t kSmallSegmentProducts = 2'000'000;
 constexpr std::uint32_t kMinRowsPerTask = 4;
 constexpr std::uint32_t kMaxRowsPerTask = 32;
 constexpr std::uint32_t kGroupsPerTask = 4;
+// At a pace below full, threads compute for about so long between two rests: short beside what
+// heats a processor or spins up its fan, long beside the cost of going to sleep.
+constexpr std::chrono::milliseconds kBusyBetweenRests{4};
 
 // Segments of small weights go by rows: each thread streams the weights for its own rows, and no
 // thread waits for another inside a segment. Large weights are streamed once, each thread computing
@@ -17,8 +21,8 @@ constexpr std::uint32_t kGroupsPerTask = 4;
 class StepRun {
  public:
   StepRun(const StepProgram& program, const KernelSet& kernels, ThreadPool& pool,
-          const StopFlag& stop)
-      : program_(program), kernels_(kernels), pool_(pool), stop_(stop) {}
+          const StepControl& control)
+      : program_(program), kernels_(kernels), pool_(pool), control_(control) {}
 
   Status Run() {
     for (const Segment& segment : program_.segments) {
@@ -27,13 +31,27 @@ class StepRun {
       } else {
         RunByOps(segment);
       }
+      RestIfBusyFor(kBusyBetweenRests);
       if (Stopped()) return Fail(ErrorCode::kCancelled, "the step was stopped");
     }
+    RestIfBusyFor({});
     return {};
   }
 
  private:
-  bool Stopped() const { return stop_.load(std::memory_order_relaxed); }
+  using Clock = std::chrono::steady_clock;
+
+  bool Stopped() const { return control_.stopped(); }
+
+  // No thread of the pool has a task then.
+  void RestIfBusyFor(std::chrono::nanoseconds least) {
+    const std::chrono::nanoseconds busy = Clock::now() - busy_since_;
+    if (control_.share() < 1) {
+      if (busy < least) return;
+      control_.Rest(busy);
+    }
+    busy_since_ = Clock::now();
+  }
 
   // Each task takes some rows through the whole segment. Two tasks a thread even out what threads
   // get of the processor.
@@ -67,6 +85,7 @@ class StepRun {
           if (!Stopped()) RunOp(op, {row, row + 1}, {});
         });
       }
+      RestIfBusyFor(kBusyBetweenRests);
     }
   }
 
@@ -184,14 +203,15 @@ class StepRun {
   const StepProgram& program_;
   const KernelSet& kernels_;
   ThreadPool& pool_;
-  const StopFlag& stop_;
+  const StepControl& control_;
+  Clock::time_point busy_since_ = Clock::now();
 };
 
 }  // namespace
 
 Status ExecuteStep(const StepProgram& program, const KernelSet& kernels, ThreadPool& pool,
-                   const StopFlag& stop) {
-  return StepRun(program, kernels, pool, stop).Run();
+                   const StepControl& control) {
+  return StepRun(program, kernels, pool, control).Run();
 }
 
 }  // namespace fallow::engine

@@ -7,8 +7,8 @@
 
 namespace fallow::engine {
 
-// kCancelled when `stop` was seen; what the step wrote is then undefined.
+// kCancelled when it was stopped; what the step wrote is then undefined.
 Status ExecuteStep(const StepProgram& program, const KernelSet& kernels, ThreadPool& pool,
-                   const StopFlag& stop);
+                   const StepControl& control);
 
 }  // namespace fallow::engine

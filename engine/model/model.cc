@@ -92,7 +92,7 @@ class GraphModel final : public Model {
 
   Status Forward(Workspace& workspace, const StepRows& rows,
                  std::span<const std::uint32_t> output_rows, StepOutput output,
-                 const StopFlag& stop) override {
+                 const StepControl& control) override {
     auto& own = static_cast<GraphWorkspace&>(workspace);
     const auto output_count = static_cast<std::uint32_t>(output_rows.size());
     FALLOW_CHECK(rows.count() >= 1 && rows.count() <= own.size.max_rows);
@@ -101,7 +101,7 @@ class GraphModel final : public Model {
     const std::size_t end = output.logits.empty() ? graph_.first_logits_op : graph_.ops.size();
     for (std::size_t i = 0; i < end; ++i)
       Record(graph_.ops[i], own, {rows.count(), output_count}, output_rows);
-    FALLOW_RETURN_IF_ERROR(backend_.Finish(stop));
+    FALLOW_RETURN_IF_ERROR(backend_.Finish(control));
     FALLOW_RETURN_IF_ERROR(
         backend_.Download(Buffer(own, graph_.state), output_count, output.hidden));
     if (output.logits.empty()) return {};
@@ -187,13 +187,14 @@ Status CheckItFits(const ModelFile& file, const Backend& backend, std::uint64_t 
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> Model::Load(ByteView file, Backend& backend) {
+Result<std::unique_ptr<Model>> Model::Load(ByteView file, Backend& backend,
+                                           const StepControl& control) {
   std::vector<Error> refusals;
   const std::unique_ptr<ModelFile> read = ReadModelFile(file, refusals);
   if (!refusals.empty()) return std::unexpected(std::move(refusals.front()));
   const std::uint64_t weight_bytes = ModelWeightBytes(*read, backend);
   FALLOW_RETURN_IF_ERROR(CheckItFits(*read, backend, weight_bytes));
-  FALLOW_ASSIGN_OR_RETURN(ModelWeights weights, LoadModelWeights(*read, backend));
+  FALLOW_ASSIGN_OR_RETURN(ModelWeights weights, LoadModelWeights(*read, backend, control));
   return std::make_unique<GraphModel>(std::move(*read), std::move(weights), weight_bytes, backend);
 }
 

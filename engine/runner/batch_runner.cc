@@ -78,16 +78,16 @@ class BatchRunner final : public Runner {
     return progress;
   }
 
-  Result<std::vector<FinishedRequest>> Step(const StopFlag& stop) override {
+  Result<std::vector<FinishedRequest>> Step(const StepControl& control) override {
     FailOutgrown();
     MakeRoom();
     lender_.Admit();
     PlanStep();
     if (!shares_.empty()) {
-      Status status = Compute(stop);
+      Status status = Compute(control);
       while (!status.has_value() && status.error().code == ErrorCode::kResourceExhausted &&
              PlanShorterStep()) {
-        status = Compute(stop);
+        status = Compute(control);
       }
       FALLOW_RETURN_IF_ERROR(status);
       TakeOutputs();
@@ -162,7 +162,7 @@ class BatchRunner final : public Runner {
     if (sequence.WantsState(position)) step.output_rows.push_back(row);
   }
 
-  Status Compute(const StopFlag& stop) {
+  Status Compute(const StepControl& control) {
     StepBuffers& step = buffers_;
     step.Clear();
     for (const Share& share : shares_) {
@@ -182,7 +182,7 @@ class BatchRunner final : public Runner {
                            .pages_per_row = plan_.workspace.pages_per_row,
                            .last_seen = step.last_seen,
                            .rotary_places = step.rotary_places},
-                          step.output_rows, {step.hidden, step.logits}, stop);
+                          step.output_rows, {step.hidden, step.logits}, control);
   }
 
   void TakeOutputs() {
@@ -236,24 +236,24 @@ class BatchRunner final : public Runner {
 
 // Computes one row, so that what a backend allocates at first use is there before the first
 // request, or is known to be too much.
-Status WarmUp(Model& model, Model::Workspace& workspace) {
+Status WarmUp(Model& model, Model::Workspace& workspace, const StepControl& control) {
   const std::vector<std::uint32_t> zero(1);
   const ModelCard& card = model.card();
   std::vector<float> hidden(card.embedding_length);
   std::vector<float> logits(card.pooling == Pooling::kNone ? card.vocabulary_size : 0);
-  const StopFlag never = false;
   return model.Forward(workspace,
                        {.tokens = zero, .positions = zero, .pages = zero, .pages_per_row = 1}, zero,
-                       {hidden, logits}, never);
+                       {hidden, logits}, control);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions& options) {
+Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions& options,
+                                               const StepControl& control) {
   FALLOW_ASSIGN_OR_RETURN(MemoryPlan plan, PlanMemory(model, options));
   for (;;) {
     auto workspace = model.NewWorkspace(plan.workspace);
-    const Status warm = workspace.has_value() ? WarmUp(model, **workspace) : Status();
+    const Status warm = workspace.has_value() ? WarmUp(model, **workspace, control) : Status();
     if (workspace.has_value() && warm.has_value())
       return std::make_unique<BatchRunner>(model, plan, *std::move(workspace));
     Error error = workspace.has_value() ? warm.error() : workspace.error();

@@ -26,6 +26,8 @@ class VulkanDevice {
   const VulkanInstance& instance() const { return *instance_; }
   VkDevice handle() const { return handle_; }
   VkQueue queue() const { return queue_; }
+  // Whether our work comes after everybody else's on the device.
+  bool has_low_priority() const { return has_low_priority_; }
   const VolkDeviceTable& calls() const { return calls_; }
 
  private:
@@ -36,6 +38,7 @@ class VulkanDevice {
   DevicePlan plan_;
   VkDevice handle_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
+  bool has_low_priority_ = false;
   VolkDeviceTable calls_{};
 };
 

@@ -37,6 +37,7 @@ bool Matches(const VulkanDeviceInfo& device, std::string_view wanted) {
   if (const auto index = Number(wanted)) return device.index == *index;
   const std::string low = Lower(wanted);
   return low == VulkanDeviceTypeName(device.type) ||
+         (!device.pci_address.empty() && low == device.pci_address) ||
          Lower(device.name).find(low) != std::string::npos;
 }
 

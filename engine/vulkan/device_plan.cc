@@ -40,7 +40,7 @@ std::optional<std::string> Missing(const DeviceSnapshot& d) {
   for (const std::uint32_t count : d.max_workgroups)
     if (count < kMinWorkgroups)
       return fmt::format("{} workgroups in a dispatch, {} are needed", count, kMinWorkgroups);
-  if (std::ranges::find(d.compute_queue_families, true) == d.compute_queue_families.end())
+  if (std::ranges::none_of(d.queue_families, &QueueFamilySnapshot::compute))
     return "no queue for compute";
   return std::nullopt;
 }
@@ -60,15 +60,34 @@ std::optional<std::uint32_t> BestMemoryType(const DeviceSnapshot& device, Score 
   return best;
 }
 
+// A family that computes. One without graphics where there is such: its work runs beside the
+// desktop's instead of between its frames.
+std::uint32_t ChooseQueueFamily(const DeviceSnapshot& device) {
+  const auto& families = device.queue_families;
+  auto best = std::ranges::find_if(
+      families, [](const QueueFamilySnapshot& f) { return f.compute && !f.graphics; });
+  if (best == families.end()) best = std::ranges::find_if(families, &QueueFamilySnapshot::compute);
+  return static_cast<std::uint32_t>(best - families.begin());
+}
+
+void PlanManners(const DeviceSnapshot& device, DevicePlan& plan) {
+  const QueueFamilySnapshot& family = device.queue_families[plan.queue_family];
+  if (family.low_priority.value_or(true)) plan.low_priority = device.priority_extension;
+  if (device.ns_per_tick > 0) plan.timestamp_bits = family.timestamp_bits;
+  plan.ns_per_tick = device.ns_per_tick;
+  plan.memory_priority = device.memory_priority;
+  // Of no use to us without a priority to be moved out by.
+  plan.pageable_device_memory = device.memory_priority && device.pageable_device_memory;
+}
+
 }  // namespace
 
 Result<DevicePlan> PlanDevice(const DeviceSnapshot& device, const DeviceTuning& tuning) {
   if (const auto missing = Missing(device)) return Lacks(device, *missing);
 
   DevicePlan plan;
-  plan.queue_family =
-      static_cast<std::uint32_t>(std::ranges::find(device.compute_queue_families, true) -
-                                 device.compute_queue_families.begin());
+  plan.queue_family = ChooseQueueFamily(device);
+  PlanManners(device, plan);
 
   // The largest device-local heap; within it memory that the host can map, cached if possible.
   const auto mappable = [](const MemoryTypeSnapshot& t) {

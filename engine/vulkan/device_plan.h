@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,17 @@ struct MemoryTypeSnapshot {
   std::uint64_t budget_bytes =
       0;  // of the heap, what others leave us now; 0: the driver does not say
 };
+
+struct QueueFamilySnapshot {
+  bool compute = false;
+  bool graphics = false;
+  std::uint32_t timestamp_bits = 0;  // 0: no timestamps
+  // Whether a queue below the system's default may be asked for; none: the driver does not say.
+  std::optional<bool> low_priority;
+};
+
+// The extension by which a queue's priority among all processes is asked for.
+enum class PriorityExtension : std::uint8_t { kNone, kKhr, kExt };
 
 // What a driver reports of a device, as far as it matters here. The defaults are a device that can
 // do nothing.
@@ -46,7 +58,11 @@ struct DeviceSnapshot {
   bool rounds_to_nearest_even = false;    // RoundingModeRTE, 32 bits
   bool packed_dot = false;                // 4 × int8 in one instruction
   bool packed_dot_accelerated = false;
-  std::vector<bool> compute_queue_families;
+  std::vector<QueueFamilySnapshot> queue_families;
+  PriorityExtension priority_extension = PriorityExtension::kNone;
+  double ns_per_tick = 0;               // of timestamps
+  bool memory_priority = false;         // memory can be named less important than others'
+  bool pageable_device_memory = false;  // and then is moved out before theirs
   std::vector<MemoryTypeSnapshot> memory_types;
 };
 
@@ -63,6 +79,12 @@ struct DeviceTuning {
 
 struct DevicePlan {
   std::uint32_t queue_family = 0;
+  // To be asked for a queue below the system's default; kNone: there is no such queue.
+  PriorityExtension low_priority = PriorityExtension::kNone;
+  std::uint32_t timestamp_bits = 0;  // 0: slices are timed by their fences
+  double ns_per_tick = 0;
+  bool memory_priority = false;
+  bool pageable_device_memory = false;
   std::uint32_t device_memory_type = 0;
   std::uint32_t upload_memory_type = 0;    // host-visible
   std::uint32_t readback_memory_type = 0;  // host-visible, cached if there is such

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "base/log.h"
 #include "engine/vulkan/vulkan_status.h"
@@ -40,15 +41,96 @@ VulkanDeviceType DeviceType(VkPhysicalDeviceType type) {
   }
 }
 
-bool HasExtension(VkPhysicalDevice device, std::string_view name) {
+// The names of a device's extensions.
+class Extensions {
+ public:
+  explicit Extensions(VkPhysicalDevice device) {
+    std::uint32_t count = 0;
+    if (vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr) != VK_SUCCESS)
+      return;
+    all_.resize(count);
+    if (vkEnumerateDeviceExtensionProperties(device, nullptr, &count, all_.data()) != VK_SUCCESS)
+      all_.clear();
+  }
+  bool Has(std::string_view name) const {
+    return std::ranges::any_of(all_, [&](const auto& e) { return name == e.extensionName; });
+  }
+
+ private:
+  std::vector<VkExtensionProperties> all_;
+};
+
+template <class Features>
+Features AskFor(VkPhysicalDevice device, VkStructureType type) {
+  Features wanted{.sType = type};
+  VkPhysicalDeviceFeatures2 features{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                     .pNext = &wanted};
+  vkGetPhysicalDeviceFeatures2(device, &features);
+  return wanted;
+}
+
+// Of a device with Vulkan 1.2; empty where it is in no PCI slot, as a software driver.
+std::string PciAddress(VkPhysicalDevice device, const Extensions& extensions) {
+  if (!extensions.Has(VK_EXT_PCI_BUS_INFO_EXTENSION_NAME)) return "";
+  VkPhysicalDevicePCIBusInfoPropertiesEXT pci{
+      .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PCI_BUS_INFO_PROPERTIES_EXT};
+  VkPhysicalDeviceProperties2 properties{.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
+                                         .pNext = &pci};
+  vkGetPhysicalDeviceProperties2(device, &properties);
+  return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", pci.pciDomain, pci.pciBus, pci.pciDevice,
+                     pci.pciFunction);
+}
+
+bool TellsPriorities(VkPhysicalDevice device, const Extensions& extensions) {
+  if (!extensions.Has(VK_KHR_GLOBAL_PRIORITY_EXTENSION_NAME) &&
+      !extensions.Has(VK_EXT_GLOBAL_PRIORITY_QUERY_EXTENSION_NAME))
+    return false;
+  return AskFor<VkPhysicalDeviceGlobalPriorityQueryFeaturesKHR>(
+             device, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_GLOBAL_PRIORITY_QUERY_FEATURES_KHR)
+             .globalPriorityQuery == VK_TRUE;
+}
+
+std::vector<QueueFamilySnapshot> TakeQueueFamilies(VkPhysicalDevice device, bool ask_priorities) {
   std::uint32_t count = 0;
-  if (vkEnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr) != VK_SUCCESS)
-    return false;
-  std::vector<VkExtensionProperties> extensions(count);
-  if (vkEnumerateDeviceExtensionProperties(device, nullptr, &count, extensions.data()) !=
-      VK_SUCCESS)
-    return false;
-  return std::ranges::any_of(extensions, [&](const auto& e) { return name == e.extensionName; });
+  vkGetPhysicalDeviceQueueFamilyProperties2(device, &count, nullptr);
+  std::vector<VkQueueFamilyGlobalPriorityPropertiesKHR> priorities(
+      count, {.sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_GLOBAL_PRIORITY_PROPERTIES_KHR});
+  std::vector<VkQueueFamilyProperties2> families(
+      count, {.sType = VK_STRUCTURE_TYPE_QUEUE_FAMILY_PROPERTIES_2});
+  for (std::uint32_t i = 0; ask_priorities && i < count; ++i) families[i].pNext = &priorities[i];
+  vkGetPhysicalDeviceQueueFamilyProperties2(device, &count, families.data());
+  std::vector<QueueFamilySnapshot> snapshots;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const VkQueueFamilyProperties& family = families[i].queueFamilyProperties;
+    QueueFamilySnapshot& s = snapshots.emplace_back();
+    s.compute = (family.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0;
+    s.graphics = (family.queueFlags & VK_QUEUE_GRAPHICS_BIT) != 0;
+    s.timestamp_bits = family.timestampValidBits;
+    const std::span offered(priorities[i].priorities,
+                            std::min(priorities[i].priorityCount, VK_MAX_GLOBAL_PRIORITY_SIZE_KHR));
+    if (ask_priorities)
+      s.low_priority =
+          std::ranges::find(offered, VK_QUEUE_GLOBAL_PRIORITY_LOW_KHR) != offered.end();
+  }
+  return snapshots;
+}
+
+// What lets others go first.
+void TakeManners(VkPhysicalDevice device, const Extensions& extensions, DeviceSnapshot& s) {
+  if (extensions.Has(VK_KHR_GLOBAL_PRIORITY_EXTENSION_NAME))
+    s.priority_extension = PriorityExtension::kKhr;
+  else if (extensions.Has(VK_EXT_GLOBAL_PRIORITY_EXTENSION_NAME))
+    s.priority_extension = PriorityExtension::kExt;
+  s.queue_families = TakeQueueFamilies(device, TellsPriorities(device, extensions));
+  if (extensions.Has(VK_EXT_MEMORY_PRIORITY_EXTENSION_NAME))
+    s.memory_priority = AskFor<VkPhysicalDeviceMemoryPriorityFeaturesEXT>(
+                            device, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PRIORITY_FEATURES_EXT)
+                            .memoryPriority == VK_TRUE;
+  if (extensions.Has(VK_EXT_PAGEABLE_DEVICE_LOCAL_MEMORY_EXTENSION_NAME))
+    s.pageable_device_memory =
+        AskFor<VkPhysicalDevicePageableDeviceLocalMemoryFeaturesEXT>(
+            device, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PAGEABLE_DEVICE_LOCAL_MEMORY_FEATURES_EXT)
+            .pageableDeviceLocalMemory == VK_TRUE;
 }
 
 }  // namespace
@@ -131,6 +213,8 @@ VulkanDeviceInfo DescribeDevice(std::uint32_t index, VkPhysicalDevice device) {
       info.memory_bytes = std::max<std::uint64_t>(info.memory_bytes, memory.memoryHeaps[i].size);
   const auto plan = PlanDevice(TakeSnapshot(device), {});
   if (!plan.has_value()) info.unusable_reason = plan.error().message;
+  if (properties.properties.apiVersion >= VK_API_VERSION_1_2)
+    info.pci_address = PciAddress(device, Extensions(device));
   return info;
 }
 
@@ -158,12 +242,13 @@ DeviceSnapshot TakeSnapshot(VkPhysicalDevice device) {
   s.api_major = VK_API_VERSION_MAJOR(plain.apiVersion);
   s.api_minor = VK_API_VERSION_MINOR(plain.apiVersion);
   if (s.api_major < 1 || (s.api_major == 1 && s.api_minor < 2)) return s;  // what follows needs 1.2
-  if (HasExtension(device, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
+  const Extensions extensions(device);
+  if (extensions.Has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) {
     maintenance.pNext = &dot;
     dot_feature.pNext = features.pNext;
     features.pNext = &dot_feature;
   }
-  if (HasExtension(device, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
+  if (extensions.Has(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME)) {
     size_control.pNext = features.pNext;
     features.pNext = &size_control;
   }
@@ -194,18 +279,14 @@ DeviceSnapshot TakeSnapshot(VkPhysicalDevice device) {
   s.packed_dot = dot_feature.shaderIntegerDotProduct == VK_TRUE;
   s.packed_dot_accelerated = dot.integerDotProduct4x8BitPackedSignedAccelerated == VK_TRUE;
 
-  std::uint32_t family_count = 0;
-  vkGetPhysicalDeviceQueueFamilyProperties(device, &family_count, nullptr);
-  std::vector<VkQueueFamilyProperties> families(family_count);
-  vkGetPhysicalDeviceQueueFamilyProperties(device, &family_count, families.data());
-  for (const auto& family : families)
-    s.compute_queue_families.push_back((family.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0);
+  s.ns_per_tick = static_cast<double>(limits.timestampPeriod);
+  TakeManners(device, extensions, s);
 
   VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
   VkPhysicalDeviceMemoryProperties2 memory_properties{
       .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2};
-  if (HasExtension(device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)) memory_properties.pNext = &budget;
+  if (extensions.Has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME)) memory_properties.pNext = &budget;
   vkGetPhysicalDeviceMemoryProperties2(device, &memory_properties);
   const VkPhysicalDeviceMemoryProperties& memory = memory_properties.memoryProperties;
   for (std::uint32_t i = 0; i < memory.memoryTypeCount; ++i) {

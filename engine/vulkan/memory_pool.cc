@@ -107,6 +107,12 @@ Result<std::uint32_t> MemoryPool::NewBlock(MemoryKind kind, std::uint64_t bytes)
   VkMemoryAllocateInfo allocate{.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO};
   allocate.allocationSize = requirements.size;
   allocate.memoryTypeIndex = type;
+  // The least: when memory is short, what others keep there stays.
+  const VkMemoryPriorityAllocateInfoEXT priority{
+      .sType = VK_STRUCTURE_TYPE_MEMORY_PRIORITY_ALLOCATE_INFO_EXT,
+      .pNext = nullptr,
+      .priority = 0};
+  if (plan.memory_priority) allocate.pNext = &priority;
   if (auto s =
           VulkanStatus(vk.vkAllocateMemory(device_.handle(), &allocate, nullptr, &block->memory),
                        "allocating device memory");

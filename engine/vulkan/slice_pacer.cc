@@ -6,12 +6,10 @@
 namespace fallow::engine {
 namespace {
 
-// Short enough that two of them end before an owner notices, long enough that submitting costs
-// nothing beside it.
-constexpr double kSliceTargetNs = 4e6;
 // A first dispatch may wait for the driver's compiler: no single measurement changes the guess by
-// more than this.
+// more than these.
 constexpr double kMaxStep = 2;
+constexpr double kMaxStepOverCeiling = 8;
 constexpr double kLearningRate = 0.25;
 constexpr double kMinNsPerWork = 1e-4;
 constexpr double kMaxNsPerWork = 1e4;
@@ -35,16 +33,18 @@ std::vector<GridPiece> SplitGrid(const std::array<std::uint32_t, 3>& grid, doubl
   return out;
 }
 
-double SlicePacer::budget() const {
-  return kSliceTargetNs / ns_per_work_;
-}
-
 void SlicePacer::Learn(double work, double measured_ns) {
   if (work <= 0 || measured_ns <= 0) return;
-  const double seen =
-      std::clamp(measured_ns / work, ns_per_work_ / kMaxStep, ns_per_work_ * kMaxStep);
-  ns_per_work_ = std::clamp(ns_per_work_ + (seen - ns_per_work_) * kLearningRate, kMinNsPerWork,
-                            kMaxNsPerWork);
+  longest_ns_ = std::max(longest_ns_, measured_ns);
+  const double seen = measured_ns / work;
+  if (measured_ns > kSliceCeilingNs) {
+    over_ceiling_count_++;
+    ns_per_work_ = std::clamp(seen, ns_per_work_, ns_per_work_ * kMaxStepOverCeiling);
+  } else {
+    const double believed = std::clamp(seen, ns_per_work_ / kMaxStep, ns_per_work_ * kMaxStep);
+    ns_per_work_ += (believed - ns_per_work_) * kLearningRate;
+  }
+  ns_per_work_ = std::clamp(ns_per_work_, kMinNsPerWork, kMaxNsPerWork);
 }
 
 }  // namespace fallow::engine

@@ -24,15 +24,25 @@ struct GridPiece {
 std::vector<GridPiece> SplitGrid(const std::array<std::uint32_t, 3>& grid, double work,
                                  double budget);
 
+// What one submission should take, and what none may: two of the first end before an owner notices.
+inline constexpr double kSliceTargetNs = 4e6;
+inline constexpr double kSliceCeilingNs = 50e6;
+
 class SlicePacer {
  public:
   // Work for the next submission.
-  double budget() const;
-  // A submission of `work` took `measured_ns`.
+  double budget() const { return kSliceTargetNs / ns_per_work_; }
+  // A submission of `work` took `measured_ns`. One above the ceiling is counted, and makes the next
+  // ones smaller at once.
   void Learn(double work, double measured_ns);
+
+  std::uint64_t over_ceiling_count() const { return over_ceiling_count_; }
+  double longest_ns() const { return longest_ns_; }
 
  private:
   double ns_per_work_ = 1;
+  std::uint64_t over_ceiling_count_ = 0;
+  double longest_ns_ = 0;
 };
 
 }  // namespace fallow::engine

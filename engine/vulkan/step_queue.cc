@@ -125,7 +125,10 @@ Result<std::unique_ptr<StepQueue>> StepQueue::Create(const VulkanDevice& device,
   FALLOW_RETURN_IF_ERROR(
       VulkanStatus(vk.vkCreateCommandPool(device.handle(), &pool, nullptr, &self->pool_),
                    "making a command pool"));
-  for (Slice& slice : self->slices_) {
+  FALLOW_ASSIGN_OR_RETURN(self->clock_, SliceClock::Create(device, kCopyTurns));
+  for (std::uint32_t i = 0; i < kCopyTurns; ++i) {
+    Slice& slice = self->slices_[i];
+    slice.clock_slot = i;
     VkCommandBufferAllocateInfo allocate{.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
     allocate.commandPool = self->pool_;
     allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
@@ -148,19 +151,30 @@ StepQueue::~StepQueue() {
 }
 
 Status StepQueue::Run(std::span<const Dispatch> dispatches, std::uint32_t step_block,
-                      const StopFlag& stop) {
+                      const StepControl& control) {
   sets_.DropStale();
   Cursor cursor(*this, dispatches, step_block);
   for (std::size_t turn = 0; !cursor.done(); turn = (turn + 1) % slices_.size()) {
     Slice& slice = slices_[turn];
     if (auto status = Wait(slice); !status.has_value()) return Drain(std::move(status));
-    if (stop.load(std::memory_order_relaxed))
+    if (auto status = Rest(control); !status.has_value()) return status;
+    if (control.stopped())
       return Drain(Fail(ErrorCode::kCancelled, "stopped between two submissions"));
     if (auto status = Begin(slice); !status.has_value()) return Drain(std::move(status));
     if (auto status = cursor.Fill(slice); !status.has_value()) return Drain(std::move(status));
     if (auto status = Submit(slice); !status.has_value()) return Drain(std::move(status));
   }
-  return Drain({});
+  FALLOW_RETURN_IF_ERROR(Drain({}));
+  return Rest(control);
+}
+
+Status StepQueue::Rest(const StepControl& control) {
+  if (control.share() < 1) {
+    FALLOW_RETURN_IF_ERROR(Drain({}));
+    control.Rest(busy_);
+  }
+  busy_ = {};
+  return {};
 }
 
 void StepQueue::RecordCopy(VkCommandBuffer commands, const BufferCopy& copy) const {
@@ -216,6 +230,7 @@ Status StepQueue::Begin(Slice& slice) {
       VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
   device_.calls().vkCmdPipelineBarrier(slice.commands, kWork | VK_PIPELINE_STAGE_HOST_BIT, kWork, 0,
                                        1, &barrier, 0, nullptr, 0, nullptr);
+  clock_->Begin(slice.commands, slice.clock_slot);
   slice.work = 0;
   return {};
 }
@@ -228,6 +243,7 @@ Status StepQueue::Submit(Slice& slice) {
   vk.vkCmdPipelineBarrier(slice.commands,
                           VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
                           VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+  clock_->End(slice.commands, slice.clock_slot);
   FALLOW_RETURN_IF_ERROR(VulkanStatus(vk.vkEndCommandBuffer(slice.commands), "recording a slice"));
   VkSubmitInfo submit{.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO};
   submit.commandBufferCount = 1;
@@ -248,12 +264,23 @@ Status StepQueue::Wait(Slice& slice) {
   if (result == VK_TIMEOUT)
     return Fail(ErrorCode::kUnavailable, "the Vulkan device did not finish a slice within 60 s");
   FALLOW_RETURN_IF_ERROR(VulkanStatus(result, "waiting for a slice"));
-  const Clock::time_point end = Clock::now();
-  const auto taken = end - std::max(slice.submitted, last_end_);
-  last_end_ = end;
   slice.in_flight = false;
-  pacer_.Learn(slice.work, std::chrono::duration<double, std::nano>(taken).count());
+  Learn(slice, Clock::now());
   return VulkanStatus(vk.vkResetFences(device_.handle(), 1, &slice.fence), "resetting a fence");
+}
+
+void StepQueue::Learn(const Slice& slice, Clock::time_point end) {
+  using Nanoseconds = std::chrono::duration<double, std::nano>;
+  const Nanoseconds waited = end - slice.submitted;
+  const Nanoseconds alone = end - std::max(slice.submitted, last_end_);
+  last_end_ = end;
+  if (slice.work == 0) return;
+  const Nanoseconds taken(
+      SliceNs(clock_->ElapsedNs(slice.clock_slot), waited.count(), alone.count()));
+  pacer_.Learn(slice.work, taken.count());
+  const auto whole = std::chrono::duration_cast<std::chrono::nanoseconds>(taken);
+  busy_ += whole;
+  if (on_slice_) on_slice_(whole);
 }
 
 // Waits for everything in flight, oldest first.

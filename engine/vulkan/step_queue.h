@@ -1,13 +1,14 @@
 // A StepQueue runs a step's dispatches in slices of a few milliseconds, at most two in flight, and
-// stops between them.
+// stops or rests between them.
 //
-// Threading: one thread; the stop flag may be set from another.
+// Threading: one thread; a step is stopped and paced from others.
 #pragma once
 
 #include <volk.h>
 
 #include <array>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "engine/backend.h"
 #include "engine/vulkan/binding_sets.h"
 #include "engine/vulkan/dispatch.h"
+#include "engine/vulkan/slice_clock.h"
 #include "engine/vulkan/slice_pacer.h"
 
 namespace fallow::engine {
@@ -36,9 +38,11 @@ class StepQueue {
   StepQueue(const StepQueue&) = delete;
   StepQueue& operator=(const StepQueue&) = delete;
 
-  // kCancelled when `stop` was seen before all was submitted; nothing is in flight afterwards in
-  // any case.
-  Status Run(std::span<const Dispatch> dispatches, std::uint32_t step_block, const StopFlag& stop);
+  // kCancelled when it was stopped before all was submitted; nothing is in flight afterwards in any
+  // case. Below the full share the device has nothing to do while the step rests: one slice in
+  // flight, then a rest as long as the share asks for.
+  Status Run(std::span<const Dispatch> dispatches, std::uint32_t step_block,
+             const StepControl& control);
 
   // Copies between buffers and waits.
   Status Copy(const BufferCopy& copy);
@@ -52,13 +56,17 @@ class StepQueue {
   Status Drain(Status status = {});
 
   std::uint64_t submissions() const { return submissions_; }
+  const SlicePacer& pacer() const { return pacer_; }
+  // Called with what each slice of a step took, for measurements.
+  void OnSlice(std::function<void(std::chrono::nanoseconds)> fn) { on_slice_ = std::move(fn); }
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Slice {
     VkCommandBuffer commands = VK_NULL_HANDLE;
     VkFence fence = VK_NULL_HANDLE;
-    double work = 0;
+    std::uint32_t clock_slot = 0;
+    double work = 0;  // 0: a copy
     Clock::time_point submitted;
     bool in_flight = false;
   };
@@ -70,6 +78,8 @@ class StepQueue {
   Status Begin(Slice& slice);
   Status Submit(Slice& slice);
   Status Wait(Slice& slice);
+  void Learn(const Slice& slice, Clock::time_point end);
+  Status Rest(const StepControl& control);
   void RecordCopy(VkCommandBuffer commands, const BufferCopy& copy) const;
   template <class Record>
   Status RunOnce(Record record);
@@ -80,7 +90,10 @@ class StepQueue {
   VkCommandPool pool_ = VK_NULL_HANDLE;
   std::array<Slice, kCopyTurns> slices_;
   std::uint32_t next_turn_ = 0;
+  std::unique_ptr<SliceClock> clock_;
   SlicePacer pacer_;
+  std::chrono::nanoseconds busy_{};  // what slices took since the last rest
+  std::function<void(std::chrono::nanoseconds)> on_slice_;
   Clock::time_point last_end_{};
   std::uint64_t submissions_ = 0;
 };

@@ -61,7 +61,10 @@ class VulkanBackend final : public TunedVulkanBackend {
     self->info_ = {.vulkan = true,
                    .processor = about.name,
                    .driver = about.driver,
-                   .memory_bytes = self->device_->plan().memory_bytes};
+                   .memory_bytes = self->device_->plan().memory_bytes,
+                   .pci_address = about.pci_address,
+                   .queue_priority = self->device_->has_low_priority() ? "low" : "default",
+                   .timestamps = self->device_->plan().timestamp_bits != 0};
     return self;
   }
 
@@ -70,8 +73,14 @@ class VulkanBackend final : public TunedVulkanBackend {
   VulkanCounters counters() const override {
     return {.submissions = queue_->submissions(),
             .dispatches = dispatches_,
+            .slices_over_ceiling = queue_->pacer().over_ceiling_count(),
+            .longest_slice_ns = queue_->pacer().longest_ns(),
             .reserved_bytes = memory_.reserved_bytes(),
             .validation_messages = device_->instance().validation_messages()};
+  }
+
+  void OnSlice(std::function<void(std::chrono::nanoseconds)> fn) override {
+    queue_->OnSlice(std::move(fn));
   }
 
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
@@ -231,9 +240,9 @@ class VulkanBackend final : public TunedVulkanBackend {
     builder_->GatherRows(Own(x), source_rows, Own(out));
   }
 
-  Status Finish(const StopFlag& stop) override {
+  Status Finish(const StepControl& control) override {
     Status status = builder_->status();
-    if (status.has_value() && !builder_->dispatches().empty()) status = RunStep(stop);
+    if (status.has_value() && !builder_->dispatches().empty()) status = RunStep(control);
     builder_->Clear();
     return status;
   }
@@ -248,7 +257,7 @@ class VulkanBackend final : public TunedVulkanBackend {
                 fmt::format("{} of {} columns, they may be 1 to {}", what, columns, kMaxColumns));
   }
 
-  Status RunStep(const StopFlag& stop) {
+  Status RunStep(const StepControl& control) {
     const auto words = builder_->step_words();
     const std::uint64_t bytes = words.size() * sizeof(std::uint32_t);
     if (step_memory_.size() < bytes) {
@@ -261,7 +270,7 @@ class VulkanBackend final : public TunedVulkanBackend {
     FALLOW_CHECK(step_memory_.offset() == 0);
     std::memcpy(step_memory_.mapped(), words.data(), bytes);
     dispatches_ += builder_->dispatches().size();
-    return queue_->Run(builder_->dispatches(), step_memory_.block(), stop);
+    return queue_->Run(builder_->dispatches(), step_memory_.block(), control);
   }
 
   Result<Int8Storage> NewForm(const TensorLayout& layout, std::uint32_t number_stride) {
@@ -343,7 +352,7 @@ Result<std::unique_ptr<TunedVulkanBackend>> NewTunedVulkanBackend(
 }
 
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options) {
-  return NewTunedVulkanBackend(options, {});
+  return NewTunedVulkanBackend(options, {.memory_bytes = options.max_memory_bytes});
 }
 
 }  // namespace fallow::engine

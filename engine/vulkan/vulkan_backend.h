@@ -20,6 +20,7 @@ struct VulkanDeviceInfo {
   std::string driver;  // name and version
   VulkanDeviceType type = VulkanDeviceType::kOther;
   std::uint64_t memory_bytes = 0;  // of its largest device-local heap
+  std::string pci_address;         // "0000:01:00.0"; empty if it has none or does not say
   std::string unusable_reason;     // empty when it has all that the backend needs
 };
 
@@ -27,11 +28,12 @@ struct VulkanDeviceInfo {
 Result<std::vector<VulkanDeviceInfo>> ListVulkanDevices();
 
 // `device`: empty picks the best (discrete, integrated, virtual, cpu); else an index ("1"), a type
-// ("discrete", "integrated", "cpu", …) or part of the name, case-insensitive. kNotFound lists what
-// there is.
+// ("discrete", "integrated", "cpu", …), a PCI address ("0000:01:00.0") or part of the name,
+// case-insensitive. kNotFound lists what there is.
 struct VulkanBackendOptions {
   std::string device;
-  bool validation = false;  // Khronos validation layer, for tests
+  std::uint64_t max_memory_bytes = 0;  // of device memory; 0: as much as there is
+  bool validation = false;             // Khronos validation layer, for tests
 };
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options);
 

@@ -69,6 +69,10 @@ Status Transfer::SetUp(const HttpClientOptions& options) {
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kSendBufferBytes);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout.count()));
+  curl_easy_setopt(easy, CURLOPT_MAX_RECV_SPEED_LARGE,
+                   static_cast<curl_off_t>(request_.max_receive_bytes_s));
+  curl_easy_setopt(easy, CURLOPT_MAX_SEND_SPEED_LARGE,
+                   static_cast<curl_off_t>(request_.max_send_bytes_s));
   return {};
 }
 

@@ -1,6 +1,7 @@
 // A presence source that says what the test wants.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -20,13 +21,31 @@ class FakePresenceSource : public PresenceSource {
   void CannotTell(std::string reason) {
     reading_ = {.source = name_, .known = false, .idle_for = {}, .detail = std::move(reason)};
   }
+  // Somebody touches the machine: whoever awaits input is called now, from the test's own level.
+  void MakeInput() {
+    IdleFor(std::chrono::milliseconds(0));
+    if (const auto call = std::exchange(on_input_, nullptr)) call();
+  }
+  bool awaited() const { return on_input_ != nullptr; }
+  int read_count() const { return read_count_; }
+  // False: it says that it must be read again and again.
+  bool can_await = true;
 
   std::string name() const override { return name_; }
-  PresenceReading Read() override { return reading_; }
+  PresenceReading Read() override {
+    ++read_count_;
+    return reading_;
+  }
+  bool AwaitInput(std::function<void()> on_input) override {
+    if (can_await) on_input_ = std::move(on_input);
+    return can_await;
+  }
 
  private:
   std::string name_;
   PresenceReading reading_;
+  std::function<void()> on_input_;
+  int read_count_ = 0;
 };
 
 }  // namespace fallow

@@ -1,8 +1,10 @@
 // The real clock, randomness and machine facts of platform/system.h.
 #include <limits.h>
+#include <pwd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <string>
@@ -77,6 +79,15 @@ std::uint64_t PhysicalMemoryBytes() {
 
 std::int64_t ProcessId() {
   return ::getpid();
+}
+
+std::string UserName(std::int64_t user_id) {
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  const int status =
+      ::getpwuid_r(static_cast<uid_t>(user_id), &entry, buffer.data(), buffer.size(), &found);
+  return status == 0 && found != nullptr ? found->pw_name : std::to_string(user_id);
 }
 
 }  // namespace fallow

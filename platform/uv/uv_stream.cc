@@ -312,4 +312,11 @@ Result<std::unique_ptr<Listener>> ListenUnix(
   return std::make_unique<UvListener>(acceptor, 0);
 }
 
+std::unique_ptr<ByteStream> OpenUnixStream(Loop& loop, int socket) {
+  auto* connection = new Connection(UvLoop::Of(loop), Kind::kUnix);
+  // It fails only on what is no socket.
+  FALLOW_CHECK(uv_pipe_open(&connection->any().pipe, socket) == 0);
+  return std::make_unique<UvByteStream>(connection, "local");
+}
+
 }  // namespace fallow

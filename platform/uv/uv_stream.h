@@ -25,4 +25,7 @@ Result<std::unique_ptr<Listener>> ListenUnix(
     Loop& loop, int listening_socket, std::function<bool(int descriptor)> admit,
     std::function<void(std::unique_ptr<ByteStream>)> on_connection);
 
+// A stream on `socket`, a connected Unix socket; owns it from now on.
+std::unique_ptr<ByteStream> OpenUnixStream(Loop& loop, int socket);
+
 }  // namespace fallow

@@ -142,8 +142,8 @@ class ModelBenchmark {
   void Compute(const StepInput& step) {
     hidden_.resize(step.output_rows.size() * model_.card().embedding_length);
     logits_.resize(step.output_rows.size() * model_.card().vocabulary_size);
-    const StopFlag stop = false;
-    OrQuit(model_.Forward(*workspace_, step.View(), step.output_rows, {hidden_, logits_}, stop));
+    const StepControl control;
+    OrQuit(model_.Forward(*workspace_, step.View(), step.output_rows, {hidden_, logits_}, control));
   }
 
   static double Measure(std::uint32_t tokens_per_step, const std::function<void()>& step) {
@@ -187,10 +187,11 @@ void RunRequests(Model& model, const std::vector<InferenceRequest>& requests,
   const auto start = SteadyClock::now();
   const auto runner = OrQuit(Runner::Create(model, {}));
   for (const InferenceRequest& request : requests) runner->Add(1, request);
-  const StopFlag stop = false;
+  const StepControl control;
   std::size_t failed = 0;
   while (!runner->idle()) {
-    for (const auto finished = OrQuit(runner->Step(stop)); const FinishedRequest& one : finished) {
+    for (const auto finished = OrQuit(runner->Step(control));
+         const FinishedRequest& one : finished) {
       failed += one.result.error.has_value() ? 1 : 0;
     }
   }

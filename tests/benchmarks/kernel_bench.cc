@@ -24,7 +24,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr StopFlag kNeverStop{false};
+const StepControl kNeverStop;
 constexpr std::uint32_t kWidth = 256, kHeads = 8, kKvHeads = 4, kHeadSize = 32, kFeedForward = 256,
                         kLayers = 6, kVocabulary = 270, kContext = 256;
 

@@ -28,7 +28,7 @@ class Numbers {
   std::uint32_t state_;
 };
 
-constexpr StopFlag kNeverStop{false};
+const StepControl kNeverStop;
 
 template <class T>
 T Must(Result<T> result) {

@@ -65,8 +65,8 @@ TEST_P(BackendConformance, TakesTheMemoryThatWasPlannedFor32Sequences) {
   const auto runner = Runner::Create(**model, {.max_sequence_count = 32});
   ASSERT_TRUE(runner.has_value()) << runner.error().message;
   for (const InferenceRequest& request : SomeRequests(32)) (*runner)->Add(1, request);
-  const StopFlag stop = false;
-  while (!(*runner)->idle()) ASSERT_TRUE((*runner)->Step(stop).has_value());
+  const StepControl control;
+  while (!(*runner)->idle()) ASSERT_TRUE((*runner)->Step(control).has_value());
   const auto used = static_cast<double>(subject_->used_bytes());
   EXPECT_NEAR(static_cast<double>((*runner)->plan().bytes()), used, 0.05 * used);
 }

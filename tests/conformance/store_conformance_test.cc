@@ -228,7 +228,9 @@ TEST_P(StoreConformance, GivesAKnownKeyItsDeviceBack) {
   EXPECT_EQ(store().FindDevice(kDevice)->value().profile.hostname, "renamed");
   EXPECT_FALSE(store().FindDevice(DeviceId("dev_new"))->has_value());
   EXPECT_EQ(store().Devices()->size(), 2u);
-  const DeviceStatus status{DeviceState::kInUse, "a key was pressed", 12.5, 900.25};
+  EXPECT_FALSE(store().FindDevice(kDevice)->value().status.yields.has_value());
+  const DeviceStatus status{DeviceState::kInUse, "a key was pressed", 12.5, 900.25,
+                            YieldFigures{214, 8.25, 31.5}};
   ASSERT_TRUE(
       store().UpdateDevice(kDevice, enrolled->profile, status, kNow + seconds(5)).has_value());
   EXPECT_EQ(store().FindDevice(kDevice)->value().status, status);

@@ -47,7 +47,7 @@ class VulkanTest : public testing::Test {
 };
 
 // A long product for a slow device: enough for many slices of a few milliseconds.
-void MultiplyAtLength(Workbench& bench, std::uint32_t repeats, const StopFlag& stop,
+void MultiplyAtLength(Workbench& bench, std::uint32_t repeats, const StepControl& control,
                       Status* status) {
   constexpr std::uint32_t kOutputs = 2048, kColumns = 512, kRows = 64;
   const auto weights = bench.NewMatrix(WeightType::kQ8_0, kOutputs, kColumns, 5);
@@ -55,7 +55,7 @@ void MultiplyAtLength(Workbench& bench, std::uint32_t repeats, const StopFlag& s
   const auto y = bench.NewTensor(kRows, kOutputs);
   bench.BeginRows(kRows);
   for (std::uint32_t i = 0; i < repeats; ++i) bench.backend().MatMul(*weights, *x, *y, kRows);
-  *status = bench.backend().Finish(stop);
+  *status = bench.backend().Finish(control);
   bench.Take(*y, kRows);
 }
 
@@ -243,9 +243,9 @@ TEST_F(VulkanTest, SaysWhatIsLeftWhenMemoryIsExhausted) {
   EXPECT_EQ(vulkan_->used_bytes(), used);
   caches.clear();
   EXPECT_TRUE(vulkan_->NewMatrix(WeightType::kQ8_0, 2048, 8192, zeros).has_value());
-  const StopFlag stop{false};
+  const StepControl control;
   Status status;
-  ExpectSameBits([&](Workbench& bench) { MultiplyAtLength(bench, 1, stop, &status); });
+  ExpectSameBits([&](Workbench& bench) { MultiplyAtLength(bench, 1, control, &status); });
 }
 
 // A step that finds no room for its partial results ends with an error; the next one is whole.
@@ -254,7 +254,7 @@ TEST_F(VulkanTest, FailsAStepThatFindsNoRoom) {
   if (IsSkipped()) return;
   constexpr AttentionShape kShape{.head_count = 32, .kv_head_count = 1, .head_size = 128};
   constexpr std::uint32_t kPages = 8;
-  const StopFlag stop{false};
+  const StepControl control;
   // `rows` rows of one sequence at its end.
   const auto attend = [&](Workbench& bench, std::uint32_t rows) {
     const auto cache = bench.NewKvCache({kPages, kShape.kv_head_count, kShape.head_size});
@@ -266,7 +266,7 @@ TEST_F(VulkanTest, FailsAStepThatFindsNoRoom) {
     bench.Begin(
         {.tokens = tokens, .positions = positions, .pages = pages, .pages_per_row = kPages});
     bench.backend().Attention(*q, *cache, kShape, *out);
-    const Status status = bench.backend().Finish(stop);
+    const Status status = bench.backend().Finish(control);
     if (status.has_value()) bench.Take(*out, rows);
     return status;
   };
@@ -282,7 +282,7 @@ TEST_F(VulkanTest, FailsAStepThatFindsNoRoom) {
 TEST_F(VulkanTest, StepsTakeNoMoreThanTheySay) {
   ASSERT_NO_FATAL_FAILURE(Open({}));
   if (IsSkipped()) return;
-  const StopFlag stop{false};
+  const StepControl control;
   constexpr std::uint32_t kRows = 40, kPages = 20;
   for (const std::uint32_t head_size : {32u, 80u, 256u}) {
     const AttentionShape shape{.head_count = 8, .kv_head_count = 2, .head_size = head_size};
@@ -330,9 +330,9 @@ TEST_F(VulkanTest, ReservesLittleMoreThanIsUsed) {
 TEST_F(VulkanTest, CutsLongStepsIntoSlices) {
   ASSERT_NO_FATAL_FAILURE(Open({}));
   if (IsSkipped()) return;
-  const StopFlag stop{false};
+  const StepControl control;
   Status status;
-  ExpectSameBits([&](Workbench& bench) { MultiplyAtLength(bench, 20, stop, &status); });
+  ExpectSameBits([&](Workbench& bench) { MultiplyAtLength(bench, 20, control, &status); });
   EXPECT_TRUE(status.has_value());
   EXPECT_GT(vulkan_->counters().submissions, 4u);
 }
@@ -341,25 +341,25 @@ TEST_F(VulkanTest, CutsLongStepsIntoSlices) {
 TEST_F(VulkanTest, StopsInTheMiddleOfAStep) {
   ASSERT_NO_FATAL_FAILURE(Open({}));
   if (IsSkipped()) return;
-  StopFlag stop{false};
+  StepControl control;
   Status status;
-  std::thread owner([&] { stop = true; });
-  Run(*vulkan_, [&](Workbench& bench) { MultiplyAtLength(bench, 5000, stop, &status); });
+  std::thread owner([&] { control.Stop(); });
+  Run(*vulkan_, [&](Workbench& bench) { MultiplyAtLength(bench, 5000, control, &status); });
   owner.join();
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
-  stop = false;
-  ExpectSameBits([&](Workbench& bench) { MultiplyAtLength(bench, 1, stop, &status); });
+  control.Resume();
+  ExpectSameBits([&](Workbench& bench) { MultiplyAtLength(bench, 1, control, &status); });
 }
 
 TEST_F(VulkanTest, WorksBesideAnotherBackendOnTheSameDevice) {
   ASSERT_NO_FATAL_FAILURE(Open({}));
   if (IsSkipped()) return;
-  const StopFlag stop{false};
+  const StepControl control;
   Status status;
   auto other = NewTunedVulkanBackend({}, {});
   ASSERT_TRUE(other.has_value());
-  const auto work = [&](Workbench& bench) { MultiplyAtLength(bench, 1, stop, &status); };
+  const auto work = [&](Workbench& bench) { MultiplyAtLength(bench, 1, control, &status); };
   EXPECT_EQ(Run(**other, work), Run(*vulkan_, work));
   other->reset();
   ExpectSameBits(work);

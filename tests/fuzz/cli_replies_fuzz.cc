@@ -27,6 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Table table({{"A"}, {"B", Align::kRight}});
   const DeviceRecord device = ReadDevice(json);
   table.AddRow({device.reason, RateText(device.tokens_per_second)});
+  if (device.yields) table.AddRow({MillisecondsText(device.yields->p99_ms), ""});
   const ModelRecord model = ReadModel(json);
   table.AddRow({model.weight_types, BytesText(model.size_bytes)});
   (void)table.Render(kWidth);

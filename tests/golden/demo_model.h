@@ -50,9 +50,9 @@ inline Result<std::vector<AttemptResult>> Generate(Model& model, const RunnerOpt
   FALLOW_ASSIGN_OR_RETURN(const auto runner, Runner::Create(model, options));
   for (const InferenceRequest& request : requests) runner->Add(1, request);
   std::map<std::uint64_t, AttemptResult> results;
-  const StopFlag stop = false;
+  const StepControl control;
   while (!runner->idle()) {
-    FALLOW_ASSIGN_OR_RETURN(auto finished, runner->Step(stop));
+    FALLOW_ASSIGN_OR_RETURN(auto finished, runner->Step(control));
     for (FinishedRequest& one : finished) results[one.result.request_index] = std::move(one.result);
   }
   std::vector<AttemptResult> ordered;

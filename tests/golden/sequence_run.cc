@@ -126,9 +126,9 @@ class SequenceRun {
     const std::size_t width = card.embedding_length;
     const std::size_t logit_count = card.pooling == Pooling::kNone ? card.vocabulary_size : 0;
     std::vector<float> hidden(outputs * width), logits(outputs * logit_count);
-    const StopFlag stop{false};
+    const StepControl control;
     FALLOW_RETURN_IF_ERROR(model_.Forward(workspace, step.View(pages_per_row_), step.output_rows,
-                                          {hidden, logits}, stop));
+                                          {hidden, logits}, control));
     const auto append = [&](std::vector<float>& to, std::span<const float> all, std::size_t row) {
       const auto own = all.subspan(first_output * row, wanted * row);
       to.insert(to.end(), own.begin(), own.end());

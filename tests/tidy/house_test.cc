@@ -76,8 +76,8 @@ const std::vector<Library>& Libraries() {
       {"utf8proc.h", {"engine/chat/jinja", "engine/tokenizer"}},
       {"systemd/", {"platform/linux", "tests"}},
       {"toml++/", {"agent/daemon/policy"}},
-      {"xcb/", {"platform/linux"}},
-      {"wayland-", {"platform/linux"}},
+      {"xcb/", {"platform/linux", "tests"}},
+      {"wayland-", {"platform/linux", "tests"}},
       {"simdjson.h", {"coordinator/core", "coordinator/api", "cli"}},
       {"unistd.h", {"platform/linux", "tests"}},
       {"fcntl.h", {"platform/linux", "tests"}},
@@ -85,7 +85,7 @@ const std::vector<Library>& Libraries() {
       {"sys/", {"platform/linux", "tests"}},
       {"netinet/", {"platform/linux", "tests"}},
       {"pwd.h", {"platform/linux"}},
-      {"dlfcn.h", {"platform/linux"}},
+      {"dlfcn.h", {"platform/linux", "tests"}},
       {"windows.h", {"platform/windows"}},
   };
   return libraries;

@@ -28,6 +28,13 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(min / 1440)} d ${Math.floor((min % 1440) / 60)} h`;
 }
 
+// "0.4 ms", "31 ms", "2.5 s".
+export function formatMilliseconds(ms: number): string {
+  if (ms < 9.95) return `${ms.toFixed(1)} ms`;
+  if (ms < 999.5) return `${formatCount(ms)} ms`;
+  return ms < 9950 ? `${(ms / 1000).toFixed(1)} s` : formatDuration(ms / 1000);
+}
+
 // "just now", "40 s ago", "3 min ago", "5 h ago", "2 d ago".
 export function formatAgo(then: number, now: number): string {
   const s = Math.max(0, now - then);

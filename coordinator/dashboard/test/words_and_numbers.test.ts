@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Request } from '../src/api/types';
 import {
-  countOf, formatAgo, formatBytes, formatDuration, formatParameters, formatRate, percentOf,
+  countOf, formatAgo, formatBytes, formatDuration, formatMilliseconds, formatParameters, formatRate, percentOf,
 } from '../src/format';
 import { parseRoute } from '../src/router';
 import { parseFragment } from '../src/state/fragment';
@@ -11,6 +11,11 @@ import { answerOf, questionOf, shortId } from '../src/words';
 test('durations are as precise as one can plan by', () => {
   const said = [0, 59.6, 60, 200, 3599, 3600, 7500, 200000].map(formatDuration);
   assert.deepEqual(said, ['0 s', '1 min', '1 min', '3 min 20 s', '1 h 00 min', '1 h 00 min', '2 h 05 min', '2 d 7 h']);
+});
+
+test('times of yielding keep the digits that tell something', () => {
+  assert.deepEqual([0, 8.24, 9.96, 31.4, 999.6, 2540, 64000].map(formatMilliseconds),
+    ['0.0 ms', '8.2 ms', '10 ms', '31 ms', '1.0 s', '2.5 s', '1 min 4 s']);
 });
 
 test('times gone by are said roughly, and never as a future', () => {

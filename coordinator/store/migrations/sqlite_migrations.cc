@@ -166,7 +166,14 @@ constexpr const char* kRetries = R"sql(
 ALTER TABLE request ADD COLUMN retried_lease_seq INTEGER;
 )sql";
 
-constexpr const char* kSteps[] = {kInitial, kEmbeddings, kRetries};
+// How long a device's owner waits for it; count 0: not measured yet.
+constexpr const char* kYields = R"sql(
+ALTER TABLE device ADD COLUMN yield_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN yield_p50_ms REAL NOT NULL DEFAULT 0;
+ALTER TABLE device ADD COLUMN yield_p99_ms REAL NOT NULL DEFAULT 0;
+)sql";
+
+constexpr const char* kSteps[] = {kInitial, kEmbeddings, kRetries, kYields};
 
 }  // namespace
 

@@ -9,7 +9,8 @@ namespace {
 constexpr std::string_view kDeviceColumns =
     "id, public_key, hostname, operating_system, agent_version, backend, processor, driver, "
     "memory_bytes, state, reason, tokens_per_second, enrolled_at_ms, last_seen_at_ms, "
-    "completed_request_count, generated_token_count, embedding_tokens_per_second";
+    "completed_request_count, generated_token_count, embedding_tokens_per_second, yield_count, "
+    "yield_p50_ms, yield_p99_ms";
 
 Device TakeDevice(Rows& rows) {
   Device device;
@@ -30,6 +31,11 @@ Device TakeDevice(Rows& rows) {
   device.completed_request_count = rows.Take<std::uint64_t>();
   device.generated_token_count = rows.Take<std::uint64_t>();
   device.status.embedding_tokens_per_second = rows.Take<double>();
+  YieldFigures yields;
+  yields.count = rows.Take<std::uint64_t>();
+  yields.p50_ms = rows.Take<double>();
+  yields.p99_ms = rows.Take<double>();
+  if (yields.count > 0) device.status.yields = yields;
   return device;
 }
 
@@ -39,7 +45,8 @@ Result<Device> SqliteStore::EnrollDevice(const Device& device) {
   static const std::string select =
       fmt::format("SELECT {} FROM device WHERE public_key = ?", kDeviceColumns);
   static const std::string insert = fmt::format(
-      "INSERT INTO device ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO device ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?)",
       kDeviceColumns);
   Transaction transaction(*db_, Durability::kAtCommit);
   std::optional<Device> known;
@@ -57,12 +64,13 @@ Result<Device> SqliteStore::EnrollDevice(const Device& device) {
         profile.hostname, profile.operating_system, profile.agent_version, profile.backend,
         profile.processor, profile.driver, profile.memory_bytes, device.last_seen_at, known->id);
   } else {
+    const YieldFigures yields = device.status.yields.value_or(YieldFigures{});
     db_->Run(insert, device.id, device.public_key, profile.hostname, profile.operating_system,
              profile.agent_version, profile.backend, profile.processor, profile.driver,
              profile.memory_bytes, device.status.state, device.status.reason,
              device.status.tokens_per_second, device.enrolled_at, device.last_seen_at,
              device.completed_request_count, device.generated_token_count,
-             device.status.embedding_tokens_per_second);
+             device.status.embedding_tokens_per_second, yields.count, yields.p50_ms, yields.p99_ms);
   }
   FALLOW_RETURN_IF_ERROR(transaction.Commit());
   return known.value_or(device);
@@ -108,14 +116,17 @@ Result<std::vector<EndedLease>> SqliteStore::RemoveDevice(const DeviceId& id, Wa
 
 Status SqliteStore::UpdateDevice(const DeviceId& id, const DeviceProfile& profile,
                                  const DeviceStatus& status, WallTime last_seen_at) {
+  const YieldFigures yields = status.yields.value_or(YieldFigures{});
   Transaction transaction(*db_, Durability::kSoon);
   const auto changed = db_->Run(
       "UPDATE device SET hostname = ?, operating_system = ?, agent_version = ?, backend = ?, "
       "processor = ?, driver = ?, memory_bytes = ?, state = ?, reason = ?, tokens_per_second = ?, "
-      "embedding_tokens_per_second = ?, last_seen_at_ms = ? WHERE id = ?",
+      "embedding_tokens_per_second = ?, yield_count = ?, yield_p50_ms = ?, yield_p99_ms = ?, "
+      "last_seen_at_ms = ? WHERE id = ?",
       profile.hostname, profile.operating_system, profile.agent_version, profile.backend,
       profile.processor, profile.driver, profile.memory_bytes, status.state, status.reason,
-      status.tokens_per_second, status.embedding_tokens_per_second, last_seen_at, id);
+      status.tokens_per_second, status.embedding_tokens_per_second, yields.count, yields.p50_ms,
+      yields.p99_ms, last_seen_at, id);
   if (changed == 0) return db_->Refuse(ErrorCode::kNotFound, fmt::format("no device {}", id.value));
   return transaction.Commit();
 }

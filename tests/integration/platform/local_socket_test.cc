@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <list>
 #include <thread>
 
 #include "platform/system.h"
@@ -187,6 +188,135 @@ TEST(LocalCalls, OtherUsersAreRefused) {
   ASSERT_TRUE(WIFEXITED(exit_status));
   EXPECT_EQ(WEXITSTATUS(exit_status), 0);
   EXPECT_EQ(answers, 0);
+}
+
+// A listener that keeps what connects, and what each end of a connection received.
+struct Listening {
+  struct Connection {
+    std::unique_ptr<ByteStream> stream;
+    LocalPeer peer;
+    std::string received;
+    bool ended = false;
+  };
+  TemporaryFolder folder;
+  std::string path = folder.path() + "/run/session.sock";
+  std::unique_ptr<MainLoop> loop = NewMainLoop();
+  std::list<Connection> connections;
+  std::unique_ptr<Listener> listener;
+
+  Status Listen(LocalCallers callers) {
+    FALLOW_ASSIGN_OR_RETURN(listener,
+                            ListenLocal(*loop, path, callers,
+                                        [this](std::unique_ptr<ByteStream> stream, LocalPeer peer) {
+                                          Add(std::move(stream)).peer = peer;
+                                        }));
+    return {};
+  }
+  Connection& Add(std::unique_ptr<ByteStream> stream) {
+    Connection& connection = connections.emplace_back();
+    connection.stream = std::move(stream);
+    connection.stream->SetHandler(
+        {.on_data = [&connection](ByteView bytes) { connection.received += AsText(bytes); },
+         .on_end = [&connection](const Status&) { connection.ended = true; },
+         .on_writable = nullptr});
+    return connection;
+  }
+};
+
+Bytes ToBytes(std::string_view text) {
+  return {AsBytes(text).begin(), AsBytes(text).end()};
+}
+
+TEST(LocalStreams, CarryBytesBothWaysAndTellWhoCame) {
+  Listening f;
+  ASSERT_TRUE(f.Listen(LocalCallers::kSameUser).has_value());
+  auto ours = ConnectLocal(*f.loop, f.path);
+  ASSERT_TRUE(ours.has_value()) << ours.error().message;
+  auto& client = f.Add(*std::move(ours));
+  client.stream->Write(ToBytes("ping"));
+  ASSERT_TRUE(RunUntil(*f.loop, [&] { return f.connections.back().received == "ping"; }));
+  auto& server = f.connections.back();
+  EXPECT_EQ(server.peer.user_id, std::int64_t{geteuid()});
+  EXPECT_EQ(server.peer.process_id, std::int64_t{getpid()});
+  server.stream->Write(ToBytes("pong"));
+  EXPECT_TRUE(RunUntil(*f.loop, [&] { return client.received == "pong"; }));
+  server.stream = nullptr;
+  EXPECT_TRUE(RunUntil(*f.loop, [&] { return client.ended; }));
+}
+
+TEST(LocalStreams, SocketForAnyUserCanBeReachedByAll) {
+  Listening f;
+  ASSERT_TRUE(f.Listen(LocalCallers::kAnyUser).has_value());
+  struct stat facts {};
+  ASSERT_EQ(stat(f.path.c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 07777u, 0666u);
+  ASSERT_EQ(stat((f.folder.path() + "/run").c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 07777u, 0755u) << "others may come in, not write";
+  f.listener = nullptr;
+  EXPECT_NE(stat(f.path.c_str(), &facts), 0);
+}
+
+TEST(LocalStreams, NobodyThereIsUnavailable) {
+  Listening f;
+  const auto none = ConnectLocal(*f.loop, f.path);
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, ErrorCode::kUnavailable);
+  ASSERT_TRUE(f.Listen(LocalCallers::kSameUser).has_value());
+  Listening second{.path = f.path};
+  EXPECT_EQ(second.Listen(LocalCallers::kSameUser).error().code, ErrorCode::kAlreadyExists);
+  // A killed server leaves its socket.
+  f.listener = nullptr;
+  { std::ofstream stale(f.path); }
+  EXPECT_EQ(ConnectLocal(*f.loop, f.path).error().code, ErrorCode::kUnavailable);
+}
+
+TEST(LocalStreams, AConnectionMayEndTheListener) {
+  Listening f;
+  auto listener =
+      ListenLocal(*f.loop, f.path, LocalCallers::kSameUser,
+                  [&f](std::unique_ptr<ByteStream>, LocalPeer) { f.listener = nullptr; });
+  ASSERT_TRUE(listener.has_value());
+  f.listener = *std::move(listener);
+  auto& client = f.Add(ConnectLocal(*f.loop, f.path).value());
+  EXPECT_TRUE(RunUntil(*f.loop, [&] { return client.ended; }));
+  EXPECT_EQ(f.listener, nullptr);
+}
+
+// Connects as another user; whether the server spoke to it.
+bool OtherUserIsServed(Listening& f) {
+  EXPECT_EQ(chmod(f.folder.path().c_str(), 0755), 0);
+  EXPECT_EQ(chmod((f.folder.path() + "/run").c_str(), 0755), 0);
+  EXPECT_EQ(chmod(f.path.c_str(), 0666), 0) << "even if the file's mode lets them in";
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setuid(65534) != 0) _exit(3);
+    const int socket = ConnectTo(f.path);
+    char byte = 0;
+    _exit(recv(socket, &byte, 1, 0) == 1 ? 1 : 0);
+  }
+  int status = 0;
+  EXPECT_TRUE(RunUntil(*f.loop, [&] {
+    for (auto& connection : f.connections) {
+      EXPECT_EQ(connection.peer.user_id, 65534);
+      if (connection.stream->pending_write_bytes() == 0) connection.stream->Write(ToBytes("!"));
+    }
+    return waitpid(child, &status, WNOHANG) == child;
+  }));
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_LE(WEXITSTATUS(status), 1);
+  return WEXITSTATUS(status) == 1;
+}
+
+// Only root can become another user and try.
+TEST(LocalStreams, OtherUsersAreServedOnlyWhereTheyMay) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  Listening own;
+  ASSERT_TRUE(own.Listen(LocalCallers::kSameUser).has_value());
+  EXPECT_FALSE(OtherUserIsServed(own));
+  EXPECT_TRUE(own.connections.empty());
+  Listening open;
+  ASSERT_TRUE(open.Listen(LocalCallers::kAnyUser).has_value());
+  EXPECT_TRUE(OtherUserIsServed(open));
 }
 
 }  // namespace

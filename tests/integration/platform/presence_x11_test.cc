@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "platform/presence.h"
+#include "tests/integration/platform/run_loop.h"
 #include "tests/integration/platform/server_process.h"
 #include "tests/support/program.h"
 
@@ -16,11 +17,16 @@ namespace fallow {
 namespace {
 
 using fallow::testing::FindProgram;
+using fallow::testing::RunFor;
+using fallow::testing::RunUntil;
 using fallow::testing::ServerProcess;
 using fallow::testing::TemporaryFolder;
 using fallow::testing::WaitUntil;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
+
+// Far more than an event takes, on a machine that is busy with other tests.
+constexpr milliseconds kSoon{2'000};
 
 // A display without a screen, on a free number; its user is the test.
 class X11Presence : public ::testing::Test {
@@ -35,15 +41,15 @@ class X11Presence : public ::testing::Test {
     display_ = ":" + number;
   }
 
-  // What a hand on the mouse does.
-  bool MoveMouse(int x) {
+  // What a hand does: "mousemove 100 20", "key a".
+  bool Input(const std::string& what) {
     const std::string xdotool = FindProgram("xdotool");
     if (xdotool.empty()) return false;
-    const std::string command = "DISPLAY=" + display_ + " timeout 10 " + xdotool + " mousemove " +
-                                std::to_string(x) + " 20";
+    const std::string command = "DISPLAY=" + display_ + " timeout 10 " + xdotool + " " + what;
     return std::system(command.c_str()) == 0;
   }
 
+  const std::unique_ptr<MainLoop> loop_ = NewMainLoop();
   std::unique_ptr<ServerProcess> server_;
   std::string display_;
 };
@@ -59,7 +65,7 @@ TEST_F(X11Presence, IdleTimeGrowsAndInputEndsIt) {
         return reading.known && reading.idle_for >= milliseconds(700);
       },
       std::chrono::seconds(10)));
-  ASSERT_TRUE(MoveMouse(100));
+  ASSERT_TRUE(Input("mousemove 100 20"));
   const auto reading = (*source)->Read();
   EXPECT_TRUE(reading.known) << reading.detail;
   EXPECT_LT(reading.idle_for, milliseconds(600));
@@ -91,7 +97,8 @@ TEST_F(X11Presence, HangingServerCostsABoundedWait) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1500));
   }
   const auto start = std::chrono::steady_clock::now();
-  EXPECT_FALSE(NewX11PresenceSource(*loop_, display_).has_value()) << "connects, but is not greeted";
+  EXPECT_FALSE(NewX11PresenceSource(*loop_, display_).has_value())
+      << "connects, but is not greeted";
   EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1500));
   server_->Signal(SIGCONT);
   EXPECT_TRUE(WaitUntil([&] { return (*source)->Read().known; }, std::chrono::seconds(10)));
@@ -108,9 +115,132 @@ TEST_F(X11Presence, ServerWithoutTheExtensionIsNamed) {
   EXPECT_THAT(source.error().message, HasSubstr("MIT-SCREEN-SAVER"));
 }
 
-TEST(X11PresenceSource, WrongDisplaysAreNamed) {
+TEST_F(X11Presence, InputEndsAWait) {
+  if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
+  const auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  for (const std::string input : {"mousemove 100 20", "key a", "click 1", "mousemove 30 40"}) {
+    int told = 0;
+    ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+    RunFor(*loop_, milliseconds(50));
+    EXPECT_EQ(told, 0) << "nobody touched anything before " << input;
+    ASSERT_TRUE(Input(input));
+    EXPECT_TRUE(RunUntil(
+        *loop_, [&] { return told > 0; }, kSoon))
+        << input;
+    ASSERT_TRUE(Input("mousemove 200 200"));
+    RunFor(*loop_, milliseconds(50));
+    EXPECT_EQ(told, 1) << "once";
+  }
+}
+
+// The alarm rings when the idle time falls; here it is low when the alarm is set.
+TEST_F(X11Presence, WaitThatBeginsAmidInputIsEndedByTheNext) {
+  if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
+  const auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  for (int i = 0; i < 20; ++i) {
+    int told = 0;
+    ASSERT_TRUE(Input("mousemove " + std::to_string(10 + i) + " 20"));
+    ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+    ASSERT_TRUE(Input("mousemove " + std::to_string(10 + i) + " 40"));
+    EXPECT_TRUE(RunUntil(
+        *loop_, [&] { return told > 0; }, kSoon))
+        << i;
+  }
+}
+
+TEST_F(X11Presence, ReadingDoesNotSwallowTheInputThatIsAwaited) {
+  if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
+  const auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  int told = 0;
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  ASSERT_TRUE(Input("mousemove 100 20"));
+  EXPECT_TRUE((*source)->Read().known);
+  EXPECT_EQ(told, 0) << "from the loop alone";
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told > 0; }, kSoon));
+}
+
+TEST_F(X11Presence, ReplacedAndEndedWaitsAreNotTold) {
+  if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
+  auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  int replaced = 0;
+  int told = 0;
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  ASSERT_TRUE(Input("mousemove 100 20"));
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told > 0; }, kSoon));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
+  EXPECT_TRUE((*source)->AwaitInput(nullptr));
+  ASSERT_TRUE(Input("mousemove 30 20"));
+  RunFor(*loop_, milliseconds(50));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
+  source->reset();
+  ASSERT_TRUE(Input("mousemove 100 20"));
+  RunFor(*loop_, milliseconds(50));
+  EXPECT_EQ(replaced, 0);
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(X11Presence, OneWhoIsToldMayWaitAgainOrDestroyTheSource) {
+  if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
+  auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  int told = 0;
+  ASSERT_TRUE((*source)->AwaitInput([&] {
+    ++told;
+    (*source)->AwaitInput([&] {
+      ++told;
+      source->reset();
+    });
+  }));
+  ASSERT_TRUE(Input("mousemove 100 20"));
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told == 1; }, kSoon));
+  ASSERT_TRUE(Input("mousemove 30 20"));
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told == 2; }, kSoon));
+}
+
+TEST_F(X11Presence, ServersDeathEndsAWait) {
+  const auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  int told = 0;
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  server_->Kill();
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told > 0; }, kSoon));
+  EXPECT_FALSE((*source)->AwaitInput([&] { ++told; })) << "it cannot tell now";
+  EXPECT_FALSE((*source)->Read().known);
+  RunFor(*loop_, milliseconds(20));
+  EXPECT_EQ(told, 1);
+}
+
+TEST_F(X11Presence, HangingServerEndsAWaitWhenItIsRead) {
+  const auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  int told = 0;
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  server_->Signal(SIGSTOP);
+  EXPECT_FALSE((*source)->Read().known);
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told > 0; }, kSoon));
+  server_->Signal(SIGCONT);
+}
+
+class X11PresenceSource : public ::testing::Test {
+ protected:
+  const std::unique_ptr<MainLoop> loop_ = NewMainLoop();
+};
+
+TEST_F(X11PresenceSource, WrongDisplaysAreNamed) {
   EXPECT_EQ(NewX11PresenceSource(*loop_, "").error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(NewX11PresenceSource(*loop_, "localhost:10.0").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(NewX11PresenceSource(*loop_, "localhost:10.0").error().code,
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(NewX11PresenceSource(*loop_, ":banana").error().code, ErrorCode::kInvalidArgument);
   const auto nobody = NewX11PresenceSource(*loop_, ":59999");
   ASSERT_FALSE(nobody.has_value());
@@ -120,7 +250,7 @@ TEST(X11PresenceSource, WrongDisplaysAreNamed) {
 
 // XWayland cannot be started without a Wayland compositor. A server that says in the words of the
 // X11 protocol what XWayland says stands in for it: it greets, and answers whether it has an
-// extension and which devices it has.
+// extension, which devices it has and that there was input just now.
 class PlayedXServer {
  public:
   explicit PlayedXServer(std::set<std::string> extensions, std::string device = "")
@@ -165,10 +295,14 @@ class PlayedXServer {
   }
   bool Greet() {
     char greeting[12];
-    // Success, protocol 11.0, 8 words more; no vendor, no formats, no screens.
-    std::string setup("\x01\0\x0b\0\0\0\x08\0", 8);
-    setup.resize(40);
-    setup[8 + 18] = setup[8 + 19] = '\xff';  // the longest request, in words
+    // Success, protocol 11.0, 18 words more; no vendor, no formats, one screen.
+    std::string setup("\x01\0\x0b\0\0\0\x12\0", 8);
+    setup.resize(80);
+    setup[14] = '\x20';              // what our ids begin with
+    setup[16] = setup[17] = '\xff';  // and the part that is ours
+    setup[26] = setup[27] = '\xff';  // the longest request, in words
+    setup[28] = 1;                   // screens
+    setup[40] = 1;                   // the first one's root
     return Receive(greeting, sizeof(greeting)) && Send(setup);
   }
   bool AnswerOne() {
@@ -206,7 +340,7 @@ class PlayedXServer {
   std::thread thread_;
 };
 
-TEST(X11PresenceSource, XwaylandIsRefused) {
+TEST_F(X11PresenceSource, XwaylandIsRefused) {
   const PlayedXServer server({"XWAYLAND", "MIT-SCREEN-SAVER"});
   const auto source = NewX11PresenceSource(*loop_, server.display());
   ASSERT_FALSE(source.has_value());
@@ -214,12 +348,21 @@ TEST(X11PresenceSource, XwaylandIsRefused) {
   EXPECT_THAT(source.error().message, HasSubstr("is XWayland"));
 }
 
-TEST(X11PresenceSource, OldXwaylandIsKnownByItsDevices) {
+TEST_F(X11PresenceSource, OldXwaylandIsKnownByItsDevices) {
   const PlayedXServer server({"XInputExtension", "MIT-SCREEN-SAVER"}, "xwayland-pointer:11");
   const auto source = NewX11PresenceSource(*loop_, server.display());
   ASSERT_FALSE(source.has_value());
   EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(source.error().message, HasSubstr("is XWayland"));
+}
+
+TEST_F(X11PresenceSource, ServerWithoutAnIdleCounterMustBeReadAgainAndAgain) {
+  const PlayedXServer server({"MIT-SCREEN-SAVER"});
+  const auto source = NewX11PresenceSource(*loop_, server.display());
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  EXPECT_TRUE((*source)->Read().known);
+  EXPECT_FALSE((*source)->AwaitInput([] {}));
+  EXPECT_TRUE((*source)->AwaitInput(nullptr)) << "there is nothing to end";
 }
 
 }  // namespace

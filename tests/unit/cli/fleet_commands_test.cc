@@ -27,12 +27,13 @@ TEST_F(FleetCommands, ListDevicesShowsStateAndReason) {
                                           {"backend", "vulkan"},
                                           {"processor", "llvmpipe"},
                                           {"tokens_per_second", 512.4},
+                                          {"yields", {{"p50_ms", 8.24}, {"p99_ms", 31.4}}},
                                           {"completed_requests", 1200},
                                           {"last_seen_at", 1'799'999'880}}}}});
   EXPECT_EQ(ListDevices(MakeSession()).value(), kExitDone);
   EXPECT_THAT(console_.printed,
               HasSubstr("anna?[2J  in_use  the owner is at the machine  vulkan llvmpipe"));
-  EXPECT_THAT(console_.printed, HasSubstr("512     1,200  2 min 00 s ago"));
+  EXPECT_THAT(console_.printed, HasSubstr("512  8.2 ms, 31 ms     1,200  2 min 00 s ago"));
 }
 
 TEST_F(FleetCommands, ListDevicesSaysThatABackendIsNotKnownYet) {
@@ -45,6 +46,7 @@ TEST_F(FleetCommands, ListDevicesSaysThatABackendIsNotKnownYet) {
                                           {"processor", ""}}}}});
   EXPECT_EQ(ListDevices(MakeSession()).value(), kExitDone);
   EXPECT_THAT(console_.printed, HasSubstr("new     not known yet"));
+  EXPECT_THAT(console_.printed, HasSubstr("0.0   not measured"));
 }
 
 TEST_F(FleetCommands, EmptyListsSayHowToBegin) {

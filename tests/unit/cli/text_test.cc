@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace fallow::cli {
 namespace {
 
@@ -52,6 +54,15 @@ TEST(Numbers, ReadWell) {
   EXPECT_EQ(RateText(0.44), "0.4");
   EXPECT_EQ(RateText(1240.2), "1,240");
   EXPECT_EQ(RateText(-1), "0.0");
+}
+
+TEST(MillisecondsText, KeepsTheDigitsThatTellSomething) {
+  EXPECT_EQ(MillisecondsText(8.24), "8.2 ms");
+  EXPECT_EQ(MillisecondsText(9.96), "10 ms");
+  EXPECT_EQ(MillisecondsText(31.4), "31 ms");
+  EXPECT_EQ(MillisecondsText(2540), "2.5 s");
+  EXPECT_EQ(MillisecondsText(-1), "0.0 ms");
+  EXPECT_EQ(MillisecondsText(std::nan("")), "0.0 ms");
 }
 
 TEST(DurationText, KeepsTwoUnits) {

@@ -53,7 +53,7 @@ TEST(SqliteMigrations, KeepAChatBatchAndADeviceOfTheFirstSchema) {
   EXPECT_EQ(outcomes->at(0).result->result.text, "an answer");
   EXPECT_TRUE(outcomes->at(0).result->result.embeddings.empty());
   const DeviceStatus status = (*store)->FindDevice(DeviceId("dev_1"))->value().status;
-  EXPECT_EQ(status, (DeviceStatus{DeviceState::kIdle, "waiting", 12.5, 0}));
+  EXPECT_EQ(status, (DeviceStatus{DeviceState::kIdle, "waiting", 12.5, 0, std::nullopt}));
   // And it goes on.
   const auto granted =
       (*store)->GrantLease({LeaseId("lease_2"), DeviceId("dev_1"), JobId("batch_1"), 10, 1000,

@@ -49,7 +49,7 @@ TEST(CpuBackend, GivesTheSameBitsHoweverWorkIsSharedOut) {
         ASSERT_TRUE(cache.has_value());
         ASSERT_TRUE(backend->BeginStep({zeros, zeros, zeros, 1}).has_value());
         backend->MatMul(**matrix, **in, **out, kRows);
-        ASSERT_TRUE(backend->Finish(StopFlag(false)).has_value());
+        ASSERT_TRUE(backend->Finish(StepControl()).has_value());
         results.emplace_back(std::size_t{kRows} * outputs);
         ASSERT_TRUE(backend->Download(**out, kRows, results.back()).has_value());
       }
@@ -82,7 +82,7 @@ TEST(CpuBackend, StoresEveryKeyBeforeARowLooksAhead) {
                     .has_value());
     backend->StoreKv(**x, **x, **cache);
     backend->Attention(**x, **cache, {2, 2, 32}, **out);
-    ASSERT_TRUE(backend->Finish(StopFlag(false)).has_value());
+    ASSERT_TRUE(backend->Finish(StepControl()).has_value());
     results.emplace_back(kRows * kColumns);
     ASSERT_TRUE(backend->Download(**out, kRows, results.back()).has_value());
   }

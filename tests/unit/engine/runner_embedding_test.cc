@@ -87,8 +87,8 @@ TEST_F(RunnerTest, LetsNoShortTextsKeepALongOneOut) {
     one.inputs.push_back({.token_ids = {7}});
     runner->Add(ticket, one);
   }
-  const StopFlag stop = false;
-  const auto finished = runner->Step(stop);
+  const StepControl control;
+  const auto finished = runner->Step(control);
   ASSERT_TRUE(finished.has_value());
   ASSERT_EQ(finished->size(), 1u);
   EXPECT_EQ(finished->front().ticket, 0u);

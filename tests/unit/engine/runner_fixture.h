@@ -46,9 +46,9 @@ struct RunnerTest : public ::testing::Test {
 
   static std::vector<FinishedRequest> RunToEnd(Runner& runner) {
     std::vector<FinishedRequest> all;
-    const StopFlag stop = false;
+    const StepControl control;
     while (!runner.idle()) {
-      auto finished = runner.Step(stop);
+      auto finished = runner.Step(control);
       EXPECT_TRUE(finished.has_value());
       if (!finished.has_value()) break;
       std::ranges::move(*finished, std::back_inserter(all));

@@ -81,9 +81,9 @@ class CrampedModel final : public Model {
   }
   Status Forward(Workspace& workspace, const StepRows& rows,
                  std::span<const std::uint32_t> output_rows, StepOutput output,
-                 const StopFlag& stop) override {
+                 const StepControl& control) override {
     if (rows.count() > max_rows_) return Fail(ErrorCode::kResourceExhausted, "no room");
-    return model_.Forward(workspace, rows, output_rows, output, stop);
+    return model_.Forward(workspace, rows, output_rows, output, control);
   }
 
  private:

@@ -121,10 +121,11 @@ TEST_F(RunnerTest, GoesOnAfterAStopAsIfThereHadBeenNone) {
   for (const InferenceRequest& request : requests) runner->Add(1, request);
   std::map<std::uint64_t, AttemptResult> results;
   for (int i = 0; !runner->idle(); ++i) {
-    const StopFlag stop = i % 3 != 0;
-    auto finished = runner->Step(stop);
+    StepControl control;
+    if (i % 3 != 0) control.Stop();
+    auto finished = runner->Step(control);
     if (!finished.has_value()) {
-      ASSERT_TRUE(stop);
+      ASSERT_TRUE(control.stopped());
       ASSERT_EQ(finished.error().code, ErrorCode::kCancelled);
       continue;
     }
@@ -139,8 +140,8 @@ TEST_F(RunnerTest, ForgetsADroppedTicketAndNoOther) {
   Load({});
   const auto runner = NewRunner({.max_sequence_count = 2});
   for (std::uint64_t i = 0; i < 8; ++i) runner->Add(i % 2, Ask(i, "x", 30));
-  const StopFlag stop = false;
-  ASSERT_TRUE(runner->Step(stop).has_value());
+  const StepControl control;
+  ASSERT_TRUE(runner->Step(control).has_value());
   runner->Drop(0);
   std::set<std::uint64_t> indices;
   for (const FinishedRequest& one : RunToEnd(*runner)) {
@@ -154,8 +155,8 @@ TEST_F(RunnerTest, IsIdleAfterClearAndTakesNewWork) {
   Load({});
   const auto runner = NewRunner();
   for (std::uint64_t i = 0; i < 50; ++i) runner->Add(1, Ask(i, "x", 30));
-  const StopFlag stop = false;
-  ASSERT_TRUE(runner->Step(stop).has_value());
+  const StepControl control;
+  ASSERT_TRUE(runner->Step(control).has_value());
   EXPECT_EQ(runner->progress().active_sequence_count, 32u);
   EXPECT_EQ(runner->progress().waiting_request_count, 18u);
   runner->Clear();

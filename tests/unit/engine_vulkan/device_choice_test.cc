@@ -10,7 +10,10 @@ using testing::HasSubstr;
 std::vector<VulkanDeviceInfo> Devices() {
   return {{.index = 0, .name = "llvmpipe (256 bits)", .type = VulkanDeviceType::kCpu},
           {.index = 1, .name = "Arc Graphics", .type = VulkanDeviceType::kIntegrated},
-          {.index = 2, .name = "Radeon RX 7900", .type = VulkanDeviceType::kDiscrete},
+          {.index = 2,
+           .name = "Radeon RX 7900",
+           .type = VulkanDeviceType::kDiscrete,
+           .pci_address = "0000:0b:00.0"},
           {.index = 3,
            .name = "Old Card",
            .type = VulkanDeviceType::kDiscrete,
@@ -28,6 +31,11 @@ TEST(DeviceChoice, KnowsIndexTypeAndPartOfTheName) {
   EXPECT_EQ(ChooseDevice(Devices(), "1").value(), 1u);
   EXPECT_EQ(ChooseDevice(Devices(), "CPU").value(), 0u);
   EXPECT_EQ(ChooseDevice(Devices(), "radeon").value(), 2u);
+}
+
+TEST(DeviceChoice, KnowsAPciAddress) {
+  EXPECT_EQ(ChooseDevice(Devices(), "0000:0B:00.0").value(), 2u);
+  EXPECT_FALSE(ChooseDevice(Devices(), "0000:0c:00.0").has_value());
 }
 
 TEST(DeviceChoice, ListsWhatThereIsWhenNothingMatches) {

@@ -43,7 +43,7 @@ DeviceSnapshot Card() {
           .rounds_to_nearest_even = true,
           .packed_dot = true,
           .packed_dot_accelerated = true,
-          .compute_queue_families = {false, true},
+          .queue_families = {{.graphics = true}, {.compute = true}},
           .memory_types = {kVram, kHost, kCachedHost}};
 }
 
@@ -71,6 +71,47 @@ TEST(DevicePlan, StagesForMemoryThatTheHostCannotReach) {
   EXPECT_EQ(plan->memory_bytes, 8192 * kMiB);
   EXPECT_TRUE(plan->packed_dot);
   EXPECT_TRUE(plan->round_to_nearest_even);
+}
+
+TEST(DevicePlan, TakesAQueueBesideTheDesktopsWhereThereIsOne) {
+  DeviceSnapshot card = Card();
+  card.queue_families = {{.compute = true, .graphics = true}, {}, {.compute = true}};
+  EXPECT_EQ(PlanDevice(card, {})->queue_family, 2u);
+  card.queue_families = {{}, {.compute = true, .graphics = true}};
+  EXPECT_EQ(PlanDevice(card, {})->queue_family, 1u);
+}
+
+TEST(DevicePlan, AsksForTheLowestPriorityWhereTheQueueMayHaveIt) {
+  const auto low = [](PriorityExtension extension, std::optional<bool> offered) {
+    DeviceSnapshot card = Card();
+    card.priority_extension = extension;
+    card.queue_families = {{.compute = true, .low_priority = offered}};
+    return PlanDevice(card, {})->low_priority;
+  };
+  EXPECT_EQ(low(PriorityExtension::kKhr, true), PriorityExtension::kKhr);
+  EXPECT_EQ(low(PriorityExtension::kExt, std::nullopt), PriorityExtension::kExt)
+      << "a driver that does not say may have it";
+  EXPECT_EQ(low(PriorityExtension::kKhr, false), PriorityExtension::kNone);
+  EXPECT_EQ(low(PriorityExtension::kNone, std::nullopt), PriorityExtension::kNone);
+}
+
+TEST(DevicePlan, TimesSlicesOnTheDeviceWhereItsQueueHasAClock) {
+  DeviceSnapshot card = Card();
+  card.queue_families = {{.compute = true, .timestamp_bits = 36}};
+  card.ns_per_tick = 10;
+  EXPECT_EQ(PlanDevice(card, {})->timestamp_bits, 36u);
+  EXPECT_EQ(PlanDevice(card, {})->ns_per_tick, 10);
+  card.ns_per_tick = 0;
+  EXPECT_EQ(PlanDevice(card, {})->timestamp_bits, 0u);
+}
+
+TEST(DevicePlan, LetsOthersMemoryStayBeforeOurs) {
+  DeviceSnapshot card = Card();
+  card.pageable_device_memory = true;
+  EXPECT_FALSE(PlanDevice(card, {})->pageable_device_memory) << "without a priority it is useless";
+  card.memory_priority = true;
+  EXPECT_TRUE(PlanDevice(card, {})->memory_priority);
+  EXPECT_TRUE(PlanDevice(card, {})->pageable_device_memory);
 }
 
 TEST(DevicePlan, MapsTheWholeOfVideoMemoryWhereItCan) {
@@ -153,7 +194,8 @@ TEST(DevicePlan, NamesWhatADeviceLacks) {
   EXPECT_THAT(refusal([](auto& d) { d.max_storage_buffers = 8; }), HasSubstr("8 storage buffers"));
   EXPECT_THAT(refusal([](auto& d) { d.max_argument_bytes = 64; }), HasSubstr("push constants"));
   EXPECT_THAT(refusal([](auto& d) { d.max_workgroups[2] = 1; }), HasSubstr("workgroups"));
-  EXPECT_THAT(refusal([](auto& d) { d.compute_queue_families = {false}; }), HasSubstr("queue"));
+  EXPECT_THAT(refusal([](auto& d) { d.queue_families = {{.graphics = true}}; }),
+              HasSubstr("queue"));
   EXPECT_THAT(refusal([](auto& d) { d.memory_types = {kVram}; }), HasSubstr("memory"));
   EXPECT_THAT(refusal([](auto& d) { d.max_range_bytes = 4096; }), HasSubstr("bindings of 4096"));
   EXPECT_THAT(refusal([](auto& d) { d.max_workgroup_lanes = 32; }), HasSubstr("64 are needed"));

@@ -35,8 +35,32 @@ TEST(SlicePacer, LearnsTheSpeedOfTheDevice) {
 TEST(SlicePacer, DoesNotBelieveOneOutlier) {
   SlicePacer pacer;
   const double before = pacer.budget();
-  pacer.Learn(1000, 1e12);
+  pacer.Learn(1000, kSliceCeilingNs);
   EXPECT_GT(pacer.budget(), before / 2);
+  EXPECT_EQ(pacer.over_ceiling_count(), 0u);
+}
+
+// Somebody else has begun to use the device: what takes 60 ms now must not be submitted again.
+TEST(SlicePacer, ASliceAboveTheCeilingIsCountedAndMakesTheNextSmallerAtOnce) {
+  SlicePacer pacer;
+  for (int i = 0; i < 100; ++i) pacer.Learn(pacer.budget(), kSliceTargetNs);
+  const double budget = pacer.budget();
+  pacer.Learn(budget, 1.5 * kSliceCeilingNs);
+  EXPECT_EQ(pacer.over_ceiling_count(), 1u);
+  EXPECT_EQ(pacer.longest_ns(), 1.5 * kSliceCeilingNs);
+  EXPECT_NEAR(pacer.budget(), budget / 8, budget / 1000);
+  pacer.Learn(pacer.budget(), 1.5 * kSliceCeilingNs / 8);
+  EXPECT_LT(pacer.budget(), budget / 8) << "and goes on towards the target";
+}
+
+// The driver's compiler may hold a first slice up for a second: a few dozen slices later that is
+// forgotten.
+TEST(SlicePacer, RecoversFromOneVeryLongSlice) {
+  SlicePacer pacer;
+  const double budget = pacer.budget();
+  pacer.Learn(budget, 1e9);
+  for (int i = 0; i < 40; ++i) pacer.Learn(pacer.budget(), pacer.budget());
+  EXPECT_NEAR(pacer.budget(), budget, budget / 100);
 }
 
 }  // namespace

@@ -138,6 +138,34 @@ TEST(AgentMessages, NotANumberIsNeverInRange) {
   EXPECT_THAT(MessageOf(DecodeReleaseRequest(Encode(release))), HasSubstr("tokens_per_second"));
 }
 
+TEST(AgentMessages, YieldTimesOutOfRangeAreRefused) {
+  const auto error_after = [](auto&& change) {
+    HeartbeatRequest heartbeat{.status = samples::Status()};
+    change(*heartbeat.status.yields);
+    return MessageOf(DecodeHeartbeatRequest(Encode(heartbeat)));
+  };
+  EXPECT_EQ(error_after([](YieldFigures& y) { y = {1, 0, kMaxYieldMs}; }), "no error");
+  EXPECT_EQ(error_after([](YieldFigures& y) { y.count = 0; }),
+            "heartbeat: status: yields: count: missing or 0");
+  EXPECT_EQ(error_after([](YieldFigures& y) { y.p50_ms = -0.5; }),
+            "heartbeat: status: yields: p50_ms: -0.5 is not within 0 and 600000");
+  EXPECT_EQ(error_after([](YieldFigures& y) { y.p99_ms = 600'001; }),
+            "heartbeat: status: yields: p99_ms: 600001 is not within 0 and 600000");
+  EXPECT_EQ(error_after([](YieldFigures& y) { y.p99_ms = 8; }),
+            "heartbeat: status: yields: p99_ms: 8 is below p50_ms, 8.25");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(error_after([&](YieldFigures& y) { y.p50_ms = nan; }), HasSubstr("p50_ms"));
+  EXPECT_THAT(error_after([&](YieldFigures& y) { y.p99_ms = nan; }), HasSubstr("p99_ms"));
+}
+
+TEST(AgentMessages, AStatusOfAnAgentThatMeasuresNoYieldsHasNone) {
+  HeartbeatRequest heartbeat{.status = samples::Status()};
+  heartbeat.status.yields.reset();
+  const auto decoded = DecodeHeartbeatRequest(Encode(heartbeat));
+  ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+  EXPECT_EQ(decoded->status, heartbeat.status);
+}
+
 TEST(AgentMessages, ReportErrorsNameFieldPlaceAndLimit) {
   const auto error_after = [](auto&& change) {
     ReportRequest report{.lease = LeaseId("lease_1"),

@@ -101,6 +101,13 @@ export interface Request {
 
 export type DeviceState = 'idle' | 'working' | 'in_use' | 'paused' | 'faulty' | 'offline';
 
+/** How long the owner of a device waits until it is free. */
+export interface YieldFigures {
+  count: number;
+  p50_ms: number;
+  p99_ms: number;
+}
+
 export interface Device {
   id: string;
   hostname: string;
@@ -115,6 +122,7 @@ export interface Device {
   reason: string;
   tokens_per_second: number; // generated
   embedding_tokens_per_second?: number; // read for embeddings; older coordinators do not say
+  yields?: YieldFigures | null; // null: none measured; older coordinators do not say
   enrolled_at: number;
   last_seen_at: number;
   completed_requests: number;

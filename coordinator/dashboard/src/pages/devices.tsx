@@ -7,7 +7,7 @@ import { FilterBar, matchesText, NO_FILTER } from '../components/filter_bar';
 import { PageHead } from '../components/page_head';
 import { StateBadge } from '../components/state_badge';
 import { Link } from '../components/link';
-import { countOf, formatAgo, formatBytes, formatRate, formatTime } from '../format';
+import { countOf, formatAgo, formatBytes, formatMilliseconds, formatRate, formatTime } from '../format';
 import { jobPath } from '../router';
 import { useServices } from '../state/context';
 import { busiestFirst } from '../state/fleet';
@@ -66,6 +66,7 @@ function DeviceTable({ devices }: { devices: Device[] }) {
           <th scope="col">State</th>
           <th scope="col">Processor</th>
           <th scope="col" class="number">Speed</th>
+          <th scope="col" class="number">Gives back in</th>
           <th scope="col">Works on</th>
           <th scope="col" class="number">Last seen</th>
           <th scope="col"><span class="visually-hidden">Actions</span></th>
@@ -103,6 +104,7 @@ function DeviceRow({ device, now }: { device: Device; now: number }) {
         <span>{speedOf(device)}</span>
         <span class="row-detail">{countOf(device.completed_requests, 'request')} done</span>
       </td>
+      <td data-label="Gives back in" class="number"><GivesBackIn device={device} /></td>
       <td data-label="Works on"><Leases device={device} /></td>
       <td data-label="Last seen" class="number">
         <time dateTime={new Date(device.last_seen_at * 1000).toISOString()} title={formatTime(device.last_seen_at)}>
@@ -119,6 +121,19 @@ function speedOf(device: Device): string {
   if (device.tokens_per_second > 0) return `${formatRate(device.tokens_per_second)} tokens/s`;
   const read = device.embedding_tokens_per_second ?? 0;
   return read > 0 ? `${formatRate(read)} tokens/s read` : 'not measured';
+}
+
+// From the owner's input to the device being free, as its agent measured it.
+function GivesBackIn({ device }: { device: Device }) {
+  const { yields } = device;
+  if (!yields) return <span class="muted" title="Its agent has not had to yield yet">not measured</span>;
+  const [half, most] = [formatMilliseconds(yields.p50_ms), formatMilliseconds(yields.p99_ms)];
+  return (
+    <span title={`After ${countOf(yields.count, 'input')} of the owner: free within ${half} half of the time, within ${most} 99 times of 100`}>
+      {half}
+      <span class="row-detail">p99 {most}</span>
+    </span>
+  );
 }
 
 function Leases({ device }: { device: Device }) {

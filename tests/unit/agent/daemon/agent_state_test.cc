@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "agent/daemon/policy/signals.h"
 #include "tests/support/program.h"
 
 namespace fallow {
@@ -56,6 +57,22 @@ TEST(AgentState, KeepsHeldLeasesAndShrugsAtADamagedFile) {
     f.Write("leases.json", content);
     EXPECT_THAT(f.folder.LoadHeldLeases(), IsEmpty()) << content;
   }
+}
+
+TEST(AgentState, KeepsTheOwnersPauseAndTakesADamagedOneAsWithoutEnd) {
+  Fixture f;
+  EXPECT_EQ(f.folder.LoadPause(), std::nullopt);
+  const WallTime until = WallTimeFromUnixMs(1'800'000'000'000);
+  ASSERT_TRUE(f.folder.SavePause(until).has_value());
+  EXPECT_EQ(f.folder.LoadPause(), until);
+  ASSERT_TRUE(f.folder.SavePause(std::nullopt).has_value());
+  EXPECT_EQ(f.folder.LoadPause(), std::nullopt);
+  for (const char* content : {"", "{", "[]", R"({"until_ms": "soon"})"}) {
+    f.Write("pause.json", content);
+    EXPECT_EQ(f.folder.LoadPause(), kPausedWithoutEnd) << content;
+  }
+  ASSERT_TRUE(f.folder.Forget().has_value());
+  EXPECT_EQ(f.folder.LoadPause(), std::nullopt);
 }
 
 }  // namespace

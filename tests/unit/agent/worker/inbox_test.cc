@@ -31,16 +31,16 @@ TEST(Inbox, RaisesTheStopFlagUntilTheLastStopIsTaken) {
   SimulatedClock clock;
   Inbox inbox(clock);
   inbox.Put(DropTicket{1});
-  EXPECT_FALSE(inbox.stop_flag());
+  EXPECT_FALSE(inbox.control().stopped());
   inbox.Put(StopWork{});
   inbox.Put(StopWork{});
-  EXPECT_TRUE(inbox.stop_flag());
+  EXPECT_TRUE(inbox.control().stopped());
   (void)inbox.Take(Wait::kNo);
-  EXPECT_TRUE(inbox.stop_flag());
+  EXPECT_TRUE(inbox.control().stopped());
   (void)inbox.Take(Wait::kNo);
-  EXPECT_TRUE(inbox.stop_flag());
+  EXPECT_TRUE(inbox.control().stopped());
   (void)inbox.Take(Wait::kNo);
-  EXPECT_FALSE(inbox.stop_flag());
+  EXPECT_FALSE(inbox.control().stopped());
 }
 
 TEST(Inbox, TheEndStopsWorkForGoodAndEndsWaiting) {
@@ -51,7 +51,7 @@ TEST(Inbox, TheEndStopsWorkForGoodAndEndsWaiting) {
   EXPECT_TRUE(inbox.Take(Wait::kYes).has_value());
   EXPECT_FALSE(inbox.Take(Wait::kYes).has_value());
   reader.join();
-  EXPECT_TRUE(inbox.stop_flag());
+  EXPECT_TRUE(inbox.control().stopped());
   ASSERT_TRUE(inbox.end().has_value());
   EXPECT_TRUE(inbox.end()->has_value());
 }

@@ -183,6 +183,23 @@ TEST(AdminApi, ShowsAnswersBesideTheirRequests) {
             400);
 }
 
+TEST(AdminApi, ShowsHowFastADeviceIsGivenBackEvenWhileItIsOffline) {
+  ApiWorld world;
+  const DeviceId device = world.Enroll(1);
+  const auto yields = [&] {
+    const auto reply = world.client->Ask("GET", "/api/devices", ApiWorld::Bearer(world.admin));
+    return reply.json()["data"][0]["yields"];
+  };
+  EXPECT_TRUE(yields().is_null());
+  DeviceStatus status{.state = DeviceState::kInUse, .reason = "a key was pressed"};
+  status.yields = YieldFigures{.count = 214, .p50_ms = 8.25, .p99_ms = 31.5};
+  ASSERT_TRUE(world.coordinator->devices().SetStatus(device, status).has_value());
+  const nlohmann::json figures = {{"count", 214}, {"p50_ms", 8.25}, {"p99_ms", 31.5}};
+  EXPECT_EQ(yields(), figures);
+  world.Pass(91s);
+  EXPECT_EQ(yields(), figures);
+}
+
 TEST(AdminApi, ShowsDevicesAndCallsSilentOnesOffline) {
   ApiWorld world;
   world.Enroll(1);

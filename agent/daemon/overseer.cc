@@ -1,0 +1,98 @@
+#include "agent/daemon/overseer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace fallow {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The least of what is known; none if nothing is.
+std::optional<milliseconds> LeastIdle(const Signals& signals) {
+  std::optional<milliseconds> least;
+  for (const PresenceReading& reading : signals.presence) {
+    if (reading.known) least = std::min(least.value_or(reading.idle_for), reading.idle_for);
+  }
+  return least;
+}
+
+bool SameState(const Decision& a, const Decision& b) {
+  const auto first = [](const Decision& decision) {
+    return decision.reasons.empty() ? std::nullopt : std::optional(decision.reasons[0].reason);
+  };
+  return a.action == b.action && first(a) == first(b);
+}
+
+}  // namespace
+
+Overseer::Overseer(Loop& loop, const SettingsSource& settings, MachineSenses& machine,
+                   PolicyLog& log, Surroundings surroundings)
+    : loop_(loop),
+      settings_(settings),
+      machine_(machine),
+      log_(log),
+      around_(std::move(surroundings)) {}
+
+void Overseer::PauseUntil(std::optional<WallTime> until) {
+  paused_until_ = until;
+  Look();
+}
+
+void Overseer::Suspend(bool suspending) {
+  suspending_ = suspending;
+  Look();
+}
+
+void Overseer::End() {
+  ended_ = true;
+  timer_.reset();
+}
+
+void Overseer::Look() {
+  if (ended_) return;
+  Signals signals;
+  around_.tell_presence(signals);
+  signals.suspending = suspending_;
+  signals.paused_until = paused_until_;
+  signals.settings_trouble = settings_.trouble();
+  const bool soon = MayBeginSoon(signals);
+  if (soon || memory_.action != Action::kPause || around_.holds_memory())
+    machine_.Read(settings_.settings(), around_.own_processes(), signals);
+  Decide(std::move(signals));
+  around_.watch_closely(soon || entry_.decision.action != Action::kPause);
+  around_.act(entry_.decision);
+  if (!ended_) timer_ = loop_.After(UntilNextLook(soon), [this] { Look(); });
+}
+
+void Overseer::Decide(Signals signals) {
+  const Moment now = around_.now();
+  const bool first = !since_.has_value();
+  PolicyEntry entry{.moment = now,
+                    .settings = settings_.settings(),
+                    .signals = std::move(signals),
+                    .before = memory_,
+                    .decision = {}};
+  const std::string old_trouble = log_trouble_;
+  entry.decision =
+      DecideAndRecord(entry.settings, entry.signals, now, memory_, log_, &log_trouble_);
+  if (!log_trouble_.empty() && log_trouble_ != old_trouble)
+    LOG_WARN("agent: the policy's log cannot be kept: {}", log_trouble_);
+  if (first || !SameState(entry.decision, entry_.decision)) since_ = now;
+  entry_ = std::move(entry);
+}
+
+bool Overseer::MayBeginSoon(const Signals& signals) const {
+  const Settings::Presence& presence = settings_.settings().presence;
+  if (presence.dedicated) return true;
+  const auto least = LeastIdle(signals);
+  return least && *least + kSensorLead >= presence.idle_after;
+}
+
+milliseconds Overseer::UntilNextLook(bool soon) const {
+  return soon || entry_.decision.action != Action::kPause ? kWorkingPeriod : kPausedPeriod;
+}
+
+}  // namespace fallow

@@ -1,0 +1,63 @@
+#include "agent/daemon/owner_calls.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "agent/daemon/policy/durations.h"
+
+namespace fallow {
+namespace {
+
+using Json = nlohmann::json;
+using std::chrono::milliseconds;
+
+std::string ErrorAnswer(std::string_view text) {
+  return Json{{"error", text}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string AnswerPause(const Json& call, const OwnerCallHandlers& handlers) {
+  if (!call.contains("for_ms")) return handlers.pause(std::nullopt);
+  const Json& duration = call["for_ms"];
+  const bool fits = duration.is_number_integer() && duration.get<std::int64_t>() > 0 &&
+                    duration.get<std::int64_t>() <= kMaxDuration.count();
+  if (!fits) {
+    return ErrorAnswer(
+        fmt::format("a pause takes more than nothing and at most {}", ShortDuration(kMaxDuration)));
+  }
+  return handlers.pause(milliseconds(duration.get<std::int64_t>()));
+}
+
+}  // namespace
+
+std::string AnswerOwnerCall(std::string_view call, const OwnerCallHandlers& handlers) {
+  const Json json = Json::parse(call, nullptr, /*allow_exceptions=*/false);
+  const bool has_name = json.is_object() && json.contains("call") && json["call"].is_string();
+  const std::string name = has_name ? json["call"].get<std::string>() : "";
+  if (name == "status") return handlers.status();
+  if (name == "why") return handlers.why();
+  if (name == "pause") return AnswerPause(json, handlers);
+  if (name == "resume") return handlers.resume();
+  if (name == "stop") return handlers.stop();
+  return ErrorAnswer(
+      "an unknown call: the running agent is of another version than this command; restart it");
+}
+
+std::string SimpleCall(std::string_view name) {
+  return Json{{"call", name}}.dump();
+}
+
+std::string PauseCall(std::optional<milliseconds> duration) {
+  Json call = {{"call", "pause"}};
+  if (duration) call["for_ms"] = duration->count();
+  return call.dump();
+}
+
+Status CheckAnswer(std::string_view answer) {
+  const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("error") && json["error"].is_string())
+    return Fail(ErrorCode::kFailedPrecondition, json["error"].get<std::string>());
+  return {};
+}
+
+}  // namespace fallow

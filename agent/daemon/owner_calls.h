@@ -1,0 +1,33 @@
+// What a running daemon understands on its local socket, and how the owner's commands say it.
+//
+// A call is a JSON object {"call": NAME, …}; the answer is JSON, {"error": TEXT} if it failed.
+// Pure functions.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace fallow {
+
+struct OwnerCallHandlers {
+  std::function<std::string()> status;  // StatusJson
+  std::function<std::string()> why;     // WhyJson
+  // None: until `resume`. Both answer as `why` does.
+  std::function<std::string(std::optional<std::chrono::milliseconds>)> pause;
+  std::function<std::string()> resume;
+  std::function<std::string()> stop;
+};
+std::string AnswerOwnerCall(std::string_view call, const OwnerCallHandlers& handlers);
+
+std::string SimpleCall(std::string_view name);  // "status", "why", "resume", "stop"
+std::string PauseCall(std::optional<std::chrono::milliseconds> duration);
+
+// kFailedPrecondition with the daemon's words if the answer is an error.
+Status CheckAnswer(std::string_view answer);
+
+}  // namespace fallow

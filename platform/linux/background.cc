@@ -1,0 +1,103 @@
+// Giving way on Linux.
+//
+// Why nice alone does not do: where the kernel groups processes by session (autogroups, on by
+// default), priorities count only within a session, and each session gets an equal part. So a
+// process needs both: the idle class against its neighbours in the group, and a group that weighs
+// next to nothing. Control groups take the autogroup's place where they share the processors; there
+// a process cannot help itself, and it is said which group stands in the way.
+#include "platform/background.h"
+
+#include <fmt/format.h>
+#include <linux/ioprio.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "platform/linux/kernel_files.h"
+#include "platform/linux/processor_group.h"
+#include "platform/os.h"
+
+namespace fallow {
+namespace {
+
+constexpr int kLowestNice = 19;
+// Sleeps between slices are of some milliseconds: a little more, so that the machine wakes less
+// often, does not spoil the pace.
+constexpr unsigned long kTimerSlackNs = 1'000'000;
+
+// What was reached, and what was not and why.
+class Account {
+ public:
+  void Add(std::string what, const Status& status) {
+    if (status) {
+      reached_.push_back(std::move(what));
+    } else {
+      missed_.push_back(fmt::format("{}: {}", what, status.error().message));
+    }
+  }
+  std::string Text() const {
+    std::string text = fmt::format("{}", fmt::join(reached_, ", "));
+    if (!missed_.empty()) text += fmt::format(" (not reached: {})", fmt::join(missed_, "; "));
+    return text;
+  }
+
+ private:
+  std::vector<std::string> reached_;
+  std::vector<std::string> missed_;
+};
+
+Status FromReturn(long value, std::string_view what) {
+  if (value >= 0) return {};
+  return std::unexpected(os::SystemError(what, errno));
+}
+
+Status EnterIdleClass() {
+  const sched_param none{};
+  return FromReturn(::sched_setscheduler(0, SCHED_IDLE, &none),
+                    "cannot enter the idle scheduling class");
+}
+
+// A session has an autogroup of its own. To write to that of the session we came from would slow
+// down whoever started us.
+Status EnterIdleAutogroup() {
+  if (::getsid(0) != ::getpid()) {
+    FALLOW_RETURN_IF_ERROR(FromReturn(::setsid(), "cannot start a session of its own"));
+  }
+  return WriteKernelFile("/proc/self/autogroup", std::to_string(kLowestNice));
+}
+
+Status EnterIdleDiskClass() {
+  return FromReturn(
+      ::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)),
+      "cannot lower its disk priority");
+}
+
+}  // namespace
+
+Result<std::string> EnterBackground() {
+  FALLOW_RETURN_IF_ERROR(EnterIdleClass());
+  Account account;
+  account.Add("SCHED_IDLE", {});
+  // Counts nothing within the idle class, but shows in every task list whose work this is.
+  account.Add(fmt::format("nice {}", kLowestNice),
+              FromReturn(::setpriority(PRIO_PROCESS, 0, kLowestNice), "cannot be nice"));
+  account.Add(fmt::format("autogroup {}", kLowestNice), EnterIdleAutogroup());
+  if (const auto group = GroupThatDoesNotGiveWay("/sys/fs/cgroup", "/proc/self")) {
+    account.Add("idle control group",
+                Fail(ErrorCode::kFailedPrecondition,
+                     *group + " has a part of the processors of its own; give the service a slice "
+                              "below the root with CPUWeight=idle"));
+  }
+  account.Add("idle disk class", EnterIdleDiskClass());
+  account.Add("oom 1000", WriteKernelFile("/proc/self/oom_score_adj", "1000"));
+  account.Add("timer slack 1 ms", FromReturn(::prctl(PR_SET_TIMERSLACK, kTimerSlackNs, 0, 0, 0),
+                                             "cannot set its timers' slack"));
+  return account.Text();
+}
+
+}  // namespace fallow

@@ -1,0 +1,220 @@
+// Local calls over a Unix socket: four bytes of length, then the text, each way.
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <list>
+#include <optional>
+#include <utility>
+
+#include "platform/linux/unix_socket.h"
+#include "platform/local_socket.h"
+#include "platform/os.h"
+
+namespace fallow {
+namespace {
+
+constexpr std::size_t kLengthBytes = 4;
+constexpr std::size_t kMaxRequestBytes = 1 << 20;
+constexpr std::size_t kMaxReplyBytes = 16 << 20;
+constexpr std::size_t kMaxOpenCalls = 32;
+// A caller who is slower than this blocks a place for others.
+constexpr std::chrono::milliseconds kCallTimeout{5'000};
+
+Bytes WithLength(std::string_view text) {
+  const auto size = static_cast<std::uint32_t>(text.size());
+  Bytes bytes;
+  bytes.reserve(kLengthBytes + text.size());
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    bytes.push_back(static_cast<std::uint8_t>(size >> shift));
+  }
+  const ByteView content = AsBytes(text);
+  bytes.insert(bytes.end(), content.begin(), content.end());
+  return bytes;
+}
+
+// The announced length of what follows, once its four bytes are there.
+std::optional<std::size_t> AnnouncedLength(std::string_view received) {
+  if (received.size() < kLengthBytes) return std::nullopt;
+  std::size_t size = 0;
+  for (const char byte : received.substr(0, kLengthBytes)) {
+    size = size << 8 | static_cast<std::uint8_t>(byte);
+  }
+  return size;
+}
+
+class LocalCallServer : public Listener {
+ public:
+  using Answer = std::function<std::string(std::string_view)>;
+
+  LocalCallServer(Loop& loop, Answer answer)
+      : loop_(loop), answer_(std::make_shared<Answer>(std::move(answer))) {}
+
+  Status Listen(const std::string& path) {
+    FALLOW_ASSIGN_OR_RETURN(listener_,
+                            ListenLocal(loop_, path, LocalCallers::kSameUser,
+                                        [this](std::unique_ptr<ByteStream> stream, LocalPeer) {
+                                          Accept(std::move(stream));
+                                        }));
+    return {};
+  }
+  std::uint16_t port() const override { return 0; }
+
+ private:
+  struct Call {
+    std::unique_ptr<ByteStream> stream;
+    std::unique_ptr<Timer> timeout;
+    std::string received;
+    bool answered = false;
+  };
+  using Place = std::list<Call>::iterator;
+
+  void Accept(std::unique_ptr<ByteStream> stream) {
+    if (calls_.size() >= kMaxOpenCalls) return;
+    const Place call = calls_.emplace(calls_.end());
+    call->stream = std::move(stream);
+    call->timeout = loop_.After(kCallTimeout, [this, call] { calls_.erase(call); });
+    call->stream->SetHandler({.on_data = [this, call](ByteView bytes) { OnData(call, bytes); },
+                              .on_end = [this, call](const Status&) { calls_.erase(call); },
+                              .on_writable = nullptr});
+  }
+
+  void OnData(Place call, ByteView bytes) {
+    if (call->answered) return;
+    call->received += AsText(bytes);
+    const auto length = AnnouncedLength(call->received);
+    if (!length) return;
+    if (*length > kMaxRequestBytes) {
+      calls_.erase(call);
+      return;
+    }
+    if (call->received.size() < kLengthBytes + *length) return;
+    call->answered = true;
+    const std::string request = call->received.substr(kLengthBytes, *length);
+    // The answer may end this server.
+    const auto answer = answer_;
+    const std::weak_ptr<bool> alive = alive_;
+    const std::string reply = (*answer)(request);
+    if (alive.expired()) return;
+    call->stream->Write(WithLength(reply));
+    call->stream->Shutdown();
+  }
+
+  Loop& loop_;
+  std::shared_ptr<Answer> answer_;  // shared with the call in progress
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::list<Call> calls_;
+  std::unique_ptr<Listener> listener_;
+};
+
+// The caller's side: one blocking exchange with a deadline.
+class LocalCaller {
+ public:
+  LocalCaller(const std::string& path, std::chrono::milliseconds timeout)
+      : path_(path), deadline_(std::chrono::steady_clock::now() + timeout) {}
+
+  Status Connect() {
+    while (true) {
+      auto socket = ConnectUnixSocket(path_);
+      if (socket) {
+        socket_ = socket->Release();
+        return {};
+      }
+      if (socket.error().code != ErrorCode::kResourceExhausted) {
+        return std::unexpected(std::move(socket).error());
+      }
+      FALLOW_RETURN_IF_ERROR(Wait(0));
+    }
+  }
+  ~LocalCaller() {
+    if (socket_ >= 0) ::close(socket_);
+  }
+  LocalCaller(const LocalCaller&) = delete;
+  LocalCaller& operator=(const LocalCaller&) = delete;
+
+  Status Write(ByteView bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (count > 0) {
+        bytes = bytes.subspan(static_cast<std::size_t>(count));
+      } else if (errno == EAGAIN) {
+        FALLOW_RETURN_IF_ERROR(Wait(POLLOUT));
+      } else if (errno != EINTR) {
+        return Fail(ErrorCode::kUnavailable, fmt::format("{} refused the call", path_));
+      }
+    }
+    return {};
+  }
+
+  Result<std::string> ReadReply() {
+    std::string received;
+    char buffer[64 << 10];
+    while (true) {
+      const ssize_t count = ::recv(socket_, buffer, sizeof(buffer), 0);
+      if (count > 0) {
+        received.append(buffer, static_cast<std::size_t>(count));
+      } else if (count == 0 || errno == ECONNRESET) {
+        return Fail(ErrorCode::kUnavailable, fmt::format("{} hung up without an answer", path_));
+      } else if (errno == EAGAIN) {
+        FALLOW_RETURN_IF_ERROR(Wait(POLLIN));
+      } else if (errno != EINTR) {
+        return std::unexpected(os::SystemError("cannot read from " + path_, errno));
+      }
+      const auto length = AnnouncedLength(received);
+      if (!length) continue;
+      if (*length > kMaxReplyBytes) {
+        return Fail(ErrorCode::kDataLoss,
+                    fmt::format("{} announced a reply of {} bytes, the limit is {}", path_, *length,
+                                kMaxReplyBytes));
+      }
+      if (received.size() >= kLengthBytes + *length) return received.substr(kLengthBytes, *length);
+    }
+  }
+
+ private:
+  // Until the socket is ready for `events`; with none, for a moment.
+  Status Wait(short events) {
+    constexpr int kMomentMs = 10;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline_ - std::chrono::steady_clock::now());
+    pollfd descriptor{.fd = events != 0 ? socket_ : -1, .events = events, .revents = 0};
+    if (left.count() > 0) {
+      const int limit_ms = static_cast<int>(std::min<std::int64_t>(left.count(), 1 << 30));
+      ::poll(&descriptor, 1, events != 0 ? limit_ms : std::min(limit_ms, kMomentMs));
+      return {};
+    }
+    return Fail(ErrorCode::kDeadlineExceeded, fmt::format("{} did not answer in time", path_));
+  }
+
+  const std::string& path_;
+  std::chrono::steady_clock::time_point deadline_;
+  int socket_ = -1;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Listener>> ServeLocalCalls(
+    Loop& loop, const std::string& path,
+    std::function<std::string(std::string_view request)> answer) {
+  auto server = std::make_unique<LocalCallServer>(loop, std::move(answer));
+  FALLOW_RETURN_IF_ERROR(server->Listen(path));
+  return server;
+}
+
+Result<std::string> CallLocal(const std::string& path, std::string_view request,
+                              std::chrono::milliseconds timeout) {
+  if (request.size() > kMaxRequestBytes) {
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a local call of {} bytes is longer than the limit of {}",
+                            request.size(), kMaxRequestBytes));
+  }
+  LocalCaller caller(path, timeout);
+  FALLOW_RETURN_IF_ERROR(caller.Connect());
+  FALLOW_RETURN_IF_ERROR(caller.Write(WithLength(request)));
+  return caller.ReadReply();
+}
+
+}  // namespace fallow
