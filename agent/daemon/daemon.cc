@@ -128,6 +128,11 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
   client_ = NewCoordinatorClient(*http_, signer_);
   WorkerSupervisorOptions worker;
   worker.command = options_.worker_command;
+  worker.set_haste = [](std::int64_t process_id, Haste haste) {
+    // Without it the worker stops all the same, later where neighbours take all processors.
+    if (auto status = SetHaste(process_id, haste); !status)
+      LOG_DEBUG("agent: {}", status.error().message);
+  };
   worker_ = std::make_unique<WorkerSupervisor>(*loop_, *clock_, *random_, *launcher_, worker);
 }
 

@@ -106,6 +106,8 @@ int RunVerb(Options options) {
              fmt::to_string(options.max_sequences),
              "--log-level",
              options.log_level};
+  // Nobody is there to give way to.
+  if (options.daemon.idle.dedicated) command.emplace_back("--foreground");
   if (!options.device.empty()) command.insert(command.end(), {"--device", options.device});
   const Status status = RunDaemon(options.daemon);
   if (status) return kExitOk;
