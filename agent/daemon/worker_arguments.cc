@@ -12,6 +12,8 @@ std::vector<std::string> WorkerArguments(const std::string& log_level, const Set
       "--threads",       fmt::to_string(compute.threads),
       "--max-sequences", fmt::to_string(compute.max_sequences),
       "--log-level",     log_level};
+  // Nobody is there to give way to.
+  if (settings.presence.dedicated) arguments.emplace_back("--foreground");
   if (!device.empty()) arguments.insert(arguments.end(), {"--device", device});
   const auto cap = [&](const char* option, std::uint64_t mib) {
     if (mib != 0) arguments.insert(arguments.end(), {option, fmt::to_string(mib)});
