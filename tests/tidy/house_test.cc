@@ -76,7 +76,7 @@ const std::vector<Library>& Libraries() {
       {"utf8proc.h", {"engine/chat/jinja", "engine/tokenizer"}},
       {"systemd/", {"platform/linux", "tests"}},
       {"toml++/", {"agent/daemon/policy"}},
-      {"xcb/", {"platform/linux"}},
+      {"xcb/", {"platform/linux", "tests"}},
       {"wayland-", {"platform/linux", "tests"}},
       {"simdjson.h", {"coordinator/core", "coordinator/api", "cli"}},
       {"unistd.h", {"platform/linux", "tests"}},

@@ -31,7 +31,7 @@ from endless_work import EndlessWork
 from figures import histogram, percentile
 from processes import load_by_others, processor_name
 from waiting import Patience, wait_until
-from yield_trial import ALLOWANCE_NS, is_busy, judge, observe_input
+from yield_trial import ALLOWANCE_NS, Claim, is_busy, judge, observe_input
 
 AGENT_LIMIT_S = 5  # so long a trial watches
 BOINC_LIMIT_S = 70  # boinc-client kills after 60 s
@@ -43,6 +43,10 @@ TRIALS_BETWEEN_WORDS = 20
 US = 1000  # ns
 
 
+class NotATrial(Exception):
+    """The program was no longer at work when the input came, for a reason of its own."""
+
+
 class AgentSubject:
     """The agent, in the way of a trial."""
 
@@ -50,7 +54,7 @@ class AgentSubject:
 
     def __init__(self, agent, work, keeps_record):
         self._agent, self._work, self._keeps_record = agent, work, keeps_record
-        self._yields = 0
+        self._before = None  # its record of yields when it was last seen working
 
     def wait_until_working(self, patience_s):
         def working():
@@ -69,22 +73,27 @@ class AgentSubject:
         if self._keeps_record and "yields" not in status:
             sys.exit("bench_yield: this agent's status has no yields; --observe-only measures from outside alone")
         if self._keeps_record:
-            self._yields = status["yields"]["count"]
+            self._before = status["yields"]
         if status["state"] != "working" or status["worker"]["process_id"] is None:
             return None
         found = self._agent.worker_processes()
         return found if found and is_busy(found) else None
 
-    def claim(self):
-        """When the device was free, by the agent's record of the yield that came last."""
+    def claim(self, observation):
         if not self._keeps_record:
             return None
-        last = wait_until("the agent records the yield", self._new_yield, CLAIM_PATIENCE_S)
-        return last["freed_at_us"] * US, last["how"]
+        yields = wait_until("the agent records the yield", self._changed_record, CLAIM_PATIENCE_S)
+        if yields["count"] == self._before["count"]:
+            raise NotATrial("it had no work in hand")
+        last = yields["last"]
+        claim = Claim(last["input_at_us"] * US, last["freed_at_us"] * US, last["how"])
+        if claim.freed_at_ns < observation.input_at_ns:
+            raise NotATrial("it had stopped already")
+        return claim
 
-    def _new_yield(self):
+    def _changed_record(self):
         yields = self._agent.status()["yields"]
-        return yields["last"] if yields["count"] > self._yields else None
+        return yields if any(yields[key] != self._before[key] for key in ("count", "idle")) else None
 
 
 class BoincSubject:
@@ -100,12 +109,13 @@ class BoincSubject:
 
         return wait_until("boinc-client works", working, patience_s)
 
-    def claim(self):
+    def claim(self, observation):
+        del observation
         return None
 
 
 def run_trials(name, subject, owner, count, chance):
-    trials = []
+    trials, left_out = [], 0
     patience_s = FIRST_WORK_PATIENCE_S
     while len(trials) < count:
         subject.wait_until_working(patience_s)
@@ -113,7 +123,13 @@ def run_trials(name, subject, owner, count, chance):
         time.sleep(chance.uniform(0, MAX_WORK_BEFORE_INPUT_S))
         working = subject.wait_until_working(patience_s)
         observation = observe_input(owner, working, subject.limit_s)
-        trials.append(judge(observation, subject.claim()))
+        try:
+            trials.append(judge(observation, subject.claim(observation)))
+        except NotATrial as reason:
+            left_out += 1
+            if left_out > count:
+                sys.exit(f"bench_yield: {name}: {left_out} inputs came when {reason}")
+            continue
         if len(trials) % TRIALS_BETWEEN_WORDS == 0 or len(trials) == count:
             print(f"{name}: {len(trials)} of {count} trials", file=sys.stderr, flush=True)
     return trials
@@ -134,7 +150,9 @@ def describe(name, trials):
     print(f"{name}: {len(trials)} trials, free after p50 {values[50]:.1f} ms, p90 {values[90]:.1f} ms, "
           f"p99 {values[99]:.1f} ms, at most {values[100]:.1f} ms")
     if trials[0].claimed_ms is not None:
+        noticed = [trial.noticed_ms for trial in trials]
         belied = [trial for trial in trials if trial.used_after_claim_ms > ALLOWANCE_NS / 1e6]
+        print(f"  the input was noticed after p50 {percentile(noticed, 50):.1f} ms, p99 {percentile(noticed, 99):.1f} ms")
         print(f"  watched from outside: p50 {percentile(observed, 50):.1f} ms, p99 {percentile(observed, 99):.1f} ms; "
               f"the worker used up to {max(trial.used_after_claim_ms for trial in trials):.1f} ms of processor time "
               f"after it was said to be free, more than {ALLOWANCE_NS / 1e6:.0f} ms in {len(belied)} trials")

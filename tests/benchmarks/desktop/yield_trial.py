@@ -17,8 +17,18 @@ class Trial:
     observed_ms: float  # to the last use of a processor but for the allowance
     observed: bool  # false: it was still busy when watching ended, after observed_ms
     claimed_ms: float | None = None
+    noticed_ms: float | None = None  # to the moment in which the program saw the input, by its record
     used_after_claim_ms: float = 0
     how: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a program records of a yield; times on CLOCK_MONOTONIC in ns."""
+
+    noticed_at_ns: int
+    freed_at_ns: int
+    how: str
 
 
 @dataclass(frozen=True)
@@ -67,12 +77,12 @@ def is_busy(process_ids, for_s=0.05, share=0.5):
 
 
 def judge(observation, claim=None):
-    """`claim`: (freed at, on CLOCK_MONOTONIC in ns; how), as the program under measurement tells it."""
     free_at = observation.free_at_ns()
     end = free_at if free_at is not None else observation.samples[-1][0]
     observed_ms = (end - observation.input_at_ns) / MS
     if claim is None:
         return Trial(observed_ms, free_at is not None)
-    freed_at, how = claim
-    return Trial(observed_ms, free_at is not None, (freed_at - observation.input_at_ns) / MS,
-                 observation.used_after_ns(freed_at) / MS, how)
+    return Trial(observed_ms, free_at is not None,
+                 claimed_ms=(claim.freed_at_ns - observation.input_at_ns) / MS,
+                 noticed_ms=(claim.noticed_at_ns - observation.input_at_ns) / MS,
+                 used_after_claim_ms=observation.used_after_ns(claim.freed_at_ns) / MS, how=claim.how)

@@ -105,6 +105,15 @@ TEST_F(GameMode, EndOfTheBusIsNoticed) {
   ExpectUnknown(ReadAfterChange(*source), "the session bus ended the connection");
 }
 
+TEST_F(GameMode, SourceMayBeDestroyedWhenItTells) {
+  daemon_.Start();
+  auto source = Open();
+  source->OnChange([&] { source = nullptr; });
+  daemon_.EmitPropertiesChanged(kPath, kName);
+  daemon_.EmitPropertiesChanged(kPath, kName);
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return source == nullptr; }));
+}
+
 TEST(SessionSignalsOfABus, NoBusIsUnavailable) {
   setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus", 1);
   setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus", 1);
