@@ -72,10 +72,11 @@ struct WorkerSupervisorOptions {
   // From the end of its input to SIGKILL. It has nothing left to do; the kernel frees its memory
   // either way.
   std::chrono::milliseconds exit_patience{250};
-  std::chrono::milliseconds start_patience{60'000};  // drivers compile shaders at their first start
+  std::chrono::milliseconds start_patience{180'000};  // drivers compile shaders at their first start
   std::chrono::milliseconds load_patience{600'000};  // a large model from a slow disk
-  std::chrono::milliseconds progress_patience{
-      120'000};  // with work in hand and all of the time; a slow device computes a step in less
+  // With work in hand and all of the time: a slow device computes a step in less, even while its
+  // owner's programs take most of it.
+  std::chrono::milliseconds progress_patience{300'000};
   // How soon a process that gives way to everybody does as it is told; null: nothing is done.
   std::function<void(std::int64_t process_id, Haste haste)> set_haste;
   // From having stopped to giving way again; more than the 100 ms below which it is refused.
