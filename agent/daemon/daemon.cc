@@ -35,7 +35,7 @@ constexpr milliseconds kShutdownPatience{5'000};
 constexpr milliseconds kSleepPatience{3'000};
 constexpr milliseconds kReleasePeriod{50};
 // While an owner is there the daemon does next to nothing: what it does not need is given back.
-constexpr milliseconds kTrimPeriod{60'000};
+constexpr milliseconds kTrimPeriod{20'000};
 
 // What the coordinator and the owner are shown.
 DeviceState StateOf(const Decision& decision) {

@@ -97,7 +97,7 @@ Status OwnerWatch::Start() {
   helpers_ = *std::move(listener);
   if (!options_.whole_system && !settings().presence.dedicated) {
     std::vector<std::string> command = options_.helper_command;
-    command.insert(command.end(), {"--socket", socket});
+    command.insert(command.end(), {"--with-parent", "--socket", socket});
     helper_.emplace(loop_, random_, launcher_, std::move(command));
   }
   WatchSleep();

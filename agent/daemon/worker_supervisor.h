@@ -72,7 +72,8 @@ struct WorkerSupervisorOptions {
   // From the end of its input to SIGKILL. It has nothing left to do; the kernel frees its memory
   // either way.
   std::chrono::milliseconds exit_patience{250};
-  std::chrono::milliseconds start_patience{180'000};  // drivers compile shaders at their first start
+  std::chrono::milliseconds start_patience{
+      180'000};                                      // drivers compile shaders at their first start
   std::chrono::milliseconds load_patience{600'000};  // a large model from a slow disk
   // With work in hand and all of the time: a slow device computes a step in less, even while its
   // owner's programs take most of it.

@@ -33,14 +33,14 @@ bool HasUsableGpu() {
 Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& options) {
   engine::VulkanBackendOptions vulkan;
   vulkan.device = options.device;
-  vulkan.max_memory_bytes = options.max_memory_bytes;
+  vulkan.max_memory_bytes = options.max_gpu_memory_bytes;
   return engine::NewVulkanBackend(vulkan);
 }
 
 std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
   engine::CpuBackendOptions cpu;
   cpu.thread_count = options.thread_count;
-  cpu.memory_bytes = options.max_memory_bytes;
+  cpu.memory_bytes = options.max_cpu_memory_bytes;
   return engine::NewCpuBackend(cpu);
 }
 
@@ -65,8 +65,11 @@ Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& optio
 }
 
 EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options,
-                       std::uint64_t max_memory_bytes)
-    : backend_(std::move(backend)), options_(options), max_memory_bytes_(max_memory_bytes) {}
+                       const BackendOptions& limits)
+    : backend_(std::move(backend)),
+      options_(options),
+      max_memory_bytes_(info().vulkan ? limits.max_gpu_memory_bytes : limits.max_cpu_memory_bytes) {
+}
 
 Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepControl& control) {
   runner_.reset();

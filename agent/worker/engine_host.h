@@ -16,9 +16,11 @@ enum class BackendChoice : std::uint8_t { kAuto, kVulkan, kCpu };
 
 struct BackendOptions {
   BackendChoice choice = BackendChoice::kAuto;
-  std::string device;                  // of Vulkan: as VulkanBackendOptions; empty picks the best
-  std::uint32_t thread_count = 0;      // of the CPU backend; 0: one per processor
-  std::uint64_t max_memory_bytes = 0;  // for weights and caches; 0: as much as there is
+  std::string device;              // of Vulkan: as VulkanBackendOptions; empty picks the best
+  std::uint32_t thread_count = 0;  // of the CPU backend; 0: one per processor
+  // For weights and caches where they are computed with; 0: as much as there is.
+  std::uint64_t max_cpu_memory_bytes = 0;
+  std::uint64_t max_gpu_memory_bytes = 0;
 };
 
 // kAuto takes Vulkan where there is a GPU or a device was asked for, else the CPU backend: a
@@ -27,9 +29,9 @@ Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& optio
 
 class EngineHost : public ModelHost {
  public:
-  // `max_memory_bytes`: as BackendOptions.
+  // `limits`: those that the backend was opened with.
   EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options,
-             std::uint64_t max_memory_bytes);
+             const BackendOptions& limits);
 
   const engine::BackendInfo& info() const { return backend_->info(); }
   Result<ModelReady> Load(const std::string& path, const engine::StepControl& control) override;

@@ -73,7 +73,7 @@ Status Work(const WorkerOptions& options, const Clock& clock, Inbox& inbox) {
     (void)send(WorkerFailure{backend.error()});
     return std::unexpected(std::move(backend).error());
   }
-  EngineHost host(*std::move(backend), options.runner, options.backend.max_memory_bytes);
+  EngineHost host(*std::move(backend), options.runner, options.backend);
   const engine::BackendInfo& info = host.info();
   FALLOW_RETURN_IF_ERROR(send(WorkerReady{.vulkan = info.vulkan,
                                           .processor = info.processor,
@@ -113,12 +113,15 @@ int Main(int argc, char** argv) {
                  "Requests in the batch at once [32]")
       ->check(CLI::Range(1, 1024))
       ->option_text("COUNT");
-  app.add_option_function<std::uint64_t>(
-         "--max-memory-mib",
-         [&options](std::uint64_t mib) { options.backend.max_memory_bytes = mib << 20; },
-         "For weights and caches, on the device that computes [0: as much as there is]")
-      ->check(CLI::Range(0, 1 << 30))
-      ->option_text("MIB");
+  const auto add_cap = [&](const char* name, std::uint64_t& bytes, const char* what) {
+    app.add_option_function<std::uint64_t>(
+           name, [&bytes](std::uint64_t mib) { bytes = mib << 20; }, what)
+        ->check(CLI::Range(0, 1 << 30))
+        ->option_text("MIB");
+  };
+  add_cap("--max-memory-mib", options.backend.max_cpu_memory_bytes,
+          "For weights and caches of the CPU backend [0: as much as there is]");
+  add_cap("--max-gpu-memory-mib", options.backend.max_gpu_memory_bytes, "The same on Vulkan");
   app.add_flag("--foreground", options.foreground,
                "Keep the priority it is started with, for measurements");
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")
