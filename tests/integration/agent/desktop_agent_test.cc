@@ -38,7 +38,9 @@ class Desktop {
                 .agent_environment = {"DISPLAY=" + display_,
                                       "WAYLAND_DISPLAY=", "XDG_SESSION_TYPE=x11",
                                       "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent",
-                                      "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}}) {}
+                                      "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}}) {
+    WriteSettings("");
+  }
 
   Stack& stack() { return stack_; }
   void TouchMouse() {
@@ -46,10 +48,12 @@ class Desktop {
                                           display_, FindProgram("xdotool"));
     ASSERT_EQ(std::system(touch.c_str()), 0);
   }
+  // Other programs' load is not what these tests are about: the rest of the suite may run beside.
   void WriteSettings(const std::string& text) {
     const std::string folder = stack_.folder() + "/config/fallow";
     std::filesystem::create_directories(folder);
-    std::ofstream(folder + "/agent.toml.new") << text;
+    std::ofstream(folder + "/agent.toml.new")
+        << text << "[load]\nforeign_cpu_percent = 100\ncpu_pressure_percent = 100\n";
     std::filesystem::rename(folder + "/agent.toml.new", folder + "/agent.toml");
   }
   Finished Verb(std::vector<std::string> arguments) {

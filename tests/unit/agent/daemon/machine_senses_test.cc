@@ -14,7 +14,7 @@ using ::testing::IsEmpty;
 
 // A processor sensor that counts how often it is read.
 struct CountedCpu : CpuLoadSensor {
-  explicit CountedCpu(int& count) : count(count) {}
+  explicit CountedCpu(int& reads) : count(reads) {}
   CpuReading Read(std::span<const std::int64_t>) override {
     ++count;
     return {.processor_count = 4, .foreign_share = 0.5};
@@ -27,13 +27,13 @@ struct PressedCpu : CpuLoadSensor {
 };
 
 struct SayingPower : PowerSensor {
-  explicit SayingPower(std::optional<bool> saver) : saver(saver) {}
+  explicit SayingPower(std::optional<bool> word) : saver(word) {}
   PowerReading Read() override { return {.on_battery = false, .power_saver = saver}; }
   std::optional<bool> saver;
 };
 
 struct SayingProfile : PowerProfileSensor {
-  explicit SayingProfile(std::optional<bool> saver) : saver(saver) {}
+  explicit SayingProfile(std::optional<bool> word) : saver(word) {}
   std::optional<bool> PowerSaver() override { return saver; }
   std::optional<bool> saver;
 };

@@ -27,12 +27,13 @@ struct MemoryFiles : PolicyLogFiles {
     text.clear();
     return {};
   }
+  Result<Current> Examine() override { return Current{.bytes = text.size()}; }
   std::string text;
   bool full = false;
 };
 
 struct CountedCpu : CpuLoadSensor {
-  explicit CountedCpu(int& count) : count(count) {}
+  explicit CountedCpu(int& reads) : count(reads) {}
   CpuReading Read(std::span<const std::int64_t>) override {
     ++count;
     return {};
