@@ -43,6 +43,7 @@ void MachineSenses::Read(const Settings& settings, std::span<const std::int64_t>
     programs_wanted_ = wanted;
     ReadPrograms(wanted);
   }
+  into.machine_read = true;
   into.power = last_.power;
   into.thermal = last_.thermal;
   into.gpus = last_.gpus;

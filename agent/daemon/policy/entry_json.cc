@@ -113,6 +113,7 @@ void Fields(auto& visit, Is<CpuReading> auto& cpu) {
 void Fields(auto& visit, Is<Signals> auto& signals) {
   visit("presence", signals.presence);
   visit("session", signals.session);
+  visit("machine_read", signals.machine_read);
   visit("power", signals.power);
   visit("thermal", signals.thermal);
   visit("gpus", signals.gpus);
@@ -149,6 +150,7 @@ void Fields(auto& visit, Is<QuietState> auto& quiet) {
 void Fields(auto& visit, Is<PolicyMemory> auto& memory) {
   visit("action", memory.action);
   visit("paused_since_us", memory.paused_since);
+  visit("began_us", memory.began);
   visit("kept_memory", memory.kept_memory);
   visit("was_free", memory.was_free);
   visit("paused_by_owner_alone", memory.paused_by_owner_alone);

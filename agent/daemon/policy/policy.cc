@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// A cause that comes back so soon after it was gone settles twice as long, up to eight times.
+// A cause that stops work again so soon after it was gone settles twice as long, up to eight times.
 constexpr std::chrono::minutes kRepeatWindow{10};
 constexpr int kMaxRepeats = 3;
 // After work stops, sensors that look back still see some of it.
@@ -48,13 +48,14 @@ milliseconds SettlesFor(const Sign& sign, const PolicyMemory::Hold& hold) {
 }
 
 // Brings the hold of one reason up to date; how long it still settles, or none if it does not hold.
-std::optional<milliseconds> UpdateHold(const Sign& sign, SteadyTime now,
-                                       std::map<Reason, PolicyMemory::Hold>& holds) {
+std::optional<milliseconds> UpdateHold(const Sign& sign, SteadyTime now, PolicyMemory& memory) {
+  auto& holds = memory.holds;
   const auto known = holds.find(sign.reason);
   const bool held = known != holds.end() && known->second.holds;
   if (sign.seen == Seen::kThere) {
     PolicyMemory::Hold& hold = holds[sign.reason];
-    if (!held && known != holds.end()) hold.repeats = std::min(hold.repeats + 1, kMaxRepeats);
+    if (!held && memory.began >= hold.released && hold.released != SteadyTime{})
+      hold.repeats = std::min(hold.repeats + 1, kMaxRepeats);
     hold.holds = true;
     hold.clear_since.reset();
     return SettlesFor(sign, hold);
@@ -85,7 +86,7 @@ void AddReasons(const std::vector<Sign>& signs, SteadyTime now, PolicyMemory& me
       if (sign.seen == Seen::kThere) reasons.push_back({sign.reason, sign.text, sign.way_out});
       continue;
     }
-    const auto left = UpdateHold(sign, now, memory.holds);
+    const auto left = UpdateHold(sign, now, memory);
     if (!left) continue;
     std::string text = sign.text;
     if (sign.seen != Seen::kThere)
@@ -190,10 +191,18 @@ struct Findings {
   std::vector<ReasonText> reasons;  // those that pause, and signs of use
   std::vector<GpuReading> gpus;     // that may go on; empty: no such exception is needed or there
   bool in_use = false;
+  bool machine_unseen = false;
   QuietTargets targets;
   QuietStep quiet;
   std::optional<milliseconds> pause_left;
 };
+
+// While nobody looks at the machine, what it was busy with settles unseen.
+void Forget(const Settings& settings, SteadyTime now, PolicyMemory& memory) {
+  std::vector<ReasonText> unseen;
+  AddReasons(LoadSigns(settings, {}, {}, true), now, memory, unseen);
+  AddReasons(PowerSigns(settings, {}), now, memory, unseen);
+}
 
 Findings Look(const Settings& settings, const Signals& signals, const Moment& now,
               PolicyMemory& memory) {
@@ -204,6 +213,12 @@ Findings Look(const Settings& settings, const Signals& signals, const Moment& no
   if (found.in_use) found.gpus = GpusThatGoOn(settings, signals);
   found.pause_left = OwnersPauseLeft(signals, now, memory);
   AddReasons(CommandSigns(settings, signals, now, found.pause_left), now.steady, memory, reasons);
+  if (!signals.machine_read) {
+    Forget(settings, now.steady, memory);
+    found.machine_unseen = true;
+    std::ranges::stable_sort(reasons, {}, &ReasonText::reason);
+    return found;
+  }
   const bool own_work =
       memory.action != Action::kPause ||
       (memory.paused_since && Since(*memory.paused_since, now.steady) < kOwnWorkGone);
@@ -238,8 +253,12 @@ bool GivesMemoryBack(const Settings& settings, const Findings& found, const Mome
 }
 
 // Why work that nothing forbids does not begin yet; none if it may.
-std::optional<ReasonText> StillSettling(const Settings& settings, const Moment& now,
-                                        const PolicyMemory& memory) {
+std::optional<ReasonText> StillSettling(const Settings& settings, const Findings& found,
+                                        const Moment& now, const PolicyMemory& memory) {
+  if (found.machine_unseen) {
+    return ReasonText{Reason::kSettling, "free again; the machine's sensors are not read yet",
+                      "nothing; they are read before work begins"};
+  }
   if (memory.action != Action::kPause || !memory.paused_since || memory.paused_by_owner_alone)
     return std::nullopt;
   const milliseconds left = MinPause(settings) - Since(*memory.paused_since, now.steady);
@@ -265,7 +284,7 @@ Decision Pause(const Settings& settings, Findings found, const Moment& now, Poli
   return decision;
 }
 
-Decision Work(const Settings& settings, const Signals& signals, Findings found,
+Decision Work(const Settings& settings, const Signals& signals, Findings found, const Moment& now,
               PolicyMemory& memory) {
   Decision decision{.action = Action::kRun, .share = 1};
   const double full_from = memory.action == Action::kRun && found.targets.max_share >= kFullFrom
@@ -291,6 +310,7 @@ Decision Work(const Settings& settings, const Signals& signals, Findings found,
   }
   decision.reasons = std::move(found.reasons);
   if (!decision.reasons.empty()) decision.action = Action::kReduce;
+  if (memory.action == Action::kPause) memory.began = now.steady;
   memory.action = decision.action;
   memory.paused_since.reset();
   memory.paused_by_owner_alone = false;
@@ -306,11 +326,12 @@ Decision Decide(const Settings& settings, const Signals& all_signals, const Mome
   Findings found = Look(settings, signals, now, memory);
   memory.was_free = !found.in_use;
   if (MustPause(found)) return Pause(settings, std::move(found), now, memory);
-  if (auto settling = StillSettling(settings, now, memory)) {
+  if (auto settling = StillSettling(settings, found, now, memory)) {
+    // It is what keeps work from beginning, whatever else would allow only a part of it.
     found.reasons.insert(found.reasons.begin(), *std::move(settling));
     return Pause(settings, std::move(found), now, memory);
   }
-  return Work(settings, signals, std::move(found), memory);
+  return Work(settings, signals, std::move(found), now, memory);
 }
 
 }  // namespace fallow

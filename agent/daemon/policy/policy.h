@@ -98,6 +98,7 @@ struct Moment {
 struct PolicyMemory {
   Action action = Action::kPause;
   std::optional<SteadyTime> paused_since;  // none before the first decision, and while it works
+  SteadyTime began{};                      // when work last began
   bool kept_memory = true;                 // once given back, it stays so until work begins
   bool was_free = false;                   // the last decision found nobody at the machine
   bool paused_by_owner_alone = false;      // in this pause nothing but the owner's command held
@@ -106,7 +107,7 @@ struct PolicyMemory {
     bool holds = false;
     std::optional<SteadyTime> clear_since;  // still holds, but its cause is gone since then
     SteadyTime released{};                  // when it last stopped holding
-    int repeats = 0;  // came back so often soon after a release: settles longer each time
+    int repeats = 0;  // stopped work so often soon after a release: settles longer each time
     bool operator==(const Hold&) const = default;
   };
   std::map<Reason, Hold> holds;

@@ -101,7 +101,7 @@ Sign SessionSign(const Signals& signals, bool counts, Reason reason, SessionSign
 
 Sign ProgramSign(const Signals& signals) {
   Sign sign{.reason = Reason::kOwnerProgram, .settles = kUseSettles};
-  sign.text = "no program of the owner's list runs now";
+  sign.text = "no program of the owner's list is seen now";
   sign.way_out =
       fmt::format("it ends for {}, or leaves presence.programs", ShortDuration(kUseSettles));
   if (signals.owner_programs.empty()) return sign;

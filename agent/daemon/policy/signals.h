@@ -25,6 +25,9 @@ inline constexpr WallTime kPausedWithoutEnd = WallTime::max();
 struct Signals {
   std::vector<PresenceReading> presence;
   std::vector<SessionSignal> session;
+  // Whether the machine itself was looked at: power, heat, loads, network, programs. While somebody
+  // is there it need not be; without it no work begins.
+  bool machine_read = false;
   PowerReading power;
   ThermalReading thermal;
   std::vector<GpuReading> gpus;

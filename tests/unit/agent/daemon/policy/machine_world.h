@@ -50,6 +50,7 @@ struct MachineWorld {
 
   MachineWorld() {
     signals.presence = {Idle("x11 :0", std::chrono::hours(1))};
+    signals.machine_read = true;
     signals.cpu = {.processor_count = 8,
                    .foreign_share = 0.02,
                    .pressure_share = 0.0,

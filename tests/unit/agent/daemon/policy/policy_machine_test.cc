@@ -102,6 +102,50 @@ TEST(Loads, OneThatComesBackSettlesLongerEachTime) {
   EXPECT_EQ(machine.UntilItWorks(), 31s);
 }
 
+TEST(Loads, OneThatComesBackWhileNothingRanIsNotPunished) {
+  MachineWorld machine;
+  machine.signals.presence = {Idle("x11", 0s)};
+  for (int i = 0; i < 5; ++i) {
+    machine.signals.cpu.foreign_share = 0.5;
+    machine.After(5s);
+    machine.signals.cpu.foreign_share = 0.0;
+    machine.After(1s);
+    machine.After(40s);
+  }
+  machine.signals.presence = {Idle("x11", 1h)};
+  machine.signals.cpu.foreign_share = 0.5;
+  machine.After(5s);
+  machine.signals.cpu.foreign_share = 0.0;
+  EXPECT_EQ(machine.UntilItWorks(), 31s);
+}
+
+TEST(Loads, NoWorkBeginsBeforeTheMachineIsLookedAt) {
+  MachineWorld machine;
+  machine.signals.machine_read = false;
+  EXPECT_EQ(machine.Look().reasons.at(0).reason, Reason::kSettling);
+  machine.signals.machine_read = true;
+  machine.settings.presence.idle_after = 1s;
+  EXPECT_EQ(machine.After(1s).action, Action::kRun);
+}
+
+TEST(Loads, WhatIsNotLookedAtIsNoReasonToNameAndSettlesMeanwhile) {
+  MachineWorld machine;
+  machine.signals.cpu.foreign_share = 0.5;
+  machine.settings.quiet.cpu_ceiling_celsius = 70;
+  machine.signals.thermal.temperatures = {Cpu(50)};
+  EXPECT_TRUE(Holds(machine.Look(), Reason::kCpuLoad));
+  const Signals seen = machine.signals;
+  machine.signals = {.presence = {Idle("x11", 0s)}};
+  for (int i = 0; i < 120; ++i) {
+    const Decision decision = machine.After(1s);
+    ASSERT_EQ(decision.reasons.size(), 1u);
+    ASSERT_EQ(decision.reasons[0].reason, Reason::kInput);
+  }
+  machine.signals = seen;
+  machine.signals.cpu.foreign_share = 0.1;
+  EXPECT_NE(machine.After(1s).action, Action::kPause);
+}
+
 TEST(Loads, AHundredPercentIsNeverAReason) {
   MachineWorld machine;
   machine.settings.load = {.foreign_cpu_percent = 100,
@@ -153,7 +197,7 @@ TEST(Loads, GpuMemoryWantedByOthersFreesTheModel) {
   machine.signals.gpus[0].memory_used_bytes = 8ull << 30;
   EXPECT_FALSE(machine.Look().keep_memory);
   // A GPU of 1 GiB cannot keep half of it free: it is not judged by that.
-  machine = {};
+  machine = MachineWorld();
   machine.signals.gpus = {Gpu("0000:01:00.0", true)};
   machine.signals.gpus[0].memory_total_bytes = (1ull << 30) - 1;
   machine.signals.gpus[0].memory_used_bytes = 1ull << 30;

@@ -46,6 +46,7 @@ TEST(PolicyProperties, NeverWorksWhileTheMachineIsInUse) {
       const Signals& signals = machine.world.signals;
       const Decision decision = Decide(machine.settings, signals, machine.world.now, memory);
       worked += decision.action != Action::kPause;
+      ASSERT_TRUE(signals.machine_read || decision.action == Action::kPause) << "seed " << seed;
       if (!IsUsed(machine.settings, signals)) continue;
       ++used;
       if (decision.action == Action::kPause) continue;

@@ -31,6 +31,7 @@ class RandomMachine {
     if (Chance(50)) world.now.wall += std::chrono::hours(static_cast<int>(Below(200)) - 100);
     const Signals fresh = RandomSignals();
     if (Chance(20)) world.signals = fresh;
+    if (Chance(5)) world.signals.machine_read = fresh.machine_read;
     if (Chance(9)) world.signals.presence = fresh.presence;
     if (Chance(9)) world.signals.session = fresh.session;
     if (Chance(9)) world.signals.cpu = fresh.cpu;
@@ -98,6 +99,7 @@ class RandomMachine {
   // Three in four are calm, so that something happens.
   Signals RandomSignals() {
     Signals made;
+    made.machine_read = !Chance(10);
     const bool calm = !Chance(4);
     const double load = calm ? 0.15 : 1;
     for (std::uint64_t i = Below(4) + (calm ? 1 : 0); i > 0; --i) {
