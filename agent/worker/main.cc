@@ -73,7 +73,10 @@ Status Work(const WorkerOptions& options, const Clock& clock, Inbox& inbox) {
     (void)send(WorkerFailure{backend.error()});
     return std::unexpected(std::move(backend).error());
   }
-  EngineHost host(*std::move(backend), options.runner, options.backend.max_memory_bytes);
+  // Never destroyed: the process ends with it, and the kernel takes gigabytes back sooner in one go
+  // than from us piece by piece.
+  EngineHost& host =
+      *new EngineHost(*std::move(backend), options.runner, options.backend.max_memory_bytes);
   const engine::BackendInfo& info = host.info();
   FALLOW_RETURN_IF_ERROR(send(WorkerReady{.vulkan = info.vulkan,
                                           .processor = info.processor,
