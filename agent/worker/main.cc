@@ -75,8 +75,7 @@ Status Work(const WorkerOptions& options, const Clock& clock, Inbox& inbox) {
   }
   // Never destroyed: the process ends with it, and the kernel takes gigabytes back sooner in one go
   // than from us piece by piece.
-  EngineHost& host =
-      *new EngineHost(*std::move(backend), options.runner, options.backend.max_memory_bytes);
+  EngineHost& host = *new EngineHost(*std::move(backend), options.runner, options.backend);
   const engine::BackendInfo& info = host.info();
   FALLOW_RETURN_IF_ERROR(send(WorkerReady{.vulkan = info.vulkan,
                                           .processor = info.processor,
@@ -107,7 +106,7 @@ int Main(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
       ->option_text("auto|vulkan|cpu");
   app.add_option("--device", options.backend.device, "Vulkan device, as --list-devices names it")
-      ->option_text("NAME|INDEX|TYPE|PCI");
+      ->option_text("NAME|INDEX|TYPE|PCI[,…]");
   app.add_option("--threads", options.backend.thread_count,
                  "Of the CPU backend [0: one per processor]")
       ->check(CLI::Range(0, 1024))
@@ -116,12 +115,16 @@ int Main(int argc, char** argv) {
                  "Requests in the batch at once [32]")
       ->check(CLI::Range(1, 1024))
       ->option_text("COUNT");
-  app.add_option_function<std::uint64_t>(
-         "--max-memory-mib",
-         [&options](std::uint64_t mib) { options.backend.max_memory_bytes = mib << 20; },
-         "For weights and caches, on the device that computes [0: as much as there is]")
-      ->check(CLI::Range(0, 1 << 30))
-      ->option_text("MIB");
+  const auto add_cap = [&app](const std::string& name, std::uint64_t& bytes,
+                              const std::string& of) {
+    app.add_option_function<std::uint64_t>(
+           name, [&bytes](std::uint64_t mib) { bytes = mib << 20; },
+           "For weights and caches, of " + of + " [0: as much as there is]")
+        ->check(CLI::Range(0, 1 << 30))
+        ->option_text("MIB");
+  };
+  add_cap("--max-memory-mib", options.backend.max_memory_bytes, "the machine's memory");
+  add_cap("--max-gpu-memory-mib", options.backend.max_gpu_memory_bytes, "a Vulkan device's");
   app.add_flag("--foreground", options.foreground,
                "Keep the priority it is started with, for measurements");
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")
