@@ -6,7 +6,8 @@ namespace fallow {
 std::vector<std::string> WorkerArguments(const std::string& log_level, const Settings& settings,
                                          std::span<const std::string> only_gpus) {
   const Settings::Compute& compute = settings.compute;
-  const std::string device = only_gpus.empty() ? compute.device : only_gpus[0];
+  const std::string device =
+      only_gpus.empty() ? compute.device : fmt::format("{}", fmt::join(only_gpus, ","));
   std::vector<std::string> arguments = {
       "--backend",       only_gpus.empty() ? compute.backend : "vulkan",
       "--threads",       fmt::to_string(compute.threads),

@@ -34,13 +34,14 @@ Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& option
   engine::VulkanBackendOptions vulkan;
   vulkan.device = options.device;
   vulkan.max_memory_bytes = options.max_gpu_memory_bytes;
+  vulkan.max_machine_memory_bytes = options.max_memory_bytes;
   return engine::NewVulkanBackend(vulkan);
 }
 
 std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
   engine::CpuBackendOptions cpu;
   cpu.thread_count = options.thread_count;
-  cpu.memory_bytes = options.max_cpu_memory_bytes;
+  cpu.memory_bytes = options.max_memory_bytes;
   return engine::NewCpuBackend(cpu);
 }
 
@@ -64,12 +65,12 @@ Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& optio
   return OpenCpu(options);
 }
 
-EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options,
-                       const BackendOptions& limits)
+EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions runner,
+                       const BackendOptions& options)
     : backend_(std::move(backend)),
-      options_(options),
-      max_memory_bytes_(info().vulkan ? limits.max_gpu_memory_bytes : limits.max_cpu_memory_bytes) {
-}
+      runner_options_(runner),
+      has_cap_(info().memory_bytes == options.max_memory_bytes ||
+               info().memory_bytes == options.max_gpu_memory_bytes) {}
 
 Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepControl& control) {
   runner_.reset();
@@ -78,10 +79,9 @@ Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepC
   auto model = engine::Model::Load(file->bytes(), *backend_, control);
   if (!model) return Wrap(std::move(model).error(), path);
   model_ = *std::move(model);
-  engine::RunnerOptions options = options_;
+  engine::RunnerOptions options = runner_options_;
   // The owner has said what may be taken: all of it. Without that, a part is left to others.
-  if (info().memory_bytes == max_memory_bytes_)
-    options.memory_bytes = max_memory_bytes_ - model_->WeightBytes();
+  if (has_cap_) options.memory_bytes = info().memory_bytes - model_->WeightBytes();
   auto runner = engine::Runner::Create(*model_, options, control);
   if (!runner) {
     model_.reset();
@@ -93,7 +93,7 @@ Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepC
            plan.workspace_bytes, std::uint64_t{plan.workspace.page_count} * engine::kPagePositions);
   return ModelReady{.path = path,
                     .context_length = model_->card().context_length,
-                    .max_sequence_count = options_.max_sequence_count};
+                    .max_sequence_count = runner_options_.max_sequence_count};
 }
 
 }  // namespace fallow

@@ -18,9 +18,9 @@ struct BackendOptions {
   BackendChoice choice = BackendChoice::kAuto;
   std::string device;              // of Vulkan: as VulkanBackendOptions; empty picks the best
   std::uint32_t thread_count = 0;  // of the CPU backend; 0: one per processor
-  // For weights and caches where they are computed with; 0: as much as there is.
-  std::uint64_t max_cpu_memory_bytes = 0;
-  std::uint64_t max_gpu_memory_bytes = 0;
+  // For weights and caches; 0: as much as there is.
+  std::uint64_t max_memory_bytes = 0;      // of the machine
+  std::uint64_t max_gpu_memory_bytes = 0;  // of a Vulkan device
 };
 
 // kAuto takes Vulkan where there is a GPU or a device was asked for, else the CPU backend: a
@@ -29,9 +29,8 @@ Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& optio
 
 class EngineHost : public ModelHost {
  public:
-  // `limits`: those that the backend was opened with.
-  EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options,
-             const BackendOptions& limits);
+  EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions runner,
+             const BackendOptions& options);
 
   const engine::BackendInfo& info() const { return backend_->info(); }
   Result<ModelReady> Load(const std::string& path, const engine::StepControl& control) override;
@@ -40,8 +39,8 @@ class EngineHost : public ModelHost {
  private:
   // In the order of dependence: each needs the one before.
   std::unique_ptr<engine::Backend> backend_;
-  engine::RunnerOptions options_;
-  std::uint64_t max_memory_bytes_;
+  engine::RunnerOptions runner_options_;
+  bool has_cap_;  // the memory is what the owner allows, not what there is
   std::unique_ptr<engine::Model> model_;
   std::unique_ptr<engine::Runner> runner_;
 };

@@ -73,7 +73,9 @@ Status Work(const WorkerOptions& options, const Clock& clock, Inbox& inbox) {
     (void)send(WorkerFailure{backend.error()});
     return std::unexpected(std::move(backend).error());
   }
-  EngineHost host(*std::move(backend), options.runner, options.backend);
+  // Never destroyed: the process ends with it, and the kernel takes gigabytes back sooner in one go
+  // than from us piece by piece.
+  EngineHost& host = *new EngineHost(*std::move(backend), options.runner, options.backend);
   const engine::BackendInfo& info = host.info();
   FALLOW_RETURN_IF_ERROR(send(WorkerReady{.vulkan = info.vulkan,
                                           .processor = info.processor,
@@ -104,7 +106,7 @@ int Main(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
       ->option_text("auto|vulkan|cpu");
   app.add_option("--device", options.backend.device, "Vulkan device, as --list-devices names it")
-      ->option_text("NAME|INDEX|TYPE|PCI");
+      ->option_text("NAME|INDEX|TYPE|PCI[,…]");
   app.add_option("--threads", options.backend.thread_count,
                  "Of the CPU backend [0: one per processor]")
       ->check(CLI::Range(0, 1024))
@@ -113,15 +115,16 @@ int Main(int argc, char** argv) {
                  "Requests in the batch at once [32]")
       ->check(CLI::Range(1, 1024))
       ->option_text("COUNT");
-  const auto add_cap = [&](const char* name, std::uint64_t& bytes, const char* what) {
+  const auto add_cap = [&app](const std::string& name, std::uint64_t& bytes,
+                              const std::string& of) {
     app.add_option_function<std::uint64_t>(
-           name, [&bytes](std::uint64_t mib) { bytes = mib << 20; }, what)
+           name, [&bytes](std::uint64_t mib) { bytes = mib << 20; },
+           "For weights and caches, of " + of + " [0: as much as there is]")
         ->check(CLI::Range(0, 1 << 30))
         ->option_text("MIB");
   };
-  add_cap("--max-memory-mib", options.backend.max_cpu_memory_bytes,
-          "For weights and caches of the CPU backend [0: as much as there is]");
-  add_cap("--max-gpu-memory-mib", options.backend.max_gpu_memory_bytes, "The same on Vulkan");
+  add_cap("--max-memory-mib", options.backend.max_memory_bytes, "the machine's memory");
+  add_cap("--max-gpu-memory-mib", options.backend.max_gpu_memory_bytes, "a Vulkan device's");
   app.add_flag("--foreground", options.foreground,
                "Keep the priority it is started with, for measurements");
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")

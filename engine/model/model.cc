@@ -75,7 +75,8 @@ class GraphModel final : public Model {
     return GraphWorkspaceBytes(graph_, shape_, backend_, size);
   }
 
-  Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size) override {
+  Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size,
+                                                  const StepControl& control) override {
     auto workspace = std::make_unique<GraphWorkspace>();
     workspace->size = size;
     for (const GraphBuffer& buffer : graph_.buffers) {
@@ -84,6 +85,7 @@ class GraphModel final : public Model {
       workspace->buffers.push_back(std::move(tensor));
     }
     for (std::size_t i = 0; i < graph_.caches.size(); ++i) {
+      if (control.stopped()) return Fail(ErrorCode::kCancelled, "the load was stopped");
       FALLOW_ASSIGN_OR_RETURN(auto cache, backend_.NewKvCache(CacheShape(shape_, size)));
       workspace->caches.push_back(std::move(cache));
     }

@@ -92,7 +92,9 @@ class Model {
    public:
     virtual ~Workspace() = default;
   };
-  virtual Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size) = 0;
+  // kCancelled when it was stopped between two of its parts: to clear gigabytes takes a while.
+  virtual Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size,
+                                                          const StepControl& control) = 0;
 
   struct StepOutput {
     std::span<float> hidden;  // final normalised states, output_rows.size() × embedding_length

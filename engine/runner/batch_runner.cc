@@ -283,7 +283,7 @@ Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions
                                                const StepControl& control) {
   FALLOW_ASSIGN_OR_RETURN(MemoryPlan plan, PlanMemory(model, options));
   for (;;) {
-    auto workspace = model.NewWorkspace(plan.workspace);
+    auto workspace = model.NewWorkspace(plan.workspace, control);
     const Status warm =
         workspace.has_value() ? WarmUp(model, plan.workspace, **workspace, control) : Status();
     if (workspace.has_value() && warm.has_value())

@@ -34,6 +34,7 @@ std::optional<std::uint32_t> Number(std::string_view text) {
 }
 
 bool Matches(const VulkanDeviceInfo& device, std::string_view wanted) {
+  if (wanted.empty()) return false;
   if (const auto index = Number(wanted)) return device.index == *index;
   const std::string low = Lower(wanted);
   return low == VulkanDeviceTypeName(device.type) ||
@@ -61,16 +62,22 @@ std::string_view VulkanDeviceTypeName(VulkanDeviceType type) {
 
 Result<std::uint32_t> ChooseDevice(std::span<const VulkanDeviceInfo> devices,
                                    std::string_view wanted) {
-  const VulkanDeviceInfo* best = nullptr;
   const VulkanDeviceInfo* unusable = nullptr;
-  for (const VulkanDeviceInfo& device : devices) {
-    if (!wanted.empty() && !Matches(device, wanted)) continue;
-    if (!device.unusable_reason.empty())
-      unusable = &device;
-    else if (best == nullptr || device.type < best->type)
-      best = &device;
-  }
-  if (best != nullptr) return best->index;
+  std::string_view rest = wanted;
+  do {
+    const std::size_t comma = rest.find(',');
+    const std::string_view name = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    const VulkanDeviceInfo* best = nullptr;
+    for (const VulkanDeviceInfo& device : devices) {
+      if (!wanted.empty() && !Matches(device, name)) continue;
+      if (!device.unusable_reason.empty())
+        unusable = &device;
+      else if (best == nullptr || device.type < best->type)
+        best = &device;
+    }
+    if (best != nullptr) return best->index;
+  } while (!rest.empty());
   if (unusable != nullptr) return Fail(ErrorCode::kUnimplemented, unusable->unusable_reason);
   return Fail(ErrorCode::kNotFound,
               fmt::format("no Vulkan device{}{}; there are: {}", wanted.empty() ? "" : " matches ",

@@ -325,6 +325,17 @@ class VulkanBackend final : public TunedVulkanBackend {
   std::uint64_t dispatches_ = 0;
 };
 
+// 0: no cap.
+std::uint64_t SmallerCap(std::uint64_t a, std::uint64_t b) {
+  return a == 0 || b == 0 ? std::max(a, b) : std::min(a, b);
+}
+
+std::uint64_t MemoryCap(const VulkanBackendOptions& options, VulkanDeviceType type) {
+  const bool shares_memory =
+      type == VulkanDeviceType::kIntegrated || type == VulkanDeviceType::kCpu;
+  return SmallerCap(options.max_memory_bytes, shares_memory ? options.max_machine_memory_bytes : 0);
+}
+
 std::vector<VulkanDeviceInfo> Describe(const std::vector<VkPhysicalDevice>& devices) {
   std::vector<VulkanDeviceInfo> infos;
   for (std::uint32_t i = 0; i < devices.size(); ++i) infos.push_back(DescribeDevice(i, devices[i]));
@@ -345,14 +356,16 @@ Result<std::unique_ptr<TunedVulkanBackend>> NewTunedVulkanBackend(
   FALLOW_ASSIGN_OR_RETURN(const auto devices, instance->Devices());
   const auto infos = Describe(devices);
   FALLOW_ASSIGN_OR_RETURN(const std::uint32_t index, ChooseDevice(infos, options.device));
-  FALLOW_ASSIGN_OR_RETURN(const DevicePlan plan, PlanDevice(TakeSnapshot(devices[index]), tuning));
+  DeviceTuning capped = tuning;
+  capped.memory_bytes = SmallerCap(tuning.memory_bytes, MemoryCap(options, infos[index].type));
+  FALLOW_ASSIGN_OR_RETURN(const DevicePlan plan, PlanDevice(TakeSnapshot(devices[index]), capped));
   FALLOW_ASSIGN_OR_RETURN(auto device,
                           VulkanDevice::Open(std::move(instance), devices[index], plan));
   return VulkanBackend::Create(std::move(device), infos[index]);
 }
 
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options) {
-  return NewTunedVulkanBackend(options, {.memory_bytes = options.max_memory_bytes});
+  return NewTunedVulkanBackend(options, {});
 }
 
 }  // namespace fallow::engine

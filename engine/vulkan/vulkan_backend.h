@@ -29,11 +29,14 @@ Result<std::vector<VulkanDeviceInfo>> ListVulkanDevices();
 
 // `device`: empty picks the best (discrete, integrated, virtual, cpu); else an index ("1"), a type
 // ("discrete", "integrated", "cpu", …), a PCI address ("0000:01:00.0") or part of the name,
-// case-insensitive. kNotFound lists what there is.
+// case-insensitive; or several of these with commas between, of which the first that can be used
+// counts. kNotFound lists what there is.
 struct VulkanBackendOptions {
   std::string device;
   std::uint64_t max_memory_bytes = 0;  // of device memory; 0: as much as there is
-  bool validation = false;             // Khronos validation layer, for tests
+  // The same, of a device whose memory is the machine's.
+  std::uint64_t max_machine_memory_bytes = 0;
+  bool validation = false;  // Khronos validation layer, for tests
 };
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options);
 

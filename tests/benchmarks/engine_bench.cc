@@ -99,7 +99,8 @@ class ModelBenchmark {
     workspace_ = OrQuit(model.NewWorkspace({.max_rows = kPrefillRows,
                                             .max_outputs = 32,
                                             .page_count = 32 * pages_per_row_,
-                                            .pages_per_row = pages_per_row_}));
+                                            .pages_per_row = pages_per_row_},
+                                           StepControl()));
   }
 
   // Tokens/s of one prompt after another, in steps of up to 128 tokens.

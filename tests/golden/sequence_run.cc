@@ -33,7 +33,7 @@ class SequenceRun {
 
   Result<SequenceOutput> Run() {
     MakeLanes();
-    FALLOW_ASSIGN_OR_RETURN(const auto workspace, model_.NewWorkspace(Size()));
+    FALLOW_ASSIGN_OR_RETURN(const auto workspace, model_.NewWorkspace(Size(), StepControl()));
     for (std::size_t i = 0; subject_.next < subject_.tokens.size(); ++i) {
       FALLOW_RETURN_IF_ERROR(Step(*workspace, Chunk(i)));
     }

@@ -21,9 +21,13 @@ namespace fallow {
 
 class WorkerPipe {
  public:
-  explicit WorkerPipe(std::vector<std::string> arguments) {
-    // Tests run beside others, which a worker in the background would wait for.
-    arguments.insert(arguments.begin(), {FALLOW_BINARY_DIR "/bin/fallow-worker", "--foreground"});
+  // Tests run beside others, for which a worker in the background would wait.
+  enum class Priority : bool { kForeground, kBackground };
+
+  explicit WorkerPipe(std::vector<std::string> arguments,
+                      Priority priority = Priority::kForeground) {
+    if (priority == Priority::kForeground) arguments.insert(arguments.begin(), "--foreground");
+    arguments.insert(arguments.begin(), FALLOW_BINARY_DIR "/bin/fallow-worker");
     SubprocessOptions options;
     options.arguments = std::move(arguments);
     options.on_output = [this](ByteView bytes) { Read(bytes); };

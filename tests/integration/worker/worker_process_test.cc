@@ -170,6 +170,48 @@ TEST(WorkerProcess, RefusesABrokenModelAndTakesTheNext) {
   EXPECT_EQ(RunAll(worker, DemoRequests(2)).size(), 2u);
 }
 
+TEST(WorkerProcess, TakesNoMoreMemoryThanItsOwnerAllows) {
+  WorkerPipe tight({"--backend", "cpu", "--max-memory-mib", "1"});
+  const auto tight_ready = tight.Next<WorkerReady>();
+  ASSERT_TRUE(tight_ready.has_value());
+  EXPECT_EQ(tight_ready->memory_bytes, 1u << 20);
+  tight.Send(LoadModel{kModel});
+  const auto answer = tight.Next();
+  ASSERT_TRUE(answer && std::holds_alternative<WorkerFailure>(*answer));
+  const Error& error = std::get<WorkerFailure>(*answer).error;
+  EXPECT_EQ(error.code, ErrorCode::kResourceExhausted);
+  EXPECT_THAT(error.message, HasSubstr("too large for this device"));
+  EXPECT_THAT(error.message, HasSubstr("of 1048576 bytes"));
+
+  // Enough for a few sequences at once: slower, with the same answers.
+  const auto requests = DemoRequests(40);
+  const auto narrow = LoadedWorker({"--backend", "cpu", "--max-memory-mib", "8"});
+  const auto plenty = LoadedWorker(kCpu);
+  const auto answers = RunAll(*narrow, requests);
+  EXPECT_EQ(answers.size(), requests.size());
+  EXPECT_TRUE(answers == RunAll(*plenty, requests));
+}
+
+// Quiet mode: the same answers, later.
+TEST(WorkerProcess, APaceChangesNoAnswer) {
+  const auto requests = DemoRequests(10);
+  const auto paced = LoadedWorker(kCpu);
+  paced->Send(SetPace{0.3});
+  const auto full = LoadedWorker(kCpu);
+  EXPECT_TRUE(RunAll(*paced, requests) == RunAll(*full, requests));
+}
+
+// Everything but the ear is in the idle class; the program says what else it reached.
+TEST(WorkerProcess, WorksInTheBackgroundUnlessToldOtherwise) {
+  WorkerPipe worker(kCpu, WorkerPipe::Priority::kBackground);
+  ASSERT_TRUE(worker.Next<WorkerReady>().has_value());
+  worker.Send(LoadModel{kModel});
+  EXPECT_TRUE(worker.Next<ModelReady>().has_value());
+  worker.CloseInput();
+  ASSERT_TRUE(worker.WaitForExit().has_value());
+  EXPECT_THAT(worker.errors(), HasSubstr("in the background: SCHED_IDLE"));
+}
+
 TEST(WorkerProcess, ARequestThatCannotBeRunFailsAlone) {
   const auto worker = LoadedWorker(kCpu);
   auto requests = DemoRequests(3);

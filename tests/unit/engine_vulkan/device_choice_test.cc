@@ -38,6 +38,13 @@ TEST(DeviceChoice, KnowsAPciAddress) {
   EXPECT_FALSE(ChooseDevice(Devices(), "0000:0c:00.0").has_value());
 }
 
+TEST(DeviceChoice, TakesTheFirstOfSeveralThatCanBeUsed) {
+  EXPECT_EQ(ChooseDevice(Devices(), "old,1,2").value(), 1u);
+  EXPECT_EQ(ChooseDevice(Devices(), "geforce,0000:0b:00.0").value(), 2u);
+  EXPECT_EQ(ChooseDevice(Devices(), "geforce,old").error().code, ErrorCode::kUnimplemented);
+  EXPECT_EQ(ChooseDevice(Devices(), ",").error().code, ErrorCode::kNotFound);
+}
+
 TEST(DeviceChoice, ListsWhatThereIsWhenNothingMatches) {
   const auto none = ChooseDevice(Devices(), "geforce");
   ASSERT_FALSE(none.has_value());

@@ -29,13 +29,13 @@ TEST(WorkerArguments, NamesCapsAndDeviceWhereThereAreAny) {
                             "--max-gpu-memory-mib", "2048"}));
 }
 
-TEST(WorkerArguments, TakesTheGpuThatThePolicyLeaves) {
+TEST(WorkerArguments, TakesTheGpusThatThePolicyLeaves) {
   Settings settings;
   settings.compute.backend = "cpu";
   settings.compute.device = "Radeon";
   const std::vector<std::string> gpus = {"0000:03:00.0", "0000:04:00.0"};
   const auto command = WorkerArguments("info", settings, gpus);
-  EXPECT_THAT(command, IsSupersetOf({"--backend", "vulkan", "--device", "0000:03:00.0"}));
+  EXPECT_THAT(command, IsSupersetOf({"--backend", "vulkan", "--device", "0000:03:00.0,0000:04:00.0"}));
   EXPECT_THAT(command, ::testing::Not(::testing::Contains("Radeon")));
 }
 
