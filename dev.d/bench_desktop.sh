@@ -8,7 +8,7 @@ readonly boinc_task=build/bench/boinc_task
 # TARGET too.
 desktop_stack() {
   need_packages build run demo bench
-  build release fallow fallow-coordinator fallow-agent fallow-worker "$@" >&2
+  build release fallow fallow-coordinator fallow-agent fallow-session fallow-worker "$@" >&2
   stack_open
   stack_start_coordinator
   stack_add_model "$example/field-normalizer-q8_0.gguf" $demo_model
@@ -26,12 +26,12 @@ desktop_bench() {
 
 # bench_yield [bench_yield.py's options]
 bench_yield() {
-  desktop_stack fallow-bench-neighbour
+  desktop_stack fallow-bench-owner-work
   mkdir -p build/bench
   g++ -O2 -o "$boinc_task" "$desktop_programs/boinc_task.cc" -lboinc_api -lboinc -lpthread ||
     fail "boinc_task.cc does not compile: it needs the package libboinc-app-dev"
   desktop_bench bench_yield.py --boinc-task "$boinc_task" \
-    --neighbour "$programs/fallow-bench-neighbour" "$@"
+    --owner-work "$programs/fallow-bench-owner-work" "$@"
 }
 
 # bench_footprint [bench_footprint.py's options]

@@ -35,7 +35,7 @@ struct GpuReading {
 class GpuLoadSensor {
  public:
   virtual ~GpuLoadSensor() = default;
-  // `own`: process ids whose work is ours.
+  // `own`: process ids whose work is ours, the workers'; the daemon's own does not matter here.
   virtual std::vector<GpuReading> Read(std::span<const std::int64_t> own) = 0;
 };
 
@@ -44,7 +44,8 @@ class GpuLoadSensor {
 //
 // `foreign_busy_share` is none where we run on the GPU and nothing tells our part from the others',
 // and where we may not look into others' processes and see nothing. A card that sleeps is left
-// asleep and reported with its name alone. `clock` must outlive the sensor.
+// asleep and reported with its name alone; what is said of an idle NVIDIA card may be 20 s old
+// while we do not run. `clock` must outlive the sensor.
 std::unique_ptr<GpuLoadSensor> NewGpuLoadSensor(const Clock& clock, SensorFolders folders = {});
 
 }  // namespace fallow

@@ -73,8 +73,10 @@ struct EvdevOptions {
   std::string folder = "/dev/input";
   bool gamepads_only = false;
 };
-// kUnavailable if there is no such device, kPermissionDenied if none may be read. Devices that come
-// later are found by themselves.
+// kUnavailable if there is no such folder or device, kPermissionDenied if one may not be read: it
+// could be the keyboard. With `gamepads_only` neither is an error, for most machines have no
+// gamepad, and those that may not be read are none of the user's. Devices that come later are found
+// by themselves. At first it is idle since it was opened.
 Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, EvdevOptions options);
 // systemd-logind's sessions over the system bus: the least idle one counts; remote sessions count
 // as use. kUnavailable, with the reason, if there is no bus or no logind.
@@ -87,14 +89,22 @@ Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, Evdev
 // - Graphical in the background of its seat: no input reaches it; it does not count unless it says
 // it is idle.
 // - Graphical in the foreground, and its desktop never said anything: many desktops never do. That
-// is no evidence of
-//   activity, but none of absence either: in use. Except on an X11 display in `watched_displays`:
-//   an X11 source sees its input, so it is left to that one.
-// - A console that shows graphics: X was started there by hand, and its terminal tells nothing:
-// left to an X11 source. If a session was left to an X11 source, this one cannot tell (known =
-// false), unless another session was used within 5 minutes, which proves use (idle_for = 0). No
-// session that counts: it cannot tell, since logind does not see input at a login screen.
+//   is no evidence of activity, but none of absence either: in use. Except where another source
+//   sees its input (`seen_elsewhere`): then it is left to that one.
+// - A console that shows graphics (X was started there by hand) or that we may not look at: its
+//   terminal tells nothing. The same.
+// - Locked sessions count like others: what is typed at a lock screen is input.
+// If a session was left to another source, this one cannot tell (known = false), unless another
+// session was used within 5 minutes, which proves use (idle_for = 0). No session that counts: it
+// cannot tell, since logind does not see input at a login screen.
+//
+// The reading tells of the least idle session that counts; it is of kind kRemote, with user and
+// host in its detail, if that one is remote.
+//
+// Whether another source sees the input of a login: a helper in the session, or one that reads all
+// input devices. Asked at each Read, of logind's session id and the user.
+using SeenElsewhere = std::function<bool(const std::string& session, std::int64_t user_id)>;
 Result<std::unique_ptr<PresenceSource>> NewLogindPresenceSource(
-    std::vector<std::string> watched_displays = {});
+    Loop& loop, SeenElsewhere seen_elsewhere = nullptr);
 
 }  // namespace fallow

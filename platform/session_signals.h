@@ -40,22 +40,26 @@ class SessionSignalSource {
   }
 };
 
-// Each is kUnavailable, with the reason, where its server is not there. `loop` is a MainLoop that
-// outlives the source.
+// Each is kUnavailable, with the reason, where its server or its bus is not there. `loop` is a
+// MainLoop that outlives the source.
 //
-// The active window by EWMH (_NET_ACTIVE_WINDOW, _NET_WM_STATE_FULLSCREEN); XWayland is fine here:
-// games run there.
+// The active window by EWMH (_NET_ACTIVE_WINDOW, _NET_WM_STATE_FULLSCREEN), unless it is a desktop
+// or its panel; XWayland is fine here: games run there.
 Result<std::unique_ptr<SessionSignalSource>> NewX11FullScreenSource(Loop& loop,
                                                                     const std::string& display);
-// zwlr_foreign_toplevel_manager_v1, which wlroots compositors offer.
+// The window with the keyboard by zwlr_foreign_toplevel_manager_v1, which wlroots compositors
+// offer.
 Result<std::unique_ptr<SessionSignalSource>> NewWaylandFullScreenSource(Loop& loop,
                                                                         const std::string& display);
-// com.feralinteractive.GameMode on the session bus: ClientCount.
+// com.feralinteractive.GameMode on the session bus: ClientCount. Its daemon starts with the first
+// game: while it is absent there is none.
 Result<std::unique_ptr<SessionSignalSource>> NewGameModeSource(Loop& loop);
-// org.gnome.SessionManager IsInhibited(8: idle), or KDE's PolicyAgent HasInhibition, on the session
-// bus.
+// org.gnome.SessionManager IsInhibited(8: idle), or KDE's PolicyAgent HasInhibition(4: keeps the
+// screen on), on the session bus. A desktop that is not there is waited for: until then it cannot
+// tell.
 Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop);
-// logind's inhibitors of kind "idle" in mode "block", on the system bus.
+// logind's inhibitors of kind "idle" in mode "block", on the system bus; this process's own are
+// left out.
 Result<std::unique_ptr<SessionSignalSource>> NewLogindInhibitorSource(Loop& loop);
 
 }  // namespace fallow

@@ -37,6 +37,8 @@ inline constexpr std::size_t kMaxShortTextBytes = 4096;
 inline constexpr std::size_t kMaxIdBytes = 256;
 // A path in LoadModel.
 inline constexpr std::size_t kMaxPathBytes = 4096;
+// The least share of the time that SetPace may ask a worker to compute.
+inline constexpr double kMinPaceShare = 0.02;
 // Faster than any device; beyond it a claimed speed is a lie or a fault.
 inline constexpr double kMaxTokensPerSecond = 1e9;
 // A worker that does not stop is killed within a second; ten minutes are not a yield but a fault.

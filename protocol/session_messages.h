@@ -36,7 +36,8 @@ struct SessionHello {
 
 // What one presence source of the login knows.
 struct PresenceReport {
-  enum class Kind : std::uint8_t { kInput, kGamepad, kRemote };
+  // kDistrusted: the helper itself does not take the source's word.
+  enum class Kind : std::uint8_t { kInput, kGamepad, kRemote, kDistrusted };
   std::string source;  // "x11 :0"; one line, not empty
   bool known = false;
   std::chrono::milliseconds idle_for{0};  // 0 unless known

@@ -27,13 +27,24 @@ Result<RunRequests> ToValue(wire::RunRequests&& message) {
   return value;
 }
 
+Result<SetPace> ToValue(const wire::SetPace& message) {
+  const double share = message.share();
+  if (share >= kMinPaceShare && share <= 1) return SetPace{share};
+  return FieldError("share", fmt::format("{}; {} to 1 are allowed", share, kMinPaceShare));
+}
+
 Result<WorkerReady> ToValue(wire::WorkerReady&& message) {
   FALLOW_RETURN_IF_ERROR(CheckText("processor", message.processor(), kMaxShortTextBytes));
   FALLOW_RETURN_IF_ERROR(CheckText("driver", message.driver(), kMaxShortTextBytes));
+  FALLOW_RETURN_IF_ERROR(CheckText("pci_address", message.pci_address(), kMaxShortTextBytes));
+  FALLOW_RETURN_IF_ERROR(CheckText("queue_priority", message.queue_priority(), kMaxShortTextBytes));
   return WorkerReady{.vulkan = message.vulkan(),
                      .processor = std::move(*message.mutable_processor()),
                      .driver = std::move(*message.mutable_driver()),
-                     .memory_bytes = message.memory_bytes()};
+                     .memory_bytes = message.memory_bytes(),
+                     .pci_address = std::move(*message.mutable_pci_address()),
+                     .queue_priority = std::move(*message.mutable_queue_priority()),
+                     .timestamps = message.timestamps()};
 }
 
 Result<ModelReady> ToValue(wire::ModelReady&& message) {
@@ -71,6 +82,7 @@ Bytes EncodeFrame(const ToWorker& value) {
           },
           [&](const DropTicket& drop) { message.mutable_drop_ticket()->set_ticket(drop.ticket); },
           [&](const StopWork&) { message.mutable_stop_work(); },
+          [&](const SetPace& pace) { message.mutable_set_pace()->set_share(pace.share); },
       },
       value);
   return Frame(message);
@@ -85,6 +97,9 @@ Bytes EncodeFrame(const FromWorker& value) {
                    out.set_processor(ready.processor);
                    out.set_driver(ready.driver);
                    out.set_memory_bytes(ready.memory_bytes);
+                   out.set_pci_address(ready.pci_address);
+                   out.set_queue_priority(ready.queue_priority);
+                   out.set_timestamps(ready.timestamps);
                  },
                  [&](const ModelReady& ready) {
                    wire::ModelReady& out = *message.mutable_model_ready();
@@ -133,6 +148,8 @@ Result<ToWorker> DecodeToWorker(ByteView payload) {
       return DropTicket{parsed->drop_ticket().ticket()};
     case wire::ToWorker::kStopWork:
       return StopWork{};
+    case wire::ToWorker::kSetPace:
+      return Named<ToWorker>("set_pace", ToValue(parsed->set_pace()));
     case wire::ToWorker::MESSAGE_NOT_SET:
       break;
   }

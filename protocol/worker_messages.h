@@ -39,9 +39,16 @@ struct DropTicket {
   std::uint64_t ticket = 0;
   bool operator==(const DropTicket&) const = default;
 };
-// Stops at the next dispatch boundary and forgets all requests; answered by Stopped.
+// Stops at the next dispatch boundary, a model's loading at its next tensor, and forgets all
+// requests; answered by Stopped. A model that is loaded stays.
 struct StopWork {
   bool operator==(const StopWork&) const = default;
+};
+// How much of the time to compute from now on, in a step under way too. Results do not depend on
+// it.
+struct SetPace {
+  double share = 1;  // kMinPaceShare to 1
+  bool operator==(const SetPace&) const = default;
 };
 
 // Worker to daemon.
@@ -53,6 +60,11 @@ struct WorkerReady {
   std::string processor;
   std::string driver;
   std::uint64_t memory_bytes = 0;
+  // Of a Vulkan device, empty or false otherwise: its place ("0000:01:00.0"), the priority of our
+  // work among all that use it ("low", "default"), and whether slices are timed by its own clock.
+  std::string pci_address;
+  std::string queue_priority;
+  bool timestamps = false;
   bool operator==(const WorkerReady&) const = default;
 };
 struct ModelReady {
@@ -82,7 +94,7 @@ struct WorkerFailure {
   bool operator==(const WorkerFailure&) const = default;
 };
 
-using ToWorker = std::variant<LoadModel, RunRequests, DropTicket, StopWork>;
+using ToWorker = std::variant<LoadModel, RunRequests, DropTicket, StopWork, SetPace>;
 using FromWorker =
     std::variant<WorkerReady, ModelReady, RequestFinished, ProgressReport, Stopped, WorkerFailure>;
 

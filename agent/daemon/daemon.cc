@@ -41,10 +41,10 @@ std::vector<PresenceSet::Kind> PresenceKinds(Loop& loop) {
              if (name.empty()) return Fail(ErrorCode::kUnavailable, "DISPLAY is not set");
              return NewX11PresenceSource(loop, name);
            }},
-          {.absent = {.source = "logind"}, .open = [name] {
-             // A silent desktop on our own display is the X11 source's to judge.
-             return NewLogindPresenceSource(name.empty() ? std::vector<std::string>{}
-                                                         : std::vector{name});
+          {.absent = {.source = "logind"}, .open = [&loop, name] {
+             // With a display of our own, a silent desktop is the X11 source's to judge.
+             return NewLogindPresenceSource(
+                 loop, [name](const std::string&, std::int64_t) { return !name.empty(); });
            }}};
 }
 

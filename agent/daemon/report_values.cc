@@ -15,6 +15,8 @@ PresenceKind KindOf(PresenceReport::Kind kind) {
       return PresenceKind::kGamepad;
     case PresenceReport::Kind::kRemote:
       return PresenceKind::kRemote;
+    case PresenceReport::Kind::kDistrusted:
+      break;
   }
   return PresenceKind::kDistrusted;
 }

@@ -36,7 +36,8 @@ WorkSession::WorkSession(Loop& loop, const Clock& clock, Random& random, Coordin
       options_(std::move(options)),
       ask_backoff_(random, options.first_retry, options.max_retry) {
   worker_.SetEvents({
-      .on_ready = [this](const WorkerReady& ready) { OnReady(ready); },
+      .on_ready = [this](const WorkerReady& ready,
+                         bool model_loaded) { OnReady(ready, model_loaded); },
       .on_model_ready = [this](const ModelReady&) { OnModelReady(); },
       .on_model_failed = [this](const Error& error) { OnModelFailed(error); },
       .on_finished = [this](RequestFinished finished) { OnFinished(std::move(finished)); },
@@ -57,15 +58,16 @@ void WorkSession::Run(std::string reason) {
   NoteState();
 }
 
-void WorkSession::Stop(DeviceState state, std::string reason) {
+void WorkSession::Stop(DeviceState state, std::string reason, const StopOptions& options) {
+  // First: the owner waits for this and for nothing else.
+  if (allowed_ || !options.keep_memory) worker_.Stop(options);
   reason_ = std::move(reason);
   stop_state_ = state;
   if (allowed_) {
     allowed_ = false;
     LOG_INFO("agent: stops: {}", reason_);
-    worker_.Stop();
-    worker_model_.reset();
-    loading_ticket_ = 0;
+    // A load that is broken off leaves no model.
+    if (std::exchange(loading_ticket_, 0) != 0) worker_model_.reset();
     ForgetProgress();
     // A channel that has nothing to say removes its lease at once.
     for (auto it = leases_.begin(); it != leases_.end();) Close(*it++, reason_);
@@ -375,14 +377,14 @@ void WorkSession::ForgetProgress() {
   embedding_.Restart();
 }
 
-void WorkSession::OnReady(const WorkerReady& ready) {
+void WorkSession::OnReady(const WorkerReady& ready, bool model_loaded) {
   profile_.backend = ready.vulkan ? BackendKind::kVulkan : BackendKind::kCpu;
   profile_.processor = ready.processor.empty() ? "unknown" : ready.processor;
   profile_.driver = ready.driver;
   profile_.memory_bytes = ready.memory_bytes;
   LOG_INFO("agent: worker ready backend={} processor={}", ready.vulkan ? "vulkan" : "cpu",
            ready.processor);
-  worker_model_.reset();
+  if (!model_loaded) worker_model_.reset();
   loading_ticket_ = 0;
   ForgetProgress();
   AdvanceSoon();

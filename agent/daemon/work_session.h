@@ -52,8 +52,9 @@ class WorkSession {
   void GiveBack(const std::vector<LeaseId>& leases);
   // The machine is free, or stays so for another reason.
   void Run(std::string reason);
-  // The machine is needed: work stops at once, results go out, leases are released.
-  void Stop(DeviceState state, std::string reason);
+  // The machine is needed: work stops at once, results go out, leases are released. May be called
+  // again, with another reason, or without keep_memory to end a worker that was kept.
+  void Stop(DeviceState state, std::string reason, const StopOptions& options = {});
   // As Stop; `done` is called when every lease is released or `patience` is over.
   void ShutDown(std::chrono::milliseconds patience, std::function<void()> done);
 
@@ -113,7 +114,7 @@ class WorkSession {
   // The worker.
   SpeedMeter& meter() { return embeds_ ? embedding_ : generating_; }
   void ForgetProgress();
-  void OnReady(const WorkerReady& ready);
+  void OnReady(const WorkerReady& ready, bool model_loaded);
   void OnModelReady();
   void OnModelFailed(const Error& error);
   void OnFinished(RequestFinished finished);

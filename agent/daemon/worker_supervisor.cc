@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -51,6 +52,10 @@ std::string_view WorkerSupervisor::state_name() const {
       return "ready";
     case State::kStopping:
       return "stopping";
+    case State::kParked:
+      return "parked";
+    case State::kLeaving:
+      return "leaving";
     case State::kRestarting:
       return "restarting";
   }
@@ -62,19 +67,55 @@ std::optional<std::int64_t> WorkerSupervisor::process_id() const {
   return process_->process_id();
 }
 
+void WorkerSupervisor::SetMoreArguments(std::vector<std::string> arguments) {
+  more_arguments_ = std::move(arguments);
+}
+
+std::vector<std::string> WorkerSupervisor::Command() const {
+  std::vector<std::string> command = options_.command;
+  command.insert(command.end(), more_arguments_.begin(), more_arguments_.end());
+  return command;
+}
+
+void WorkerSupervisor::SetShare(double share) {
+  share_ = std::clamp(share, kMinPaceShare, 1.0);
+  if (state_ != State::kReady || told_share_ == share_) return;
+  TellShare();
+  if (timer_ != nullptr) WatchForProgress();  // at a lower share a step takes longer
+}
+
+void WorkerSupervisor::TellShare() {
+  if (told_share_ == share_) return;
+  told_share_ = share_;
+  process_->Write(EncodeFrame(ToWorker(SetPace{share_})));
+}
+
 void WorkerSupervisor::Start() {
   wanted_ = true;
-  if (state_ == State::kStopped) Launch();
+  if (state_ == State::kStopped) return Launch();
+  if (state_ != State::kParked) return;
+  if (command_ == Command()) return Resume();
+  Leave();  // and is started anew
+}
+
+void WorkerSupervisor::Resume() {
+  LOG_INFO("agent: the parked worker goes on");
+  state_ = State::kReady;
+  TellShare();
+  events_.on_ready(*backend_, model_loaded_);
 }
 
 void WorkerSupervisor::Launch() {
   frames_ = FrameReader(kMaxWorkerFrameBytes);
-  loading_ = false;
+  loading_ = model_loaded_ = false;
+  told_share_ = 1;
+  backend_.reset();
+  command_ = Command();
   unfinished_.clear();
   last_progress_ = {};
   last_error_line_.clear();
   SubprocessOptions options;
-  options.arguments = options_.command;
+  options.arguments = command_;
   options.environment = {kNoForeignLayers};
   options.on_output = [this](ByteView bytes) { OnOutput(bytes); };
   options.on_error_line = [this](std::string_view line) { OnErrorLine(line); };
@@ -91,6 +132,7 @@ void WorkerSupervisor::Send(const ToWorker& message) {
   process_->Write(EncodeFrame(message));
   if (std::holds_alternative<LoadModel>(message)) {
     loading_ = true;
+    model_loaded_ = false;
     Watch(options_.load_patience, "load a model");
   } else if (const auto* run = std::get_if<RunRequests>(&message)) {
     if (!run->requests.empty()) unfinished_[run->ticket] += run->requests.size();
@@ -101,22 +143,40 @@ void WorkerSupervisor::Send(const ToWorker& message) {
   }
 }
 
-void WorkerSupervisor::Stop() {
+void WorkerSupervisor::Stop(const StopOptions& options) {
   wanted_ = false;
   switch (state_) {
     case State::kStopped:
-    case State::kStopping:
+    case State::kLeaving:
       return;
     case State::kRestarting:
       timer_.reset();
       state_ = State::kStopped;
       return;
+    case State::kStopping:
+      stop_.keep_memory = stop_.keep_memory && options.keep_memory;
+      return;
+    case State::kParked:
+      if (!options.keep_memory) Leave();
+      return;
     case State::kStarting:
     case State::kReady:
       break;
   }
+  const bool starting = state_ == State::kStarting;
   state_ = State::kStopping;
-  stop_asked_at_ = clock_.Steady();
+  stop_ = {.asked_at = clock_.Steady(),
+           .input_at = options.input_at,
+           .was_busy = starting || loading_ || !unfinished_.empty(),
+           .keep_memory = options.keep_memory};
+  loading_ = false;
+  unfinished_.clear();
+  if (starting) {
+    // It has nothing to lose yet, and a driver that compiles listens to nobody.
+    timer_.reset();
+    process_->Kill();
+    return;
+  }
   process_->Write(EncodeFrame(ToWorker(StopWork{})));
   timer_ = loop_.After(options_.stop_patience, [this] {
     LOG_INFO("agent: the worker did not stop within {} ms and is killed",
@@ -133,10 +193,10 @@ void WorkerSupervisor::OnOutput(ByteView bytes) {
   frames_.Feed(bytes);
   while (process_ != nullptr) {
     const auto payload = frames_.Next();
-    if (!payload) return Lose(payload.error());
+    if (!payload) return Reject(payload.error());
     if (!*payload) return;
     auto message = DecodeFromWorker(**payload);
-    if (!message) return Lose(message.error());
+    if (!message) return Reject(message.error());
     Handle(*std::move(message));
   }
 }
@@ -151,9 +211,11 @@ void WorkerSupervisor::Handle(FromWorker message) {
     if (std::holds_alternative<Stopped>(message)) HandleStopped();
     return;  // results of work that is being given back do not count
   }
+  if (state_ == State::kLeaving) return;
   const auto out_of_turn = [this](std::string_view what) {
-    Lose({ErrorCode::kInvalidArgument, fmt::format("the worker said {} out of turn", what)});
+    Reject({ErrorCode::kInvalidArgument, fmt::format("the worker said {} out of turn", what)});
   };
+  if (state_ == State::kParked) return out_of_turn("something while it was parked");
   if (std::holds_alternative<WorkerReady>(message) != (state_ == State::kStarting) &&
       !std::holds_alternative<WorkerFailure>(message)) {
     return out_of_turn(state_ == State::kStarting ? "something before being ready" : "ready");
@@ -162,11 +224,14 @@ void WorkerSupervisor::Handle(FromWorker message) {
                  [&](const WorkerReady& ready) {
                    timer_.reset();
                    state_ = State::kReady;
-                   events_.on_ready(ready);
+                   backend_ = ready;
+                   TellShare();
+                   events_.on_ready(ready, model_loaded_);
                  },
                  [&](const ModelReady& ready) {
                    if (!loading_) return out_of_turn("model ready");
                    loading_ = false;
+                   model_loaded_ = true;
                    timer_.reset();
                    events_.on_model_ready(ready);
                  },
@@ -198,18 +263,37 @@ void WorkerSupervisor::Handle(FromWorker message) {
 }
 
 void WorkerSupervisor::HandleStopped() {
-  last_stop_latency_ = clock_.Steady() - stop_asked_at_;
-  LOG_INFO("agent: the worker stopped after {} us", last_stop_latency_->count());
-  process_->CloseInput();  // it leaves, and the device's memory is free
+  NoteFreed(stop_.was_busy ? Yield::How::kStopped : Yield::How::kIdle);
+  if (!stop_.keep_memory) return Leave();
+  timer_.reset();
+  state_ = State::kParked;
+  if (wanted_) Start();
+}
+
+// The device has no work of ours any more.
+void WorkerSupervisor::NoteFreed(Yield::How how) {
+  const SteadyTime now = clock_.Steady();
+  last_stop_latency_ = now - stop_.asked_at;
+  LOG_INFO("agent: the worker {} after {} us",
+           how == Yield::How::kKilled ? "was gone" : "had stopped", last_stop_latency_->count());
+  if (stop_.input_at) yields_.Add({.input_at = *stop_.input_at, .freed_at = now, .how = how});
+}
+
+void WorkerSupervisor::Leave() {
+  state_ = State::kLeaving;
+  process_->CloseInput();
   timer_ = loop_.After(options_.exit_patience, [this] { process_->Kill(); });
 }
 
 void WorkerSupervisor::OnExit(SubprocessExit exit) {
-  if (state_ != State::kStopping) {
+  if (state_ == State::kStarting || state_ == State::kReady) {
     return Lose({ErrorCode::kUnavailable, DescribeExit(exit, last_error_line_)});
   }
-  // Killed before it answered: the device was free of our work only now.
-  if (exit.signal != 0) last_stop_latency_ = clock_.Steady() - stop_asked_at_;
+  if (state_ == State::kStopping) {
+    NoteFreed(stop_.was_busy ? Yield::How::kKilled : Yield::How::kIdle);
+  } else if (state_ == State::kParked) {
+    LOG_WARN("agent: while parked {}", DescribeExit(exit, last_error_line_));
+  }
   timer_.reset();
   gone_ = std::move(process_);
   state_ = State::kStopped;
@@ -218,6 +302,14 @@ void WorkerSupervisor::OnExit(SubprocessExit exit) {
     gone_.reset();
     if (wanted_ && state_ == State::kStopped) Launch();
   });
+}
+
+// It broke the protocol. While it is stopped its end is awaited as any other.
+void WorkerSupervisor::Reject(const Error& crime) {
+  if (state_ == State::kStarting || state_ == State::kReady) return Lose(crime);
+  LOG_WARN("agent: kills the worker, which is {}: {}", state_name(), crime.message);
+  if (state_ == State::kParked) state_ = State::kLeaving;
+  process_->Kill();
 }
 
 void WorkerSupervisor::Lose(const Error& why) {
@@ -251,7 +343,9 @@ void WorkerSupervisor::Watch(milliseconds patience, std::string what) {
 void WorkerSupervisor::WatchForProgress() {
   if (loading_) return;
   timer_.reset();
-  if (!unfinished_.empty()) Watch(options_.progress_patience, "make progress");
+  if (unfinished_.empty()) return;
+  const auto patience = std::chrono::duration<double, std::milli>(options_.progress_patience);
+  Watch(std::chrono::ceil<milliseconds>(patience / share_), "make progress");
 }
 
 }  // namespace fallow

@@ -43,8 +43,9 @@ std::string DeviceTable() {
     return text + fmt::format("--backend vulkan             none: {}\n", devices.error().message);
   for (const engine::VulkanDeviceInfo& device : *devices) {
     text += fmt::format(
-        "--backend vulkan --device {:<2} {} ({}), {}, {:.1f} GiB{}\n", device.index, device.name,
-        TypeName(device.type), device.driver, Gib(device.memory_bytes),
+        "--backend vulkan --device {:<2} {} ({}{}{}), {}, {:.1f} GiB{}\n", device.index,
+        device.name, TypeName(device.type), device.pci_address.empty() ? "" : ", ",
+        device.pci_address, device.driver, Gib(device.memory_bytes),
         device.unusable_reason.empty() ? "" : "; not usable: " + device.unusable_reason);
   }
   return text;
@@ -66,6 +67,7 @@ std::string DeviceJson() {
                                 {"driver", device.driver},
                                 {"type", TypeName(device.type)},
                                 {"memory_bytes", device.memory_bytes},
+                                {"pci_address", device.pci_address},
                                 {"unusable_reason", device.unusable_reason}});
     }
   }

@@ -9,7 +9,7 @@ namespace fallow {
 // used.
 std::string DeviceTable();
 // {"cpu": {"processor", "memory_bytes"}, "vulkan": [{"index", "name", "driver", "type",
-// "memory_bytes", "unusable_reason"}], "vulkan_error": text|null}
+// "memory_bytes", "pci_address", "unusable_reason"}], "vulkan_error": text|null}
 std::string DeviceJson();
 
 }  // namespace fallow

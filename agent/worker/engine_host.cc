@@ -33,12 +33,14 @@ bool HasUsableGpu() {
 Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& options) {
   engine::VulkanBackendOptions vulkan;
   vulkan.device = options.device;
+  vulkan.max_memory_bytes = options.max_memory_bytes;
   return engine::NewVulkanBackend(vulkan);
 }
 
 std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
   engine::CpuBackendOptions cpu;
   cpu.thread_count = options.thread_count;
+  cpu.memory_bytes = options.max_memory_bytes;
   return engine::NewCpuBackend(cpu);
 }
 
@@ -62,17 +64,22 @@ Result<std::unique_ptr<engine::Backend>> OpenBackend(const BackendOptions& optio
   return OpenCpu(options);
 }
 
-EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options)
-    : backend_(std::move(backend)), options_(options) {}
+EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerOptions options,
+                       std::uint64_t max_memory_bytes)
+    : backend_(std::move(backend)), options_(options), max_memory_bytes_(max_memory_bytes) {}
 
-Result<ModelReady> EngineHost::Load(const std::string& path) {
+Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepControl& control) {
   runner_.reset();
   model_.reset();
   FALLOW_ASSIGN_OR_RETURN(const auto file, MapFile(path));
-  auto model = engine::Model::Load(file->bytes(), *backend_);
+  auto model = engine::Model::Load(file->bytes(), *backend_, control);
   if (!model) return Wrap(std::move(model).error(), path);
   model_ = *std::move(model);
-  auto runner = engine::Runner::Create(*model_, options_);
+  engine::RunnerOptions options = options_;
+  // The owner has said what may be taken: all of it. Without that, a part is left to others.
+  if (info().memory_bytes == max_memory_bytes_)
+    options.memory_bytes = max_memory_bytes_ - model_->WeightBytes();
+  auto runner = engine::Runner::Create(*model_, options, control);
   if (!runner) {
     model_.reset();
     return Wrap(std::move(runner).error(), path);

@@ -2,9 +2,14 @@
 
 #include <utility>
 
+#include "protocol/limits.h"
+
 namespace fallow {
 
+static_assert(kMinPaceShare >= engine::kMinShare);
+
 void Inbox::Put(ToWorker message) {
+  if (const auto* pace = std::get_if<SetPace>(&message)) return control_.SetShare(pace->share);
   {
     const std::lock_guard lock(mutex_);
     if (std::holds_alternative<StopWork>(message)) {

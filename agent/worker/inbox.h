@@ -1,7 +1,8 @@
 // The daemon's commands, between the thread that reads the pipe and the thread that computes.
 //
-// Invariant: the stop flag is set from the moment a StopWork or the end of the input is put in
+// Invariant: the control says stop from the moment a StopWork or the end of the input is put in
 // until the computing thread takes it, so that a step under way ends at its next dispatch boundary.
+// A SetPace counts at once and is never taken.
 // Threading: Put and Close by the reading thread, the others by the computing one.
 #pragma once
 

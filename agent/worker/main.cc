@@ -15,6 +15,7 @@
 #include "agent/worker/inbox.h"
 #include "agent/worker/shard_executor.h"
 #include "base/log.h"
+#include "platform/background.h"
 #include "platform/standard_streams.h"
 #include "platform/system.h"
 #include "protocol/limits.h"
@@ -41,12 +42,28 @@ Status ReadCommands(Inbox& inbox) {
   }
 }
 
+// Starts the thread that fills `inbox`. It is not joined: it may wait on the pipe for ever when a
+// failure ends the work first. So it owns what it touches.
+void StartReading(const std::shared_ptr<const Clock>& clock, const std::shared_ptr<Inbox>& inbox) {
+  std::thread([clock, inbox] { inbox->Close(ReadCommands(*inbox)); }).detach();
+}
+
+void GiveWay() {
+  const auto reached = EnterBackground();
+  if (reached) {
+    LOG_INFO("worker: in the background: {}", *reached);
+  } else {
+    LOG_WARN("worker: not in the background: {}", reached.error().message);
+  }
+}
+
 struct WorkerOptions {
   BackendOptions backend;
   engine::RunnerOptions runner;
+  bool foreground = false;
 };
 
-Status Work(const WorkerOptions& options) {
+Status Work(const WorkerOptions& options, const Clock& clock, Inbox& inbox) {
   const auto send = [](const FromWorker& message) {
     return WriteStandardOutput(EncodeFrame(message));
   };
@@ -56,18 +73,16 @@ Status Work(const WorkerOptions& options) {
     (void)send(WorkerFailure{backend.error()});
     return std::unexpected(std::move(backend).error());
   }
-  EngineHost host(*std::move(backend), options.runner);
+  EngineHost host(*std::move(backend), options.runner, options.backend.max_memory_bytes);
   const engine::BackendInfo& info = host.info();
   FALLOW_RETURN_IF_ERROR(send(WorkerReady{.vulkan = info.vulkan,
                                           .processor = info.processor,
                                           .driver = info.driver,
-                                          .memory_bytes = info.memory_bytes}));
-  // Not joined: it may wait on the pipe for ever when a failure ends the work first. So it owns
-  // what it touches.
-  const std::shared_ptr<Clock> clock = NewSystemClock();
-  const auto inbox = std::make_shared<Inbox>(*clock);
-  std::thread([clock, inbox] { inbox->Close(ReadCommands(*inbox)); }).detach();
-  return ShardExecutor(*inbox, host, *clock, send).Run();
+                                          .memory_bytes = info.memory_bytes,
+                                          .pci_address = info.pci_address,
+                                          .queue_priority = info.queue_priority,
+                                          .timestamps = info.timestamps}));
+  return ShardExecutor(inbox, host, clock, send).Run();
 }
 
 int Main(int argc, char** argv) {
@@ -89,7 +104,7 @@ int Main(int argc, char** argv) {
       ->transform(CLI::CheckedTransformer(choices, CLI::ignore_case))
       ->option_text("auto|vulkan|cpu");
   app.add_option("--device", options.backend.device, "Vulkan device, as --list-devices names it")
-      ->option_text("NAME|INDEX|TYPE");
+      ->option_text("NAME|INDEX|TYPE|PCI");
   app.add_option("--threads", options.backend.thread_count,
                  "Of the CPU backend [0: one per processor]")
       ->check(CLI::Range(0, 1024))
@@ -98,6 +113,14 @@ int Main(int argc, char** argv) {
                  "Requests in the batch at once [32]")
       ->check(CLI::Range(1, 1024))
       ->option_text("COUNT");
+  app.add_option_function<std::uint64_t>(
+         "--max-memory-mib",
+         [&options](std::uint64_t mib) { options.backend.max_memory_bytes = mib << 20; },
+         "For weights and caches, on the device that computes [0: as much as there is]")
+      ->check(CLI::Range(0, 1 << 30))
+      ->option_text("MIB");
+  app.add_flag("--foreground", options.foreground,
+               "Keep the priority it is started with, for measurements");
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")
       ->option_text("LEVEL");
   app.add_flag("--list-devices", list_devices, "Print what there is to compute on");
@@ -117,7 +140,13 @@ int Main(int argc, char** argv) {
   }
   if (auto status = DieWithParent(); !status && status.error().code == ErrorCode::kCancelled)
     return 0;
-  const Status status = Work(options);
+  const std::shared_ptr<const Clock> clock = NewSystemClock();
+  const auto inbox = std::make_shared<Inbox>(*clock);
+  // Before the process enters the background, so that this thread alone keeps its full priority: it
+  // computes nothing, and the owner's wish to stop must not wait behind what it is to stop.
+  StartReading(clock, inbox);
+  if (!options.foreground) GiveWay();
+  const Status status = Work(options, *clock, *inbox);
   if (!status) LOG_ERROR("worker: {}", status.error().message);
   return status ? 0 : 1;
 }

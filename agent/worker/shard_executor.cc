@@ -32,7 +32,7 @@ Status ShardExecutor::RunLoop() {
 Status ShardExecutor::Obey(Inbox::Command command) {
   return std::visit(Overloaded{
                         [&](const LoadModel& load) -> Status {
-                          auto ready = host_.Load(load.path);
+                          auto ready = host_.Load(load.path, inbox_.control());
                           if (!ready) return send_(WorkerFailure{std::move(ready).error()});
                           return send_(*ready);
                         },
@@ -55,6 +55,7 @@ Status ShardExecutor::Obey(Inbox::Command command) {
                           if (host_.runner() != nullptr) host_.runner()->Drop(drop.ticket);
                           return {};
                         },
+                        [&](const SetPace&) -> Status { return {}; },  // the inbox's own
                         [&](const StopWork&) -> Status {
                           if (host_.runner() != nullptr) host_.runner()->Clear();
                           const auto latency = clock_.Steady() - command.received_at;

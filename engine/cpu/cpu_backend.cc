@@ -51,7 +51,8 @@ class CpuBackend final : public Backend {
       : kernels_(options.path == CpuPath::kPlain ? PlainKernels() : BestKernels()),
         pool_(options.thread_count != 0 ? options.thread_count
                                         : std::max(1u, std::thread::hardware_concurrency())),
-        budget_(options.memory_bytes != 0 ? options.memory_bytes : AvailableMemoryBytes()) {
+        budget_(std::min(AvailableMemoryBytes(),
+                         options.memory_bytes != 0 ? options.memory_bytes : UINT64_MAX)) {
     info_.processor = fmt::format("{}, {} thread{}", kernels_.name, pool_.thread_count(),
                                   pool_.thread_count() == 1 ? "" : "s");
     info_.driver = "none";

@@ -187,13 +187,14 @@ Status CheckItFits(const ModelFile& file, const Backend& backend, std::uint64_t 
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> Model::Load(ByteView file, Backend& backend) {
+Result<std::unique_ptr<Model>> Model::Load(ByteView file, Backend& backend,
+                                           const StepControl& control) {
   std::vector<Error> refusals;
   const std::unique_ptr<ModelFile> read = ReadModelFile(file, refusals);
   if (!refusals.empty()) return std::unexpected(std::move(refusals.front()));
   const std::uint64_t weight_bytes = ModelWeightBytes(*read, backend);
   FALLOW_RETURN_IF_ERROR(CheckItFits(*read, backend, weight_bytes));
-  FALLOW_ASSIGN_OR_RETURN(ModelWeights weights, LoadModelWeights(*read, backend));
+  FALLOW_ASSIGN_OR_RETURN(ModelWeights weights, LoadModelWeights(*read, backend, control));
   return std::make_unique<GraphModel>(std::move(*read), std::move(weights), weight_bytes, backend);
 }
 

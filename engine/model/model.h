@@ -74,9 +74,10 @@ class Model {
   virtual const ChatFormat& chat_format() const = 0;
 
   // Uploads the weights. kResourceExhausted before anything is, with what would fit, where weights
-  // and a shortest sequence are more than the backend's memory. `file` need not outlive the call;
-  // `backend` must outlive the model.
-  static Result<std::unique_ptr<Model>> Load(ByteView file, Backend& backend);
+  // and a shortest sequence are more than the backend's memory. kCancelled when it was stopped
+  // between two tensors. `file` need not outlive the call; `backend` must outlive the model.
+  static Result<std::unique_ptr<Model>> Load(ByteView file, Backend& backend,
+                                             const StepControl& control = StepControl());
 
   // Every row sees its whole sequence, so all of a sequence must be in one step.
   virtual bool looks_ahead() const = 0;

@@ -59,11 +59,12 @@ class WeightLoader {
  public:
   WeightLoader(const ModelFile& file, Backend& backend) : file_(file), backend_(backend) {}
 
-  Result<ModelWeights> Run() {
+  Result<ModelWeights> Run(const StepControl& control) {
     const std::size_t count = file_.graph.weights.size();
     weights_.matrices.resize(count);
     weights_.rows.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
+      if (control.stopped()) return Fail(ErrorCode::kCancelled, "the load was stopped");
       const GraphWeight& weight = file_.graph.weights[i];
       FALLOW_RETURN_IF_ERROR(weight.is_row ? LoadRow(weight, weights_.rows[i])
                                            : LoadMatrix(weight, weights_.matrices[i]));
@@ -156,8 +157,9 @@ std::uint64_t ModelWeightBytes(const ModelFile& file, const Backend& backend) {
   return bytes;
 }
 
-Result<ModelWeights> LoadModelWeights(const ModelFile& file, Backend& backend) {
-  return WeightLoader(file, backend).Run();
+Result<ModelWeights> LoadModelWeights(const ModelFile& file, Backend& backend,
+                                      const StepControl& control) {
+  return WeightLoader(file, backend).Run(control);
 }
 
 }  // namespace fallow::engine

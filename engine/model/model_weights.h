@@ -21,7 +21,8 @@ struct ModelWeights {
 std::uint64_t ModelWeightBytes(const ModelFile& file, const Backend& backend);
 
 // Uploads them. Refuses what is not finite, naming the tensor.
-Result<ModelWeights> LoadModelWeights(const ModelFile& file, Backend& backend);
+Result<ModelWeights> LoadModelWeights(const ModelFile& file, Backend& backend,
+                                      const StepControl& control);
 
 // Rows of the rotary tables: one for each position, and where requests within the original context
 // turn by angles of their own, one for each position of that.

@@ -236,24 +236,24 @@ class BatchRunner final : public Runner {
 
 // Computes one row, so that what a backend allocates at first use is there before the first
 // request, or is known to be too much.
-Status WarmUp(Model& model, Model::Workspace& workspace) {
+Status WarmUp(Model& model, Model::Workspace& workspace, const StepControl& control) {
   const std::vector<std::uint32_t> zero(1);
   const ModelCard& card = model.card();
   std::vector<float> hidden(card.embedding_length);
   std::vector<float> logits(card.pooling == Pooling::kNone ? card.vocabulary_size : 0);
-  const StepControl never;
   return model.Forward(workspace,
                        {.tokens = zero, .positions = zero, .pages = zero, .pages_per_row = 1}, zero,
-                       {hidden, logits}, never);
+                       {hidden, logits}, control);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions& options) {
+Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions& options,
+                                               const StepControl& control) {
   FALLOW_ASSIGN_OR_RETURN(MemoryPlan plan, PlanMemory(model, options));
   for (;;) {
     auto workspace = model.NewWorkspace(plan.workspace);
-    const Status warm = workspace.has_value() ? WarmUp(model, **workspace) : Status();
+    const Status warm = workspace.has_value() ? WarmUp(model, **workspace, control) : Status();
     if (workspace.has_value() && warm.has_value())
       return std::make_unique<BatchRunner>(model, plan, *std::move(workspace));
     Error error = workspace.has_value() ? warm.error() : workspace.error();

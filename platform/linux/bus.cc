@@ -12,13 +12,13 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::steady_clock;
 
-constexpr microseconds kPatience = kBusPatience;
-
 std::string_view NameOf(Bus::Which which) {
   return which == Bus::Which::kSession ? "the session bus" : "the system bus";
 }
 
-ErrorCode CodeOf(const sd_bus_error& error) {
+// `status`: what the failed call returned.
+ErrorCode CodeOf(const sd_bus_error& error, int status) {
+  if (status == -ETIMEDOUT) return ErrorCode::kDeadlineExceeded;
   const auto is = [&](const char* name) { return sd_bus_error_has_name(&error, name) != 0; };
   if (is(SD_BUS_ERROR_UNKNOWN_OBJECT) || is(SD_BUS_ERROR_UNKNOWN_INTERFACE) ||
       is(SD_BUS_ERROR_UNKNOWN_METHOD) || is(SD_BUS_ERROR_UNKNOWN_PROPERTY))
@@ -28,15 +28,24 @@ ErrorCode CodeOf(const sd_bus_error& error) {
   return ErrorCode::kUnavailable;
 }
 
-// Lives as long as its slot.
-int DeliverSignal(sd_bus_message* message, void* handler, sd_bus_error*) {
-  (*static_cast<Bus::SignalHandler*>(handler))(message);
+// Until `deadline`; 0 if it has passed.
+std::uint64_t MicrosecondsUntil(Bus::Deadline deadline) {
+  const auto left = std::chrono::ceil<microseconds>(deadline - steady_clock::now()).count();
+  return left > 0 ? static_cast<std::uint64_t>(left) : 0;
+}
+
+// What a slot owns. A copy outlives the call, for a handler may end its own subscription.
+using SharedHandler = std::shared_ptr<Bus::SignalHandler>;
+
+int DeliverSignal(sd_bus_message* message, void* kept, sd_bus_error*) {
+  const SharedHandler handler = *static_cast<SharedHandler*>(kept);
+  (*handler)(message);
   return 0;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Bus>> Bus::Open(Loop& loop, Which which) {
+Result<std::unique_ptr<Bus>> Bus::Open(Loop& loop, Which which, Deadline deadline) {
   std::unique_ptr<Bus> bus(new Bus(loop));
   const int status =
       which == Which::kSession ? sd_bus_open_user(&bus->bus_) : sd_bus_open_system(&bus->bus_);
@@ -44,7 +53,7 @@ Result<std::unique_ptr<Bus>> Bus::Open(Loop& loop, Which which) {
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("cannot reach {}: {}", NameOf(which), std::strerror(-status)));
   }
-  if (auto ready = bus->WaitUntilReady(); !ready) return Wrap(ready.error(), NameOf(which));
+  if (auto ready = bus->WaitUntilReady(deadline); !ready) return Wrap(ready.error(), NameOf(which));
   bus->watch_ =
       WatchDescriptor(loop, sd_bus_get_fd(bus->bus_), [raw = bus.get()] { raw->Process(); });
   return bus;
@@ -55,20 +64,18 @@ Bus::~Bus() {
   sd_bus_close_unref(bus_);
 }
 
-Status Bus::WaitUntilReady() {
-  const auto deadline = steady_clock::now() + kPatience;
+Status Bus::WaitUntilReady(Deadline deadline) {
   while (true) {
     const int ready = sd_bus_is_ready(bus_);
     if (ready > 0) return {};
-    const auto left =
-        std::chrono::duration_cast<microseconds>(deadline - steady_clock::now()).count();
-    if (ready == 0 && left <= 0) return Fail(ErrorCode::kUnavailable, "it does not answer");
+    const std::uint64_t left_us = MicrosecondsUntil(deadline);
+    if (ready == 0 && left_us == 0) return Fail(ErrorCode::kUnavailable, "it does not answer");
     const int done = ready < 0 ? ready : sd_bus_process(bus_, nullptr);
     if (done < 0) {
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("it refused the connection: {}", std::strerror(-done)));
     }
-    if (done == 0) sd_bus_wait(bus_, static_cast<std::uint64_t>(left));
+    if (done == 0) sd_bus_wait(bus_, left_us);
   }
 }
 
@@ -90,19 +97,21 @@ Result<BusMessage> Bus::Send(const BusObject& object, const char* method, BusMes
   sd_bus_error error = SD_BUS_ERROR_NULL;
   sd_bus_message* answer = nullptr;
   if (status >= 0) {
-    status = sd_bus_call(bus_, call.get(), static_cast<std::uint64_t>(kPatience.count()), &error,
-                         &answer);
-  }
-  if (status >= 0) {
+    const std::uint64_t left_us =
+        MicrosecondsUntil(deadline_.value_or(steady_clock::now() + kBusPatience));
+    // To sd-bus, 0 is a limit of its own choice.
+    status = left_us == 0 ? -ETIMEDOUT : sd_bus_call(bus_, call.get(), left_us, &error, &answer);
+    // Answered or not, the wait may have taken signals, or the connection's end, from the socket,
+    // which then wakes nobody.
     ProcessSoon();
-    return BusMessage(answer);
   }
-  const ErrorCode code = CodeOf(error);
+  if (status >= 0) return BusMessage(answer);
+  const ErrorCode code = CodeOf(error, status);
+  const bool absent = sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) != 0 ||
+                      sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) != 0;
   const std::string reason = error.message != nullptr ? error.message : std::strerror(-status);
   sd_bus_error_free(&error);
-  if (sd_bus_is_open(bus_) <= 0) {
-    ProcessSoon();  // finds the end, and tells
-  }
+  if (absent) return Fail(code, fmt::format("{} is not running", object.service));
   return Fail(code, fmt::format("{} does not answer {}: {}", object.service, method, reason));
 }
 
@@ -143,36 +152,41 @@ Result<std::string> Bus::PropertyText(const BusObject& object, const char* name)
 }
 
 Result<Bus::Subscription> Bus::OnSignal(const BusObject& object, const char* member,
-                                        SignalHandler handler) {
-  auto owned = std::make_unique<SignalHandler>(std::move(handler));
+                                        SignalHandler handler, const std::string& first) {
+  std::string match =
+      fmt::format("type='signal',interface='{}',member='{}'", object.interface, member);
+  if (!object.service.empty()) match += fmt::format(",sender='{}'", object.service);
+  if (!object.path.empty()) match += fmt::format(",path='{}'", object.path);
+  if (!first.empty()) match += fmt::format(",arg0='{}'", first);
+  auto owned = std::make_unique<SharedHandler>(std::make_shared<SignalHandler>(std::move(handler)));
   sd_bus_slot* slot = nullptr;
-  const int status =
-      broken_ ? -ENOTCONN
-              : sd_bus_match_signal_async(bus_, &slot,
-                                          object.service.empty() ? nullptr : object.service.c_str(),
-                                          object.path.c_str(), object.interface.c_str(), member,
-                                          DeliverSignal, nullptr, owned.get());
+  const int status = broken_ ? -ENOTCONN
+                             : sd_bus_add_match_async(bus_, &slot, match.c_str(), DeliverSignal,
+                                                      nullptr, owned.get());
   if (status < 0) {
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("cannot listen for {}.{}: {}", object.interface, member,
                             std::strerror(-status)));
   }
   sd_bus_slot_set_destroy_callback(slot,
-                                   [](void* kept) { delete static_cast<SignalHandler*>(kept); });
+                                   [](void* kept) { delete static_cast<SharedHandler*>(kept); });
   (void)owned.release();
-  sd_bus_flush(bus_);
   return Subscription(slot);
 }
 
 Result<Bus::Subscription> Bus::OnPropertiesChanged(const BusObject& object,
                                                    std::function<void()> fn) {
   const BusObject properties{object.service, object.path, "org.freedesktop.DBus.Properties"};
-  return OnSignal(properties, "PropertiesChanged",
-                  [interface = object.interface, fn = std::move(fn)](sd_bus_message* message) {
-                    const char* changed = nullptr;
-                    if (sd_bus_message_read(message, "s", &changed) > 0 && changed == interface)
-                      fn();
-                  });
+  return OnSignal(
+      properties, "PropertiesChanged", [fn = std::move(fn)](sd_bus_message*) { fn(); },
+      object.interface);
+}
+
+Result<Bus::Subscription> Bus::OnOwnerChanged(const std::string& service,
+                                              std::function<void()> fn) {
+  const BusObject driver{"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"};
+  return OnSignal(
+      driver, "NameOwnerChanged", [fn = std::move(fn)](sd_bus_message*) { fn(); }, service);
 }
 
 void Bus::ProcessSoon() {
@@ -186,12 +200,13 @@ void Bus::ProcessSoon() {
 
 void Bus::Process() {
   const std::weak_ptr<int> alive = alive_;
-  while (!broken_) {
+  for (int i = 0; i < kMaxBusMessagesPerTurn && !broken_; ++i) {
     const int done = sd_bus_process(bus_, nullptr);
     if (alive.expired()) return;  // a handler closed the bus
     if (done < 0 || sd_bus_is_open(bus_) <= 0) return Break();
     if (done == 0) return;
   }
+  if (!broken_) ProcessSoon();
 }
 
 void Bus::Break() {

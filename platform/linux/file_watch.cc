@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "platform/linux/unix_socket.h"
+#include "platform/linux/owned_descriptor.h"
 #include "platform/os.h"
 #include "platform/uv/descriptor_watch.h"
 
@@ -94,7 +94,7 @@ class InotifyFileWatch : public FileWatch {
   Loop& loop_;
   const std::filesystem::path path_;
   const std::function<void()> on_change_;
-  Descriptor inotify_;
+  OwnedDescriptor inotify_;
   int folder_watch_ = -1;
   int file_watch_ = -1;
   std::unique_ptr<Timer> settling_;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "platform/linux/drm_fdinfo.h"
+#include "platform/linux/gpu_shares.h"
 #include "platform/linux/graphics_sleep.h"
 #include "platform/linux/kernel_files.h"
 #include "platform/linux/nvml.h"
@@ -108,33 +109,6 @@ void ReadCounters(const Card& card, GpuReading& reading) {
   if (total && used && *used <= *total) reading.memory_used_bytes = used;
 }
 
-// What the clients' accounts say of the busy time of a card, and how far they can be trusted.
-struct Accounts {
-  const DrmUse& use;
-  bool saw_all;  // nobody's account was closed to us, and the driver keeps them
-  bool saw_ours;
-  bool we_run;
-};
-
-void JudgeBusyShares(const Accounts& accounts, GpuReading& reading) {
-  const std::optional<double> counted = reading.busy_share;
-  const auto& use = accounts.use;
-  if (!counted && use.all_share && (accounts.saw_all || *use.all_share > 0)) {
-    reading.busy_share = use.all_share;
-  }
-  if (accounts.saw_all && use.foreign_share) {
-    reading.foreign_busy_share = use.foreign_share;
-  } else if (counted && !accounts.we_run) {
-    reading.foreign_busy_share = counted;
-  } else if (counted && accounts.saw_ours && use.own_share) {
-    reading.foreign_busy_share =
-        std::max(use.foreign_share.value_or(0), std::max(0.0, *counted - *use.own_share));
-  } else if (use.foreign_share && *use.foreign_share > 0) {
-    // Some of it is seen; that there is none would not be.
-    reading.foreign_busy_share = use.foreign_share;
-  }
-}
-
 class LinuxGpuLoadSensor : public GpuLoadSensor {
  public:
   LinuxGpuLoadSensor(const Clock& clock, SensorFolders folders)
@@ -181,11 +155,13 @@ class LinuxGpuLoadSensor : public GpuLoadSensor {
     if (accounted && found == clients.cards.end()) {
       use.all_share = use.own_share = use.foreign_share = 0;  // its last client has left it
     }
-    JudgeBusyShares({.use = use,
-                     .saw_all = clients.saw_all && accounted,
-                     .saw_ours = clients.saw_ours,
-                     .we_run = we_run},
-                    reading);
+    const GpuShares shares = JudgeShares({.counter = reading.busy_share,
+                                          .use = use,
+                                          .saw_all = clients.saw_all && accounted,
+                                          .saw_ours = clients.saw_ours,
+                                          .we_run = we_run});
+    reading.busy_share = shares.busy;
+    reading.foreign_busy_share = shares.foreign;
     if (reading.memory_used_bytes && (!we_run || clients.saw_ours)) {
       reading.foreign_memory_bytes =
           *reading.memory_used_bytes - std::min(*reading.memory_used_bytes, use.own_memory_bytes);

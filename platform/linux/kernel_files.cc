@@ -23,10 +23,12 @@ struct FolderCloser {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
 
-// From the start; fewer than `max_bytes` only at the end. Kernel files give what a read asks for in
-// pieces of about a page. -1, with errno, on failure.
+// From the start; fewer than `max_bytes` only at the end. Kernel files give a read up to a page of
+// what it asks for, so that a short one needs no second read to find its end. -1, with errno, on
+// failure.
 ssize_t ReadFromStart(int descriptor, std::string& text, std::size_t max_bytes) {
   constexpr std::size_t kPieceBytes = 4096;
+  const bool is_short = max_bytes <= kPieceBytes;
   text.clear();
   while (text.size() < max_bytes) {
     const std::size_t before = text.size();
@@ -36,7 +38,7 @@ ssize_t ReadFromStart(int descriptor, std::string& text, std::size_t max_bytes) 
     text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return -1;
-    if (count == 0) break;
+    if (count == 0 || is_short) break;
   }
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return static_cast<ssize_t>(text.size());

@@ -46,9 +46,9 @@ Status MakeFolder(const std::string& folder, LocalCallers callers) {
 }
 
 // Held by the server as long as it lives: whoever has it may replace the socket.
-Result<Descriptor> LockPath(const std::string& path) {
+Result<OwnedDescriptor> LockPath(const std::string& path) {
   const std::string lock_path = path + ".lock";
-  Descriptor lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kForUser));
+  OwnedDescriptor lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kForUser));
   if (lock.number() < 0) return std::unexpected(os::SystemError("cannot open " + lock_path, errno));
   if (::flock(lock.number(), LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno != EWOULDBLOCK) {
@@ -58,9 +58,9 @@ Result<Descriptor> LockPath(const std::string& path) {
               fmt::format("another program serves at {}: stop it first", path));
 }
 
-Result<Descriptor> BindSocket(const std::string& path, LocalCallers callers) {
+Result<OwnedDescriptor> BindSocket(const std::string& path, LocalCallers callers) {
   FALLOW_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddressOf(path));
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  OwnedDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (socket.number() < 0) return std::unexpected(os::SystemError("cannot make a socket", errno));
   // Linux gives the file the socket's mode, so that it is private from its first moment.
   if (::fchmod(socket.number(), kForUser) != 0 ||
@@ -76,7 +76,8 @@ class LocalListener : public Listener {
  public:
   using OnConnection = std::function<void(std::unique_ptr<ByteStream>, LocalPeer)>;
 
-  LocalListener(std::string path, Descriptor lock, LocalCallers callers, OnConnection on_connection)
+  LocalListener(std::string path, OwnedDescriptor lock, LocalCallers callers,
+                OnConnection on_connection)
       : path_(std::move(path)),
         lock_(std::move(lock)),
         callers_(callers),
@@ -88,7 +89,7 @@ class LocalListener : public Listener {
   LocalListener& operator=(const LocalListener&) = delete;
 
   Status Listen(Loop& loop) {
-    FALLOW_ASSIGN_OR_RETURN(Descriptor socket, BindSocket(path_, callers_));
+    FALLOW_ASSIGN_OR_RETURN(OwnedDescriptor socket, BindSocket(path_, callers_));
     FALLOW_ASSIGN_OR_RETURN(
         listener_, ListenUnix(
                        loop, socket.Release(), [this](int descriptor) { return Admit(descriptor); },
@@ -111,7 +112,7 @@ class LocalListener : public Listener {
   }
 
   std::string path_;
-  Descriptor lock_;
+  OwnedDescriptor lock_;
   LocalCallers callers_;
   std::shared_ptr<OnConnection> on_connection_;  // shared with the call in progress
   LocalPeer admitted_;
@@ -132,9 +133,9 @@ Result<sockaddr_un> UnixAddressOf(const std::string& path) {
   return address;
 }
 
-Result<Descriptor> ConnectUnixSocket(const std::string& path) {
+Result<OwnedDescriptor> ConnectUnixSocket(const std::string& path) {
   FALLOW_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddressOf(path));
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  OwnedDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (socket.number() < 0) return std::unexpected(os::SystemError("cannot make a socket", errno));
   while (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) !=
          0) {
@@ -156,7 +157,7 @@ Result<std::unique_ptr<Listener>> ListenLocal(
   FALLOW_RETURN_IF_ERROR(UnixAddressOf(path));
   FALLOW_RETURN_IF_ERROR(
       MakeFolder(std::filesystem::absolute(path).parent_path().string(), callers));
-  FALLOW_ASSIGN_OR_RETURN(Descriptor lock, LockPath(path));
+  FALLOW_ASSIGN_OR_RETURN(OwnedDescriptor lock, LockPath(path));
   auto listener =
       std::make_unique<LocalListener>(path, std::move(lock), callers, std::move(on_connection));
   FALLOW_RETURN_IF_ERROR(listener->Listen(loop));
@@ -164,7 +165,7 @@ Result<std::unique_ptr<Listener>> ListenLocal(
 }
 
 Result<std::unique_ptr<ByteStream>> ConnectLocal(Loop& loop, const std::string& path) {
-  FALLOW_ASSIGN_OR_RETURN(Descriptor socket, ConnectUnixSocket(path));
+  FALLOW_ASSIGN_OR_RETURN(OwnedDescriptor socket, ConnectUnixSocket(path));
   return OpenUnixStream(loop, socket.Release());
 }
 

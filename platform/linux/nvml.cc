@@ -45,7 +45,7 @@ constexpr std::uint32_t kMaxProcessId = 1u << 22;  // the kernel's own limit
 constexpr double kMaxWatts = 5000;
 constexpr int kReadingsBetweenScans = 60;
 constexpr std::chrono::seconds kTimeBetweenTries{60};
-// Cards were seen to fall asleep within ten seconds.
+// Cards were seen to fall asleep within ten seconds; and what opening takes is then little.
 constexpr std::chrono::seconds kRest{20};
 
 }  // namespace
@@ -254,14 +254,18 @@ std::optional<std::uint64_t> ForeignMemory(std::uint64_t used, const Nvml::Proce
   return used - std::min(used, ours);
 }
 
-std::optional<double> ForeignShare(double busy, const std::optional<Nvml::ProcessMemory>& processes,
+// Whether any of `own` uses the card, or may: not every driver tells.
+bool MayBeUsedBy(std::span<const std::int64_t> own,
+                 const std::optional<Nvml::ProcessMemory>& processes) {
+  if (own.empty() || !processes) return !own.empty();
+  return std::ranges::any_of(*processes,
+                             [&](const auto& process) { return IsOwn(own, process.first); });
+}
+
+std::optional<double> ForeignShare(double busy,
                                    const std::optional<std::map<std::int64_t, double>>& shares,
                                    std::span<const std::int64_t> own) {
-  const bool none_of_ours =
-      own.empty() || (processes && std::ranges::none_of(*processes, [&](const auto& process) {
-                        return IsOwn(own, process.first);
-                      }));
-  if (busy == 0 || none_of_ours) return busy;
+  if (busy == 0) return busy;
   if (!shares) return std::nullopt;
   double foreign = 0;
   for (const auto& [id, share] : *shares) {
@@ -305,13 +309,15 @@ GpuReading NvidiaGpus::ReadCard(const Nvml& library, void* device, Card& card,
   const auto processes = library.Processes(device);
   const auto shares = library.ProcessShares(device, card.last_sample);
   reading.busy_share = library.BusyShare(device);
+  const bool ours = MayBeUsedBy(own, processes);
   if (reading.busy_share) {
-    reading.foreign_busy_share = ForeignShare(*reading.busy_share, processes, shares, own);
+    reading.foreign_busy_share =
+        ours ? ForeignShare(*reading.busy_share, shares, own) : reading.busy_share;
   }
   if (const auto memory = library.MemoryUse(device)) {
     reading.memory_total_bytes = memory->total;
     reading.memory_used_bytes = memory->used;
-    if (own.empty()) {
+    if (!ours) {
       reading.foreign_memory_bytes = memory->used;
     } else if (processes) {
       reading.foreign_memory_bytes = ForeignMemory(memory->used, *processes, own);
@@ -321,6 +327,7 @@ GpuReading NvidiaGpus::ReadCard(const Nvml& library, void* device, Card& card,
   reading.celsius = library.Celsius(device);
   reading.watts = library.Watts(device);
   reading.watts_limit = library.WattsLimit(device);
+  card.ours = ours;
   return reading;
 }
 
@@ -330,11 +337,13 @@ std::vector<GpuReading> NvidiaGpus::Read(std::span<const std::int64_t> own, Stea
     FindCards();
     readings_until_scan_ = kReadingsBetweenScans;
   }
-  if (own.empty() && rest_until_ && now < *rest_until_) return last_;
+  const bool same_own = std::ranges::equal(own, last_own_);
+  if (same_own && rest_until_ && now < *rest_until_) return last_;
+  last_own_.assign(own.begin(), own.end());
   rest_until_.reset();
   last_.clear();
-  bool may_sleep = false;
-  bool sleepers_idle = true;
+  bool ours = false;
+  bool idle = true;
   for (Card& card : cards_) {
     if (DeviceSleeps(card.device)) {
       last_.push_back({.pci_address = card.pci_address, .name = "nvidia " + card.pci_address});
@@ -344,14 +353,12 @@ std::vector<GpuReading> NvidiaGpus::Read(std::span<const std::int64_t> own, Stea
     const auto device = library_->Find(card.pci_address);
     if (!device) continue;
     last_.push_back(ReadCard(*library_, *device, card, own));
-    if (DeviceMaySleep(card.device)) {
-      may_sleep = true;
-      sleepers_idle = sleepers_idle && last_.back().busy_share == 0.0;
-    }
+    ours = ours || card.ours;
+    idle = idle && last_.back().busy_share == 0.0;
   }
-  if (may_sleep) {
+  if (library_ != nullptr && !ours) {
     library_.reset();
-    if (sleepers_idle) rest_until_ = now + kRest;
+    if (idle) rest_until_ = now + kRest;
   }
   return last_;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <linux/kd.h>
 #include <sys/ioctl.h>
-#include <systemd/sd-bus.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "platform/linux/bus.h"
+#include "platform/linux/foreign_text.h"
+#include "platform/linux/logind.h"
 #include "platform/linux/session_rules.h"
 #include "platform/presence.h"
 
@@ -21,14 +23,9 @@ namespace {
 
 using std::chrono::microseconds;
 
-constexpr microseconds kReadTimeout{200'000};
 // A machine with more sessions is not one person's PC; the rest is not asked, and the source cannot
 // tell.
 constexpr std::size_t kMaxSessions = 64;
-
-using Bus = std::unique_ptr<sd_bus, decltype([](sd_bus* bus) { sd_bus_close_unref(bus); })>;
-using Message =
-    std::unique_ptr<sd_bus_message, decltype([](sd_bus_message* m) { sd_bus_message_unref(m); })>;
 
 microseconds MonotonicNow() {
   timespec time{};
@@ -37,8 +34,9 @@ microseconds MonotonicNow() {
          std::chrono::floor<microseconds>(std::chrono::nanoseconds(time.tv_nsec));
 }
 
-std::unexpected<Error> BusFailure(std::string_view what, int status) {
-  return Fail(ErrorCode::kUnavailable, fmt::format("{}: {}", what, std::strerror(-status)));
+std::unexpected<Error> Unreadable(std::string_view what, int status) {
+  return Fail(ErrorCode::kDataLoss,
+              fmt::format("logind sent {} that cannot be read: {}", what, std::strerror(-status)));
 }
 
 // Whether input at console `number` may go elsewhere than its terminal.
@@ -52,200 +50,146 @@ bool ConsoleHidesInput(std::uint32_t number) {
   return !text;
 }
 
-// The bus with a deadline: nothing here waits longer.
-class LogindCalls {
- public:
-  LogindCalls(sd_bus* bus, microseconds deadline) : bus_(bus), deadline_(deadline) {}
+// What takes more than one property to understand.
+struct Properties {
+  std::uint64_t idle_since = 0;
+  std::uint64_t idle_since_monotonic = 0;
+  std::uint32_t console = 0;
+};
 
-  Status WaitUntilReady() {
-    while (true) {
-      const int ready = sd_bus_is_ready(bus_);
-      if (ready > 0) return {};
-      if (ready < 0) return BusFailure("the system bus refused the connection", ready);
-      const microseconds left = deadline_ - MonotonicNow();
-      if (left.count() <= 0) {
-        return Fail(ErrorCode::kUnavailable, "the system bus does not answer");
-      }
-      const int done = sd_bus_process(bus_, nullptr);
-      if (done < 0) return BusFailure("the system bus refused the connection", done);
-      if (done == 0) sd_bus_wait(bus_, static_cast<std::uint64_t>(left.count()));
-    }
-  }
-
-  Result<std::vector<LoginSession>> Sessions() {
-    FALLOW_ASSIGN_OR_RETURN(
-        const Message reply,
-        Call("/org/freedesktop/login1", "org.freedesktop.login1.Manager", "ListSessions", nullptr));
-    std::vector<std::pair<LoginSession, std::string>> listed;
-    int status = sd_bus_message_enter_container(reply.get(), 'a', "(susso)");
-    while (status >= 0) {
-      const char* id = nullptr;
-      std::uint32_t user_id = 0;
-      const char* user = nullptr;
-      const char* seat = nullptr;
-      const char* path = nullptr;
-      status = sd_bus_message_read(reply.get(), "(susso)", &id, &user_id, &user, &seat, &path);
-      if (status <= 0) break;
-      if (listed.size() == kMaxSessions) {
-        return Fail(ErrorCode::kResourceExhausted,
-                    fmt::format("there are more than {} sessions", kMaxSessions));
-      }
-      listed.emplace_back(LoginSession{.id = id, .user = user}, path);
-    }
-    if (status < 0) return BusFailure("logind sent a list that cannot be read", status);
-
-    std::vector<LoginSession> sessions;
-    for (auto& [session, path] : listed) {
-      FALLOW_ASSIGN_OR_RETURN(const bool exists, Describe(path, session));
-      if (exists) sessions.push_back(std::move(session));
-    }
-    return sessions;
-  }
-
- private:
-  // `argument`, if any, is the call's one string.
-  Result<Message> Call(const char* path, const char* interface, const char* method,
-                       const char* argument) {
-    sd_bus_message* raw = nullptr;
-    int status = sd_bus_message_new_method_call(bus_, &raw, "org.freedesktop.login1", path,
-                                                interface, method);
-    const Message call(raw);
-    if (status >= 0) status = sd_bus_message_set_auto_start(call.get(), 0);
-    if (status >= 0 && argument != nullptr) status = sd_bus_message_append(raw, "s", argument);
-    const microseconds left = deadline_ - MonotonicNow();
-    if (status >= 0 && left.count() <= 0) status = -ETIMEDOUT;
-    if (status < 0) return BusFailure("cannot ask logind", status);
-    sd_bus_error error = SD_BUS_ERROR_NULL;
-    sd_bus_message* answer = nullptr;
-    status =
-        sd_bus_call(bus_, call.get(), static_cast<std::uint64_t>(left.count()), &error, &answer);
-    const bool gone =
-        sd_bus_error_has_name(&error, "org.freedesktop.DBus.Error.UnknownObject") != 0;
-    const std::string reason =
-        error.message != nullptr ? error.message : std::strerror(status < 0 ? -status : 0);
-    sd_bus_error_free(&error);
-    if (status >= 0) return Message(answer);
-    return Fail(gone ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
-                fmt::format("logind does not answer: {}", reason));
-  }
-
-  // False: it ended meanwhile.
-  Result<bool> Describe(const std::string& path, LoginSession& session) {
-    auto reply = Call(path.c_str(), "org.freedesktop.DBus.Properties", "GetAll",
-                      "org.freedesktop.login1.Session");
-    if (!reply && reply.error().code == ErrorCode::kNotFound) return false;
-    if (!reply) return std::unexpected(reply.error());
-    Properties properties;
-    if (const int status = ReadAll(reply->get(), session, properties); status < 0) {
-      return BusFailure("logind described a session in a form that cannot be read", status);
-    }
-    if (properties.idle_since != 0)
-      session.idle_since = microseconds(properties.idle_since_monotonic);
-    session.console_hides_input = properties.console != 0 && ConsoleHidesInput(properties.console);
-    return true;
-  }
-
-  // What takes more than one property to understand.
-  struct Properties {
-    std::uint64_t idle_since = 0;
-    std::uint64_t idle_since_monotonic = 0;
-    std::uint32_t console = 0;
+int ReadProperty(sd_bus_message* message, std::string_view name, LoginSession& session,
+                 Properties& properties) {
+  const auto text = [&](std::string& into) {
+    const char* value = nullptr;
+    const int status = sd_bus_message_read(message, "v", "s", &value);
+    if (status >= 0) into = ForeignText(value);
+    return status;
   };
-
-  static int ReadAll(sd_bus_message* message, LoginSession& session, Properties& properties) {
-    int status = sd_bus_message_enter_container(message, 'a', "{sv}");
-    while (status >= 0) {
-      status = sd_bus_message_enter_container(message, 'e', "sv");
-      if (status <= 0) return status;
-      const char* name = nullptr;
-      status = sd_bus_message_read(message, "s", &name);
-      if (status >= 0) status = ReadProperty(message, name, session, properties);
-      if (status >= 0) status = sd_bus_message_exit_container(message);
-    }
+  const auto flag = [&](bool& into) {
+    int value = 0;
+    const int status = sd_bus_message_read(message, "v", "b", &value);
+    if (status >= 0) into = value != 0;
+    return status;
+  };
+  if (name == "Class") return text(session.session_class);
+  if (name == "Type") return text(session.type);
+  if (name == "RemoteHost") return text(session.remote_host);
+  if (name == "Active") return flag(session.active);
+  if (name == "Remote") return flag(session.remote);
+  if (name == "IdleHint") return flag(session.idle_hint);
+  if (name == "LockedHint") return flag(session.locked);
+  if (name == "VTNr") return sd_bus_message_read(message, "v", "u", &properties.console);
+  if (name == "IdleSinceHint")
+    return sd_bus_message_read(message, "v", "t", &properties.idle_since);
+  if (name == "IdleSinceHintMonotonic")
+    return sd_bus_message_read(message, "v", "t", &properties.idle_since_monotonic);
+  if (name == "State") {
+    std::string state;
+    const int status = text(state);
+    session.closing = state == "closing";
     return status;
   }
+  return sd_bus_message_skip(message, "v");
+}
 
-  static int ReadProperty(sd_bus_message* message, std::string_view name, LoginSession& session,
-                          Properties& properties) {
-    const auto text = [&](std::string& into) {
-      const char* value = nullptr;
-      const int status = sd_bus_message_read(message, "v", "s", &value);
-      if (status >= 0) into = value;
-      return status;
-    };
-    const auto flag = [&](bool& into) {
-      int value = 0;
-      const int status = sd_bus_message_read(message, "v", "b", &value);
-      if (status >= 0) into = value != 0;
-      return status;
-    };
-    if (name == "Class") return text(session.session_class);
-    if (name == "Type") return text(session.type);
-    if (name == "Display") return text(session.display);
-    if (name == "Active") return flag(session.active);
-    if (name == "Remote") return flag(session.remote);
-    if (name == "IdleHint") return flag(session.idle_hint);
-    if (name == "LockedHint") return flag(session.locked);
-    if (name == "VTNr") return sd_bus_message_read(message, "v", "u", &properties.console);
-    if (name == "IdleSinceHint")
-      return sd_bus_message_read(message, "v", "t", &properties.idle_since);
-    if (name == "IdleSinceHintMonotonic") {
-      return sd_bus_message_read(message, "v", "t", &properties.idle_since_monotonic);
-    }
-    if (name == "State") {
-      std::string state;
-      const int status = text(state);
-      session.closing = state == "closing";
-      return status;
-    }
-    return sd_bus_message_skip(message, "v");
+int ReadProperties(sd_bus_message* message, LoginSession& session, Properties& properties) {
+  int status = sd_bus_message_enter_container(message, 'a', "{sv}");
+  while (status >= 0) {
+    status = sd_bus_message_enter_container(message, 'e', "sv");
+    if (status <= 0) return status;
+    const char* name = nullptr;
+    status = sd_bus_message_read(message, "s", &name);
+    if (status >= 0) status = ReadProperty(message, name, session, properties);
+    if (status >= 0) status = sd_bus_message_exit_container(message);
   }
+  return status;
+}
 
-  sd_bus* bus_;
-  microseconds deadline_;
+struct ListedSession {
+  LoginSession session;  // its id and user
+  std::string path;
 };
+
+Result<std::vector<ListedSession>> ListSessions(Bus& bus) {
+  FALLOW_ASSIGN_OR_RETURN(const BusMessage reply, bus.Call(LogindManager(), "ListSessions"));
+  std::vector<ListedSession> listed;
+  int status = sd_bus_message_enter_container(reply.get(), 'a', "(susso)");
+  while (status >= 0) {
+    const char *id = nullptr, *user = nullptr, *path = nullptr;
+    std::uint32_t user_id = 0;
+    status = sd_bus_message_read(reply.get(), "(susso)", &id, &user_id, &user, nullptr, &path);
+    if (status <= 0) break;
+    if (listed.size() == kMaxSessions) {
+      return Fail(ErrorCode::kResourceExhausted,
+                  fmt::format("there are more than {} sessions", kMaxSessions));
+    }
+    listed.push_back({LoginSession{.id = id, .user = ForeignText(user), .user_id = user_id}, path});
+  }
+  if (status < 0) return Unreadable("a list", status);
+  return listed;
+}
+
+// False: it ended meanwhile.
+Result<bool> Describe(Bus& bus, const std::string& path, LoginSession& session) {
+  const BusObject object{LogindManager().service, path, "org.freedesktop.DBus.Properties"};
+  auto reply = bus.Call(object, "GetAll", "s", "org.freedesktop.login1.Session");
+  if (!reply && reply.error().code == ErrorCode::kNotFound) return false;
+  if (!reply) return std::unexpected(reply.error());
+  Properties properties;
+  if (const int status = ReadProperties(reply->get(), session, properties); status < 0)
+    return Unreadable("a session", status);
+  if (properties.idle_since != 0)
+    session.idle_since = microseconds(properties.idle_since_monotonic);
+  session.console_hides_input = properties.console != 0 && ConsoleHidesInput(properties.console);
+  return true;
+}
 
 class LogindPresenceSource : public PresenceSource {
  public:
-  explicit LogindPresenceSource(std::vector<std::string> watched_displays)
-      : watched_displays_(std::move(watched_displays)) {}
+  LogindPresenceSource(Loop& loop, SeenElsewhere seen_elsewhere)
+      : loop_(loop), seen_elsewhere_(std::move(seen_elsewhere)) {}
 
   std::string name() const override { return "logind"; }
 
   PresenceReading Read() override {
     const auto sessions = ReadSessions();
-    if (sessions) return JudgeSessions(*sessions, MonotonicNow(), watched_displays_);
+    if (sessions) return JudgeSessions(*sessions, MonotonicNow());
     return {.source = name(), .known = false, .idle_for = {}, .detail = sessions.error().message};
   }
 
+  // All of it within kBusPatience.
   Result<std::vector<LoginSession>> ReadSessions() {
-    const microseconds deadline = MonotonicNow() + kReadTimeout;
-    if (bus_ == nullptr) {
-      sd_bus* bus = nullptr;
-      if (const int status = sd_bus_open_system(&bus); status < 0) {
-        return BusFailure("cannot reach the system bus", status);
-      }
-      bus_.reset(bus);
+    const Bus::Deadline deadline = std::chrono::steady_clock::now() + kBusPatience;
+    if (bus_ == nullptr || bus_->broken()) {
+      bus_ = nullptr;
+      FALLOW_ASSIGN_OR_RETURN(bus_, Bus::Open(loop_, Bus::Which::kSystem, deadline));
     }
-    LogindCalls calls(bus_.get(), deadline);
-    const Status ready = calls.WaitUntilReady();
-    auto sessions = ready ? calls.Sessions() : std::unexpected(ready.error());
-    // Answers that come too late must not pile up, and a bus that broke is opened anew.
-    if (!sessions) bus_.reset();
+    const Bus::Together together(*bus_, deadline);
+    FALLOW_ASSIGN_OR_RETURN(auto listed, ListSessions(*bus_));
+    std::vector<LoginSession> sessions;
+    for (auto& [session, path] : listed) {
+      FALLOW_ASSIGN_OR_RETURN(const bool exists, Describe(*bus_, path, session));
+      if (!exists) continue;
+      session.seen_elsewhere =
+          seen_elsewhere_ != nullptr && seen_elsewhere_(session.id, session.user_id);
+      sessions.push_back(std::move(session));
+    }
     return sessions;
   }
 
  private:
-  std::vector<std::string> watched_displays_;
-  Bus bus_;
+  Loop& loop_;
+  const SeenElsewhere seen_elsewhere_;
+  std::unique_ptr<Bus> bus_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<PresenceSource>> NewLogindPresenceSource(
-    std::vector<std::string> watched_displays) {
-  auto source = std::make_unique<LogindPresenceSource>(std::move(watched_displays));
-  FALLOW_RETURN_IF_ERROR(source->ReadSessions());
+Result<std::unique_ptr<PresenceSource>> NewLogindPresenceSource(Loop& loop,
+                                                                SeenElsewhere seen_elsewhere) {
+  auto source = std::make_unique<LogindPresenceSource>(loop, std::move(seen_elsewhere));
+  if (auto sessions = source->ReadSessions(); !sessions)
+    return Fail(ErrorCode::kUnavailable, std::move(sessions).error().message);
   return source;
 }
 

@@ -24,13 +24,6 @@ bool IsGraphical(const LoginSession& session) {
   return session.type == "x11" || session.type == "wayland" || session.type == "mir";
 }
 
-// ":0.1" is a screen of display ":0".
-std::string_view WithoutScreen(std::string_view display) {
-  const auto colon = display.rfind(':');
-  const auto dot = display.find('.', colon == std::string_view::npos ? 0 : colon);
-  return display.substr(0, dot);
-}
-
 Verdict InUse(std::string_view why) {
   return {Verdict::kIdleFor, milliseconds(0), why};
 }
@@ -40,65 +33,77 @@ Verdict IdleSince(const LoginSession& session, microseconds now) {
   return {Verdict::kIdleFor, std::max(idle, milliseconds(0)), ""};
 }
 
-Verdict JudgeGraphical(const LoginSession& session, microseconds now,
-                       std::span<const std::string> watched_displays) {
+Verdict LeftToOthers(std::string_view why) {
+  return {Verdict::kUnseen, milliseconds(0), why};
+}
+
+Verdict JudgeGraphical(const LoginSession& session, microseconds now) {
   if (session.idle_hint && session.idle_since) return IdleSince(session, now);
   // No input reaches a session in the background.
   if (!session.active && !session.remote) return {};
   if (session.idle_since) return InUse("its desktop says so");
-  const bool watched = session.type == "x11" && !session.display.empty() &&
-                       std::ranges::any_of(watched_displays, [&](const std::string& display) {
-                         return WithoutScreen(display) == WithoutScreen(session.display);
-                       });
-  if (watched) return {Verdict::kUnseen, milliseconds(0), "its desktop never says when it is idle"};
+  if (session.seen_elsewhere) return LeftToOthers("its desktop never says when it is idle");
   return InUse("its desktop never says when it is idle, which counts as in use");
 }
 
-Verdict Judge(const LoginSession& session, microseconds now,
-              std::span<const std::string> watched_displays) {
+Verdict Judge(const LoginSession& session, microseconds now) {
   if (session.session_class != "user" || session.closing) return {};
-  if (IsGraphical(session)) return JudgeGraphical(session, now, watched_displays);
+  if (IsGraphical(session)) return JudgeGraphical(session, now);
   if (session.console_hides_input) {
     if (!session.active) return {};
-    return {Verdict::kUnseen, milliseconds(0), "its console shows graphics or is not ours to see"};
+    if (session.seen_elsewhere)
+      return LeftToOthers("its console shows graphics or is not ours to see");
+    return InUse("its console shows graphics or is not ours to see, which counts as in use");
   }
   if (session.idle_since) return IdleSince(session, now);
   return InUse("it has no terminal that would tell when it was used");
 }
 
 std::string Describe(const LoginSession& session, std::string_view why) {
-  return fmt::format("session {} of {} ({}{}{}){}{}", session.id, session.user,
+  return fmt::format("session {} of {}{}{} ({}{}{}){}{}", session.id, session.user,
+                     session.remote_host.empty() ? "" : " from ", session.remote_host,
                      session.type.empty() ? "no type" : session.type,
                      session.remote ? ", remote" : "", session.locked ? ", locked" : "",
                      why.empty() ? "" : ": ", why);
 }
 
+// The least idle session that counts, and why.
+struct Telling {
+  const LoginSession* session = nullptr;  // null: none counts
+  Verdict verdict;
+
+  // Of two that were used at the same time, the remote one is the less expected.
+  bool GivesWayTo(const LoginSession& other, const Verdict& its) const {
+    if (session == nullptr || its.idle_for != verdict.idle_for)
+      return session == nullptr || its.idle_for < verdict.idle_for;
+    return other.remote && !session->remote;
+  }
+};
+
 }  // namespace
 
-PresenceReading JudgeSessions(std::span<const LoginSession> sessions, microseconds now,
-                              std::span<const std::string> watched_displays) {
-  PresenceReading reading{.source = "logind", .known = false, .idle_for = {}, .detail = {}};
-  bool counted = false;
+PresenceReading JudgeSessions(std::span<const LoginSession> sessions, microseconds now) {
+  Telling telling;
   std::string unseen;
   for (const LoginSession& session : sessions) {
-    const Verdict verdict = Judge(session, now, watched_displays);
+    const Verdict verdict = Judge(session, now);
     if (verdict.kind == Verdict::kUnseen) unseen = Describe(session, verdict.why);
-    if (verdict.kind != Verdict::kIdleFor) continue;
-    if (counted && verdict.idle_for >= reading.idle_for) continue;
-    counted = true;
-    reading.idle_for = verdict.idle_for;
-    reading.detail = Describe(session, verdict.why);
+    if (verdict.kind == Verdict::kIdleFor && telling.GivesWayTo(session, verdict))
+      telling = {&session, verdict};
   }
-  if (!unseen.empty()) {
-    reading.known = counted && reading.idle_for < kRecent;
-    reading.idle_for = milliseconds(0);
-    if (!reading.known) reading.detail = unseen;
+  PresenceReading reading{.source = "logind", .known = false, .idle_for = {}, .detail = {}};
+  if (!unseen.empty() && (telling.session == nullptr || telling.verdict.idle_for >= kRecent)) {
+    reading.detail = unseen;
     return reading;
   }
-  reading.known = counted;
-  if (!counted) {
+  if (telling.session == nullptr) {
     reading.detail = "nobody is logged in, and logind does not see input at the login screen";
+    return reading;
   }
+  reading.known = true;
+  reading.idle_for = unseen.empty() ? telling.verdict.idle_for : milliseconds(0);
+  reading.detail = Describe(*telling.session, telling.verdict.why);
+  if (telling.session->remote) reading.kind = PresenceKind::kRemote;
   return reading;
 }
 

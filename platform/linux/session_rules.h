@@ -17,9 +17,10 @@ namespace fallow {
 struct LoginSession {
   std::string id;
   std::string user;
+  std::int64_t user_id = -1;
   std::string session_class;  // "user", "greeter", "background", …
   std::string type;           // "x11", "wayland", "tty", "unspecified", …
-  std::string display;        // ":0" of an x11 session
+  std::string remote_host;    // where a remote session comes from, if that is known
   bool active = false;        // in the foreground of its seat; always true for remote ones
   bool remote = false;
   bool closing = false;  // logged out, some process lingers
@@ -30,11 +31,11 @@ struct LoginSession {
   // A "tty" session whose console shows graphics (X started by hand), or whose console we may not
   // look at.
   bool console_hides_input = false;
+  bool seen_elsewhere = false;  // another source sees its input
 };
 
-// `now` on CLOCK_MONOTONIC. `watched_displays`: X11 displays that another source watches. The rule
-// is in presence.h.
-PresenceReading JudgeSessions(std::span<const LoginSession> sessions, std::chrono::microseconds now,
-                              std::span<const std::string> watched_displays);
+// `now` on CLOCK_MONOTONIC. The rule is in presence.h.
+PresenceReading JudgeSessions(std::span<const LoginSession> sessions,
+                              std::chrono::microseconds now);
 
 }  // namespace fallow

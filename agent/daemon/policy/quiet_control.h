@@ -54,19 +54,23 @@ inline constexpr double kStartShare = 0.25;  // where work begins while somethin
 inline constexpr std::chrono::milliseconds kQuietPeriod{1000};  // steps closer than that wait
 // A reading older than this is lost.
 inline constexpr std::chrono::milliseconds kSensorGrace{10'000};
-// Above the ceiling by this much although the share is at its least: the loop asks for a pause.
+// Above the ceiling by this much although the share is at its least: the loop asks for a pause,
+// which ends once everything is below its ceiling by that much (of watts: by a tenth).
 inline constexpr double kPauseAboveCelsius = 3;
+inline constexpr double kResumeBelowCelsius = 4;
 
 struct QuietState {
   double share = kStartShare;
   SteadyTime stepped_at{};  // of the last step; the epoch before the first
+  std::optional<QuietLimit> limited_by;
   struct Loop {
     bool seen = false;
     double smooth = 0;      // the value without its noise
     double slope = 0;       // of it, per second
-    double last_error = 0;  // of the step before
+    double ceiling = 0;     // of the last step that had a value
+    double last_error = 0;  // of that step
     SteadyTime read_at{};   // when the value was last there
-    double over_s = 0;      // for so long above the ceiling at the least share
+    double over_s = 0;      // for so long above the ceiling with nothing left to lower
     bool operator==(const Loop&) const = default;
   };
   std::array<Loop, kQuietLimitCount> loops;
@@ -77,6 +81,7 @@ struct QuietStep {
   QuietState state;
   double share = 1;                      // of time to compute; 0: pause
   std::optional<QuietLimit> limited_by;  // what holds the share below max_share
+  bool cool = true;  // everything measured is far enough below its ceiling to end a pause
   bool operator==(const QuietStep&) const = default;
 };
 // `computing`: whether work has run since the step before; the share moves only then.

@@ -46,6 +46,8 @@ std::span<const SettingSpec> SettingSpecs();
 const SettingSpec* FindSetting(std::string_view key);  // none: nullptr
 // The key most like `key`, to ask "did you mean"; empty if none is near.
 std::string_view NearestSetting(std::string_view key);
+bool IsSettingSection(std::string_view name);
+std::string_view NearestSettingSection(std::string_view name);
 
 // "duration", "whole number", "yes or no", "list of texts", …
 std::string_view SettingTypeName(const SettingSpec& spec);

@@ -22,7 +22,8 @@ namespace fallow {
 class WorkerPipe {
  public:
   explicit WorkerPipe(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), FALLOW_BINARY_DIR "/bin/fallow-worker");
+    // Tests run beside others, which a worker in the background would wait for.
+    arguments.insert(arguments.begin(), {FALLOW_BINARY_DIR "/bin/fallow-worker", "--foreground"});
     SubprocessOptions options;
     options.arguments = std::move(arguments);
     options.on_output = [this](ByteView bytes) { Read(bytes); };

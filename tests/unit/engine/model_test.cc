@@ -154,6 +154,15 @@ TEST(Model, SaysHowMuchMemoryItLacks) {
               AllOf(HasSubstr("of 10000 bytes"), HasSubstr("weights of up to")));
 }
 
+TEST(Model, AStopBreaksALoadOffAndLeavesNothing) {
+  const auto backend = NewCpuBackend({});
+  const auto model =
+      Model::Load(TinyModel().Write(), *backend, StepControl(StepControl::Start::kStopped));
+  ASSERT_FALSE(model.has_value());
+  EXPECT_EQ(model.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(backend->used_bytes(), 0u);
+}
+
 double Frequency(const std::vector<float>& table, std::uint32_t size, std::uint32_t i) {
   // The angle at position 1.
   return std::atan2(table[size + 2 * i + 1], table[size + 2 * i]);

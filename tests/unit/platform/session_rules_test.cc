@@ -22,17 +22,16 @@ LoginSession Terminal(minutes idle) {
 }
 
 LoginSession Desktop(const std::string& type) {
-  return {.id = "2",
-          .user = "anna",
-          .session_class = "user",
-          .type = type,
-          .display = type == "x11" ? ":0" : "",
-          .active = true};
+  return {.id = "2", .user = "anna", .session_class = "user", .type = type, .active = true};
 }
 
-PresenceReading Judge(const std::vector<LoginSession>& sessions,
-                      const std::vector<std::string>& watched = {}) {
-  return JudgeSessions(sessions, kNow, watched);
+LoginSession SeenElsewhere(LoginSession session) {
+  session.seen_elsewhere = true;
+  return session;
+}
+
+PresenceReading Judge(const std::vector<LoginSession>& sessions) {
+  return JudgeSessions(sessions, kNow);
 }
 
 void ExpectIdle(const PresenceReading& reading, milliseconds idle) {
@@ -54,6 +53,33 @@ TEST(SessionRules, RemoteSessionsCountAsUse) {
   ExpectIdle(Judge({Terminal(minutes(90)), remote}), minutes(0));
 }
 
+TEST(SessionRules, RemoteSessionThatTellsMostNamesUserAndHost) {
+  LoginSession remote = Terminal(minutes(1));
+  remote.remote = true;
+  remote.remote_host = "office.example";
+  auto reading = Judge({Terminal(minutes(2)), remote});
+  EXPECT_EQ(reading.kind, PresenceKind::kRemote);
+  EXPECT_EQ(reading.detail, "session 7 of anna from office.example (tty, remote)");
+
+  reading = Judge({remote, Terminal(minutes(0))});
+  EXPECT_EQ(reading.kind, PresenceKind::kInput) << "somebody is here";
+  reading = Judge({Terminal(minutes(1)), remote});
+  EXPECT_EQ(reading.kind, PresenceKind::kRemote) << "of two alike the less expected";
+  reading = Judge({SeenElsewhere(Desktop("wayland")), remote});
+  ExpectIdle(reading, minutes(0));
+  EXPECT_EQ(reading.kind, PresenceKind::kRemote);
+}
+
+TEST(SessionRules, LockIsNoProofOfAbsence) {
+  LoginSession locked = Desktop("wayland");
+  locked.locked = true;
+  ExpectIdle(Judge({locked}), minutes(0));
+  locked.idle_since = kNow - minutes(20);
+  ExpectIdle(Judge({locked}), minutes(0));
+  locked.idle_hint = true;
+  ExpectIdle(Judge({locked}), minutes(20));
+}
+
 TEST(SessionRules, DesktopThatSaysItIsIdleIsBelieved) {
   LoginSession desktop = Desktop("wayland");
   desktop.idle_hint = true;
@@ -66,21 +92,28 @@ TEST(SessionRules, DesktopThatSaysItIsIdleIsBelieved) {
 TEST(SessionRules, DesktopThatNeverSaysAnythingCountsAsInUse) {
   ExpectIdle(Judge({Desktop("wayland")}), minutes(0));
   ExpectIdle(Judge({Desktop("x11")}), minutes(0));
-  ExpectIdle(Judge({Desktop("x11")}, {":1"}), minutes(0));
-  ExpectIdle(Judge({Desktop("wayland"), Terminal(minutes(90))}, {":0"}), minutes(0));
+  ExpectIdle(Judge({Desktop("wayland"), SeenElsewhere(Desktop("x11"))}), minutes(0));
 }
 
-TEST(SessionRules, SilentX11DesktopIsLeftToTheSourceThatWatchesIt) {
-  for (const std::string display : {":0", ":0.0"}) {
-    const auto reading = Judge({Desktop("x11")}, {display});
+TEST(SessionRules, SilentDesktopIsLeftToTheSourceThatSeesIt) {
+  for (const std::string type : {"x11", "wayland"}) {
+    const auto reading = Judge({SeenElsewhere(Desktop(type))});
     EXPECT_FALSE(reading.known);
-    EXPECT_THAT(reading.detail, HasSubstr("session 2 of anna (x11)"));
+    EXPECT_THAT(reading.detail, HasSubstr("session 2 of anna (" + type + ")"));
   }
 }
 
+TEST(SessionRules, DesktopThatSaysWhenItIsIdleIsHeardThoughOthersSeeItToo) {
+  LoginSession desktop = SeenElsewhere(Desktop("wayland"));
+  desktop.idle_since = kNow - minutes(20);
+  ExpectIdle(Judge({desktop}), minutes(0));
+  desktop.idle_hint = true;
+  ExpectIdle(Judge({desktop}), minutes(20));
+}
+
 TEST(SessionRules, BesideAnUnseenSessionOnlyRecentInputProvesAnything) {
-  EXPECT_FALSE(Judge({Desktop("x11"), Terminal(minutes(6))}, {":0"}).known);
-  ExpectIdle(Judge({Desktop("x11"), Terminal(minutes(4))}, {":0"}), minutes(0));
+  EXPECT_FALSE(Judge({SeenElsewhere(Desktop("x11")), Terminal(minutes(6))}).known);
+  ExpectIdle(Judge({SeenElsewhere(Desktop("x11")), Terminal(minutes(4))}), minutes(0));
 }
 
 TEST(SessionRules, BackgroundDesktopDoesNotCountUnlessItSaysItIsIdle) {
@@ -93,10 +126,11 @@ TEST(SessionRules, BackgroundDesktopDoesNotCountUnlessItSaysItIsIdle) {
   ExpectIdle(Judge({background, Terminal(minutes(9))}), minutes(3));
 }
 
-TEST(SessionRules, ConsoleThatShowsGraphicsTellsNothing) {
+TEST(SessionRules, ConsoleThatShowsGraphicsCountsAsInUseUnlessAnotherSourceSeesIt) {
   LoginSession console = Terminal(minutes(90));
   console.console_hides_input = true;
-  EXPECT_FALSE(Judge({console}).known);
+  ExpectIdle(Judge({console}), minutes(0));
+  EXPECT_FALSE(Judge({SeenElsewhere(console)}).known);
   console.active = false;
   EXPECT_FALSE(Judge({console}).known);
   ExpectIdle(Judge({console, Terminal(minutes(8))}), minutes(8));

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "protocol/limits.h"
 #include "tests/unit/protocol/samples.h"
 
@@ -28,15 +30,21 @@ TEST(WorkerMessages, EveryMessageToTheWorkerSurvivesTheWire) {
            LoadModel{"/var/cache/fallow/models/é.gguf"},
            RunRequests{.ticket = 7, .requests = {samples::Request(0), samples::Request(1)}},
            RunRequests{.ticket = 7, .requests = {samples::EmbeddingRequest(2)}},
-           RunRequests{.ticket = 8, .requests = {}}, DropTicket{9}, StopWork{}}) {
+           RunRequests{.ticket = 8, .requests = {}}, DropTicket{9}, StopWork{},
+           SetPace{kMinPaceShare}, SetPace{0.3}, SetPace{1}}) {
     EXPECT_EQ(DecodeToWorker(PayloadOf(EncodeFrame(message))), message) << message.index();
   }
 }
 
 TEST(WorkerMessages, EveryMessageFromTheWorkerSurvivesTheWire) {
   for (const FromWorker& message : std::initializer_list<FromWorker>{
-           WorkerReady{
-               .vulkan = true, .processor = "llvmpipe", .driver = "Mesa", .memory_bytes = 5},
+           WorkerReady{.vulkan = true,
+         .processor = "llvmpipe",
+         .driver = "Mesa",
+         .memory_bytes = 5,
+         .pci_address = "0000:01:00.0",
+         .queue_priority = "low",
+         .timestamps = true},
            ModelReady{.path = "/m.gguf", .context_length = 512, .max_sequence_count = 32},
            RequestFinished{.ticket = 7, .result = WithoutAttempt(samples::Finished(3, ""))},
            RequestFinished{.ticket = 7, .result = WithoutAttempt(samples::Failed(4, ""))},
@@ -48,6 +56,15 @@ TEST(WorkerMessages, EveryMessageFromTheWorkerSurvivesTheWire) {
            Stopped{.stop_latency_us = 4200},
            WorkerFailure{{ErrorCode::kDataLoss, "the device was lost"}}}) {
     EXPECT_EQ(DecodeFromWorker(PayloadOf(EncodeFrame(message))), message) << message.index();
+  }
+}
+
+TEST(WorkerMessages, APaceIsAShareOfTheTime) {
+  for (const double share : {0.0, 0.0199, 1.01, -0.5, std::nan("")}) {
+    const auto message = DecodeToWorker(PayloadOf(EncodeFrame(ToWorker(SetPace{share}))));
+    ASSERT_FALSE(message.has_value()) << share;
+    EXPECT_THAT(message.error().message, testing::HasSubstr("set_pace: share: "));
+    EXPECT_THAT(message.error().message, testing::HasSubstr("; 0.02 to 1 are allowed"));
   }
 }
 

@@ -25,15 +25,16 @@ class FakeWorker : public Worker {
   bool ready() const override { return is_ready; }
   void Send(const ToWorker& message) override { told.push_back(message); }
   void Accuse(const Error& error) override { crimes.push_back(error.message); }
-  void Stop() override {
+  void Stop(const StopOptions& options) override {
     wanted = is_ready = false;
-    ++stops;
+    stops.push_back(options);
   }
 
-  void BecomeReady() {
+  void BecomeReady(bool model_loaded = false) {
     is_ready = true;
     events.on_ready(
-        {.vulkan = false, .processor = "AVX2, 2 threads", .driver = "", .memory_bytes = 1 << 30});
+        {.vulkan = false, .processor = "AVX2, 2 threads", .driver = "", .memory_bytes = 1 << 30},
+        model_loaded);
   }
   void Lose(std::string why) {
     is_ready = false;
@@ -51,7 +52,7 @@ class FakeWorker : public Worker {
   Events events;
   bool wanted = false;
   bool is_ready = false;
-  int stops = 0;
+  std::vector<StopOptions> stops;
   std::vector<ToWorker> told;
   std::vector<std::string> crimes;
 };
@@ -235,7 +236,7 @@ TEST(WorkSession, GivesEverythingBackWhenTheOwnerReturns) {
   f.AnswerHeartbeats();
   f.Finish(1, 0);
   f.session.Stop(DeviceState::kInUse, "input 0 s ago");
-  EXPECT_EQ(f.worker.stops, 1);
+  EXPECT_EQ(f.worker.stops.size(), 1u);
   EXPECT_EQ(f.session.status().state, DeviceState::kInUse);
   f.loop.RunPending();
   EXPECT_TRUE(f.coordinator.releases.empty()) << "what is finished goes first";
@@ -280,6 +281,51 @@ TEST(WorkSession, WorksAgainAfterTheOwnerHasGone) {
   f.Grant("lease_2", 0, 5);
   f.BringModel();
   EXPECT_EQ(f.worker.Told<LoadModel>().size(), 2u) << "a new process has no model";
+}
+
+// The owner only types: the next pause finds the model where it was.
+TEST(WorkSession, DoesNotLoadAModelAgainThatWasKept) {
+  Fixture f;
+  f.BeginWork(70);
+  const SteadyTime input = f.clock.Steady();
+  f.session.Stop(DeviceState::kInUse, "input 0 s ago", {.keep_memory = true, .input_at = input});
+  ASSERT_EQ(f.worker.stops.size(), 1u);
+  EXPECT_TRUE(f.worker.stops[0].keep_memory);
+  EXPECT_EQ(f.worker.stops[0].input_at, input);
+  f.loop.RunPending();
+  f.coordinator.releases[0]->Give(Status());
+  f.session.Run("no input for 3 min");
+  f.worker.BecomeReady(/*model_loaded=*/true);
+  f.loop.RunPending();
+  f.Grant("lease_2", 0, 5);
+  f.BringModel();
+  EXPECT_EQ(f.worker.Told<LoadModel>().size(), 1u);
+  EXPECT_EQ(f.worker.Told<RunRequests>().size(), 2u);
+}
+
+TEST(WorkSession, LoadsAgainWhatAStopBrokeOff) {
+  Fixture f;
+  f.Begin();
+  f.Grant("lease_1", 0, 5);
+  f.BringModel();
+  f.session.Stop(DeviceState::kInUse, "input 0 s ago", {.keep_memory = true});
+  f.loop.RunPending();
+  f.coordinator.releases[0]->Give(Status());
+  f.Begin();
+  f.Grant("lease_2", 0, 5);
+  f.BringModel();
+  EXPECT_EQ(f.worker.Told<LoadModel>().size(), 2u);
+}
+
+TEST(WorkSession, EndsAKeptWorkerWhenItsMemoryIsWantedLater) {
+  Fixture f;
+  f.BeginWork(70);
+  f.session.Stop(DeviceState::kInUse, "input 0 s ago", {.keep_memory = true});
+  f.session.Stop(DeviceState::kInUse, "input 5 s ago", {.keep_memory = true});
+  EXPECT_EQ(f.worker.stops.size(), 1u);
+  f.session.Stop(DeviceState::kInUse, "a game runs", {.keep_memory = false});
+  ASSERT_EQ(f.worker.stops.size(), 2u);
+  EXPECT_FALSE(f.worker.stops[1].keep_memory);
 }
 
 TEST(WorkSession, RunsWhatALostWorkerHadAgain) {

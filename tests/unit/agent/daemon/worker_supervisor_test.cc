@@ -27,7 +27,10 @@ struct Fixture {
 
   Fixture() {
     worker.SetEvents(
-        {.on_ready = [this](const WorkerReady&) { events.push_back("ready"); },
+        {.on_ready =
+             [this](const WorkerReady&, bool model_loaded) {
+               events.push_back(model_loaded ? "ready with its model" : "ready");
+             },
          .on_model_ready = [this](const ModelReady&) { events.push_back("model ready"); },
          .on_model_failed =
              [this](const Error& e) { events.push_back("model failed: " + e.message); },
@@ -48,6 +51,17 @@ struct Fixture {
     worker.Start();
     Says(WorkerReady{.processor = "p"});
     events.clear();
+  }
+  void LoadsModel() {
+    worker.Send(LoadModel{"m"});
+    Says(ModelReady{"m", 512, 32});
+    events.clear();
+  }
+  void Park() {
+    BecomeReady();
+    worker.Stop({.keep_memory = true});
+    Says(Stopped{});
+    ASSERT_TRUE(worker.parked());
   }
   void Work(std::uint64_t ticket, std::size_t count) {
     RunRequests run{.ticket = ticket, .requests = {}};
@@ -75,6 +89,7 @@ FromWorker Finished(std::uint64_t ticket, std::uint64_t index) {
 }
 
 constexpr std::size_t kStopWorkIndex = 3;
+constexpr std::size_t kSetPaceIndex = 4;
 
 TEST(WorkerSupervisor, LaunchesOnceAndPassesOnWhatTheWorkerSays) {
   Fixture f;
@@ -111,7 +126,7 @@ TEST(WorkerSupervisor, AModelThatDoesNotLoadIsNotTheWorkersEnd) {
 TEST(WorkerSupervisor, StopsByTheLadder) {
   Fixture f;
   f.BecomeReady();
-  f.worker.Stop();
+  f.worker.Stop({});
   EXPECT_FALSE(f.worker.ready());
   EXPECT_THAT(f.Told(), ElementsAre(kStopWorkIndex));
   f.loop.Advance(40ms);
@@ -128,7 +143,7 @@ TEST(WorkerSupervisor, StopsByTheLadder) {
 TEST(WorkerSupervisor, KillsAWorkerThatDoesNotStopInTime) {
   Fixture f;
   f.BecomeReady();
-  f.worker.Stop();
+  f.worker.Stop({});
   f.loop.Advance(99ms);
   EXPECT_FALSE(f.child().killed);
   f.loop.Advance(1ms);
@@ -142,17 +157,233 @@ TEST(WorkerSupervisor, KillsAWorkerThatDoesNotStopInTime) {
 TEST(WorkerSupervisor, KillsAWorkerThatStopsButDoesNotLeave) {
   Fixture f;
   f.BecomeReady();
-  f.worker.Stop();
+  f.worker.Stop({});
   f.Says(Stopped{});
   f.loop.Advance(f.options.exit_patience);
   EXPECT_TRUE(f.child().killed);
+}
+
+// A driver that compiles listens to nobody, and nothing is lost with it.
+TEST(WorkerSupervisor, KillsAWorkerThatIsStillStartingAtOnce) {
+  Fixture f;
+  f.worker.Start();
+  f.worker.Stop({.keep_memory = true});
+  EXPECT_TRUE(f.child().killed);
+  f.child().Exit({.code = -1, .signal = 9});
+  f.loop.RunPending();
+  EXPECT_EQ(f.worker.state_name(), "stopped");
+  EXPECT_TRUE(f.events.empty());
+}
+
+TEST(WorkerSupervisor, AParkedWorkerGoesOnWithItsModel) {
+  Fixture f;
+  f.BecomeReady();
+  f.LoadsModel();
+  f.Work(1, 2);
+  f.worker.Stop({.keep_memory = true});
+  f.Says(Stopped{});
+  EXPECT_TRUE(f.worker.parked());
+  EXPECT_FALSE(f.worker.ready());
+  EXPECT_FALSE(f.child().input_closed);
+  f.loop.Advance(24h);
+  EXPECT_FALSE(f.child().killed) << "it has no work to make progress with";
+  f.worker.Start();
+  EXPECT_TRUE(f.worker.ready());
+  EXPECT_THAT(f.events, ElementsAre("ready with its model"));
+  EXPECT_EQ(f.launcher.children().size(), 1u);
+}
+
+TEST(WorkerSupervisor, AWorkerParkedDuringALoadHasNoModel) {
+  Fixture f;
+  f.BecomeReady();
+  f.LoadsModel();
+  f.worker.Send(LoadModel{"another"});
+  f.worker.Stop({.keep_memory = true});
+  f.Says(WorkerFailure{{ErrorCode::kCancelled, "stopped"}});
+  f.Says(Stopped{});
+  EXPECT_TRUE(f.worker.parked());
+  f.worker.Start();
+  EXPECT_THAT(f.events, ElementsAre("ready"));
+}
+
+TEST(WorkerSupervisor, WantedAgainBeforeItHasStoppedItGoesOnAsSoonAsItHas) {
+  Fixture f;
+  f.BecomeReady();
+  f.LoadsModel();
+  f.worker.Stop({.keep_memory = true});
+  f.worker.Start();
+  EXPECT_TRUE(f.events.empty());
+  f.Says(Stopped{});
+  EXPECT_THAT(f.events, ElementsAre("ready with its model"));
+}
+
+TEST(WorkerSupervisor, KillsAWorkerThatDoesNotParkInTime) {
+  Fixture f;
+  f.BecomeReady();
+  f.LoadsModel();
+  f.worker.Stop({.keep_memory = true});
+  f.loop.Advance(100ms);
+  EXPECT_TRUE(f.child().killed);
+  f.child().Exit({.code = -1, .signal = 9});
+  f.loop.RunPending();
+  f.worker.Start();
+  EXPECT_EQ(f.launcher.children().size(), 2u);
+  f.Says(WorkerReady{});
+  EXPECT_THAT(f.events, ElementsAre("ready")) << "the model went with the process";
+}
+
+TEST(WorkerSupervisor, EndsAParkedWorkerWhenItsMemoryIsWanted) {
+  Fixture f;
+  f.Park();
+  f.worker.Stop({.keep_memory = true});
+  EXPECT_FALSE(f.child().input_closed);
+  f.worker.Stop({.keep_memory = false});
+  EXPECT_TRUE(f.child().input_closed);
+  EXPECT_EQ(f.worker.state_name(), "leaving");
+  f.loop.Advance(f.options.exit_patience);
+  EXPECT_TRUE(f.child().killed);
+  f.child().Exit({.code = -1, .signal = 9});
+  f.loop.RunPending();
+  EXPECT_EQ(f.worker.state_name(), "stopped");
+}
+
+TEST(WorkerSupervisor, WantsTheMemoryToo) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.Stop({.keep_memory = true});
+  f.worker.Stop({.keep_memory = false});
+  f.worker.Stop({.keep_memory = true});
+  f.Says(Stopped{});
+  EXPECT_TRUE(f.child().input_closed) << "once the memory was wanted it is given";
+}
+
+TEST(WorkerSupervisor, AParkedWorkerThatDiesIsStopped) {
+  Fixture f;
+  f.Park();
+  f.child().Exit({.code = -1, .signal = 9});
+  f.loop.Advance(1h);
+  EXPECT_EQ(f.worker.state_name(), "stopped");
+  EXPECT_EQ(f.launcher.children().size(), 1u) << "nobody wants it now";
+  EXPECT_EQ(f.worker.loss_count(), 0);
+  EXPECT_TRUE(f.events.empty());
+}
+
+TEST(WorkerSupervisor, KillsAParkedWorkerThatSpeaks) {
+  Fixture f;
+  f.Park();
+  f.Says(ProgressReport{});
+  EXPECT_TRUE(f.child().killed);
+  f.child().Exit({.code = -1, .signal = 9});
+  f.loop.RunPending();
+  EXPECT_EQ(f.worker.state_name(), "stopped");
+  EXPECT_TRUE(f.events.empty());
+}
+
+TEST(WorkerSupervisor, GarbageInsteadOfStoppedIsKilledAndStillAStop) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.Stop({.keep_memory = true});
+  f.child().Output(Bytes{0xFF, 0xFF, 0xFF, 0xFF});
+  EXPECT_TRUE(f.child().killed);
+  f.child().Exit({.code = -1, .signal = 9});
+  f.loop.RunPending();
+  EXPECT_EQ(f.worker.state_name(), "stopped");
+  EXPECT_TRUE(f.events.empty());
+}
+
+TEST(WorkerSupervisor, AParkedWorkerOfOtherArgumentsIsNotUsedAgain) {
+  Fixture f;
+  f.worker.SetMoreArguments({"--device", "0000:01:00.0"});
+  f.Park();
+  EXPECT_THAT(f.child().options.arguments,
+              ElementsAre("fallow-worker", "--backend", "cpu", "--device", "0000:01:00.0"));
+  f.worker.SetMoreArguments({"--device", "0000:02:00.0"});
+  f.worker.Start();
+  EXPECT_TRUE(f.child().input_closed);
+  f.child().Exit({.code = 0, .signal = 0});
+  f.loop.RunPending();
+  ASSERT_EQ(f.launcher.children().size(), 2u);
+  EXPECT_EQ(f.child().options.arguments.back(), "0000:02:00.0");
+}
+
+TEST(WorkerSupervisor, TellsThePaceWhenItChangesAndToEveryNewProcess) {
+  Fixture f;
+  f.worker.SetShare(0.5);
+  f.BecomeReady();
+  f.worker.SetShare(0.5);
+  f.worker.SetShare(0.25);
+  EXPECT_THAT(f.Told(), ElementsAre(kSetPaceIndex, kSetPaceIndex));
+  f.worker.Stop({.keep_memory = true});
+  f.worker.SetShare(0);
+  EXPECT_EQ(f.Told().size(), 3u) << "a stopping one has nothing to pace";
+  f.Says(Stopped{});
+  f.worker.Start();
+  EXPECT_THAT(f.Told(), ElementsAre(kSetPaceIndex, kSetPaceIndex, kStopWorkIndex, kSetPaceIndex));
+  f.child().Exit({.code = 1, .signal = 0});
+  f.loop.Advance(2s);
+  f.Says(WorkerReady{});
+  EXPECT_THAT(f.Told(), ElementsAre(kSetPaceIndex));
+}
+
+// With a fiftieth of the time a step may take fifty times as long.
+TEST(WorkerSupervisor, IsAsPatientAsThePaceAsks) {
+  Fixture f;
+  f.BecomeReady();
+  f.Work(1, 2);
+  f.worker.SetShare(0.1);
+  f.loop.Advance(10 * f.options.progress_patience - 1ms);
+  EXPECT_FALSE(f.child().killed);
+  f.loop.Advance(1ms);
+  EXPECT_TRUE(f.child().killed);
+}
+
+TEST(WorkerSupervisor, MeasuresFromTheOwnersInput) {
+  Fixture f;
+  f.BecomeReady();
+  f.Work(1, 2);
+  const SteadyTime input = f.clock.Steady();
+  f.clock.Advance(3ms);  // on its way to us
+  f.worker.Stop({.keep_memory = true, .input_at = input});
+  f.loop.Advance(9ms);
+  f.Says(Stopped{});
+  const Yield expected{.input_at = input, .freed_at = input + 12ms, .how = Yield::How::kStopped};
+  EXPECT_EQ(f.worker.yields().Summarise().last, expected);
+  EXPECT_EQ(f.worker.last_stop_latency(), 9ms);
+}
+
+TEST(WorkerSupervisor, AKilledWorkerHasFreedTheDeviceWhenItIsGone) {
+  Fixture f;
+  f.BecomeReady();
+  f.Work(1, 2);
+  const SteadyTime input = f.clock.Steady();
+  f.worker.Stop({.input_at = input});
+  f.loop.Advance(100ms);
+  EXPECT_EQ(f.worker.yields().Summarise().count, 0u);
+  f.loop.Advance(7ms);
+  f.child().Exit({.code = -1, .signal = 9});
+  const Yield expected{.input_at = input, .freed_at = input + 107ms, .how = Yield::How::kKilled};
+  EXPECT_EQ(f.worker.yields().Summarise().last, expected);
+}
+
+TEST(WorkerSupervisor, CountsYieldsOfABusyDeviceToAnOwnerAlone) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.Stop({.keep_memory = true, .input_at = f.clock.Steady()});  // it did nothing
+  f.Says(Stopped{});
+  f.worker.Start();
+  f.Work(1, 2);
+  f.worker.Stop({.keep_memory = true});  // no owner: the machine is hot
+  f.Says(Stopped{});
+  const auto summary = f.worker.yields().Summarise();
+  EXPECT_EQ(summary.count, 0u);
+  EXPECT_EQ(summary.idle_count, 1u);
 }
 
 TEST(WorkerSupervisor, ResultsAfterTheStopDoNotCount) {
   Fixture f;
   f.BecomeReady();
   f.Work(1, 1);
-  f.worker.Stop();
+  f.worker.Stop({});
   f.Says(Finished(1, 0));
   EXPECT_TRUE(f.events.empty());
 }
@@ -160,7 +391,7 @@ TEST(WorkerSupervisor, ResultsAfterTheStopDoNotCount) {
 TEST(WorkerSupervisor, StartsAnewWhenWantedAgainWhileStopping) {
   Fixture f;
   f.BecomeReady();
-  f.worker.Stop();
+  f.worker.Stop({});
   f.worker.Start();
   EXPECT_EQ(f.launcher.children().size(), 1u);
   f.Says(Stopped{});

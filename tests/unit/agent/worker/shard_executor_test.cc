@@ -65,6 +65,7 @@ struct Fixture : ModelHost {
   Inbox inbox{clock};
   FakeRunner fake_runner{clock};
   bool loaded = false;
+  std::function<void()> before_load;
   std::vector<FromWorker> sent;
   std::function<Status(const FromWorker&)> on_sent = [](const FromWorker&) { return Status(); };
   ShardExecutor executor{inbox, *this, clock, [this](const FromWorker& message) {
@@ -72,7 +73,9 @@ struct Fixture : ModelHost {
                            return on_sent(message);
                          }};
 
-  Result<ModelReady> Load(const std::string& path) override {
+  Result<ModelReady> Load(const std::string& path, const engine::StepControl& control) override {
+    if (before_load) before_load();
+    if (control.stopped()) return Fail(ErrorCode::kCancelled, "stopped");
     loaded = path != "broken";
     if (!loaded) return Fail(ErrorCode::kInvalidArgument, "broken: not a GGUF file");
     return ModelReady{path, 512, 32};
@@ -190,11 +193,41 @@ TEST(ShardExecutor, GoesOnAfterAModelThatDoesNotLoad) {
   Fixture f;
   f.inbox.Put(LoadModel{"broken"});
   f.inbox.Put(LoadModel{"m"});
-  f.inbox.Close({});
+  f.on_sent = [&](const FromWorker& message) {
+    if (std::holds_alternative<ModelReady>(message)) f.inbox.Close({});
+    return Status();
+  };
   EXPECT_TRUE(f.executor.Run().has_value());
   EXPECT_THAT(f.sent, ElementsAre(FromWorker(WorkerFailure{
                                       {ErrorCode::kInvalidArgument, "broken: not a GGUF file"}}),
                                   FromWorker(ModelReady{"m", 512, 32})));
+}
+
+TEST(ShardExecutor, AStopBreaksALoadOff) {
+  Fixture f;
+  f.inbox.Put(LoadModel{"m"});
+  f.before_load = [&] { f.inbox.Put(StopWork{}); };
+  f.on_sent = [&](const FromWorker& message) {
+    if (std::holds_alternative<Stopped>(message)) f.inbox.Close({});
+    return Status();
+  };
+  EXPECT_TRUE(f.executor.Run().has_value());
+  EXPECT_THAT(f.sent, ElementsAre(FromWorker(WorkerFailure{{ErrorCode::kCancelled, "stopped"}}),
+                                  FromWorker(Stopped{0})));
+}
+
+// Results do not depend on it, so nobody needs to know when it came.
+TEST(ShardExecutor, APaceCountsInAStepUnderWay) {
+  Fixture f;
+  f.inbox.Put(LoadModel{"m"});
+  f.inbox.Put(f.Requests(1, 1));
+  f.fake_runner.before_step = [&](std::uint64_t) {
+    f.inbox.Put(SetPace{0.25});
+    EXPECT_EQ(f.inbox.control().share(), 0.25);
+    f.inbox.Close({});
+  };
+  EXPECT_TRUE(f.executor.Run().has_value());
+  EXPECT_EQ(f.sent.size(), 1u) << "a pace is not answered";
 }
 
 TEST(ShardExecutor, EndsWhenTheBackendFails) {

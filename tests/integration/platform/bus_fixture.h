@@ -1,0 +1,50 @@
+// What the tests of sources on a bus share: a private bus, a loop, and bounded waits.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "platform/session_signals.h"
+#include "platform/system.h"
+#include "tests/integration/platform/played_service.h"
+#include "tests/integration/platform/private_bus.h"
+#include "tests/integration/platform/run_loop.h"
+
+namespace fallow::testing {
+
+class BusTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const std::string lacking = PrivateBus::Lacking(); !lacking.empty())
+      GTEST_SKIP() << lacking;
+    ASSERT_TRUE(private_bus_.Start()) << "dbus-daemon did not start";
+  }
+
+  // How long `fn` keeps the loop.
+  template <class Fn>
+  static std::chrono::milliseconds TimeOf(Fn&& fn) {
+    const auto start = std::chrono::steady_clock::now();
+    fn();
+    return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+  }
+
+  // Runs the loop until the source says that it changed, and reads it.
+  SessionSignal ReadAfterChange(SessionSignalSource& source) {
+    bool changed = false;
+    EXPECT_TRUE(source.OnChange([&] { changed = true; }));
+    EXPECT_TRUE(RunUntil(*loop_, [&] { return changed; })) << source.name() << " told no change";
+    source.OnChange(nullptr);
+    return source.Read();
+  }
+
+  PrivateBus private_bus_;
+  std::unique_ptr<MainLoop> loop_ = NewMainLoop();
+};
+
+// A wait of 200 ms, on a busy machine.
+inline constexpr std::chrono::milliseconds kBoundedWait{1'000};
+
+}  // namespace fallow::testing

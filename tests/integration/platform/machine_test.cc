@@ -1,0 +1,122 @@
+// The machine's real sensors, and the real scheduler. What this machine lacks is skipped.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "platform/background.h"
+#include "platform/cpu_load.h"
+#include "platform/gpu_load.h"
+#include "platform/power.h"
+#include "platform/system.h"
+#include "platform/thermals.h"
+#include "tests/support/program.h"
+
+namespace fallow {
+namespace {
+
+using ::testing::HasSubstr;
+
+bool HasEntries(const std::string& folder) {
+  std::error_code none;
+  return std::filesystem::exists(folder, none) && !std::filesystem::is_empty(folder, none);
+}
+
+TEST(ThisMachine, TellsItsBattery) {
+  const PowerReading reading = NewPowerSensor()->Read();
+  EXPECT_FALSE(reading.detail.empty());
+  if (!HasEntries("/sys/class/power_supply")) {
+    EXPECT_EQ(reading.on_battery, std::nullopt);
+    GTEST_SKIP() << "no power supply is listed on this machine";
+  }
+  if (reading.charge_percent) {
+    EXPECT_GE(*reading.charge_percent, 0);
+    EXPECT_LE(*reading.charge_percent, 100);
+  }
+}
+
+TEST(ThisMachine, TellsItsTemperatures) {
+  const auto clock = NewSystemClock();
+  const ThermalReading reading = NewThermalSensor(*clock)->Read();
+  for (const Temperature& temperature : reading.temperatures) {
+    EXPECT_GE(temperature.celsius, -20) << temperature.sensor;
+    EXPECT_LE(temperature.celsius, 150) << temperature.sensor;
+  }
+  if (reading.temperatures.empty()) {
+    GTEST_SKIP() << "no processor or graphics card of this machine tells its temperature";
+  }
+}
+
+TEST(ThisMachine, TellsItsGraphicsCards) {
+  const auto clock = NewSystemClock();
+  const auto sensor = NewGpuLoadSensor(*clock);
+  const auto readings = sensor->Read({});
+  for (const GpuReading& reading : readings) {
+    EXPECT_FALSE(reading.name.empty());
+    EXPECT_LE(reading.busy_share.value_or(0), 1);
+    EXPECT_LE(reading.memory_used_bytes.value_or(0), reading.memory_total_bytes.value_or(0));
+  }
+  if (readings.empty()) GTEST_SKIP() << "this machine has no graphics card";
+}
+
+// Ours is this process, which computes on one processor until the kernel has counted enough of it.
+TEST(ThisMachine, TellsOurProcessorTimeFromTheOthers) {
+  const auto alone = NewCpuLoadSensor();
+  const auto together = NewCpuLoadSensor();
+  const std::vector<std::int64_t> own = {ProcessId()};
+  alone->Read(own);
+  together->Read({});
+  rusage use{};
+  do {
+    ::getrusage(RUSAGE_SELF, &use);
+  } while (use.ru_utime.tv_sec + use.ru_stime.tv_sec < 1);
+  const CpuReading without_us = alone->Read(own);
+  const CpuReading with_us = together->Read({});
+  ASSERT_TRUE(without_us.foreign_share.has_value());
+  ASSERT_TRUE(with_us.foreign_share.has_value());
+  EXPECT_LT(*without_us.foreign_share, *with_us.foreign_share);
+  EXPECT_EQ(with_us.processor_count, static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
+  EXPECT_GT(with_us.memory_total_bytes, with_us.memory_available_bytes.value_or(0));
+  EXPECT_EQ(with_us.trouble, "");
+}
+
+TEST(ThisMachine, RunsThisTest) {
+  const auto names = RunningPrograms();
+  EXPECT_TRUE(std::ranges::is_sorted(names));
+  EXPECT_TRUE(std::ranges::binary_search(names, std::string("platform_machine_integration_test")));
+}
+
+class InBackground : public ::testing::Test {
+ protected:
+  // What a child in the background says of itself.
+  static std::string Say() {
+    const auto done = fallow::testing::RunProgram(
+        {.arguments = {"../tests/platform_machine_test_child"}, .environment = {}, .log_path = ""});
+    EXPECT_EQ(done.exit_code, 0);
+    return done.output;
+  }
+};
+
+TEST_F(InBackground, AProcessAndItsThreadsGiveWay) {
+  const std::string said = Say();
+  EXPECT_THAT(said, HasSubstr("reached: SCHED_IDLE"));
+  EXPECT_THAT(said, HasSubstr("policy: 5\n"));
+  EXPECT_THAT(said, HasSubstr("thread's policy: 5\n"));
+  EXPECT_THAT(said, HasSubstr("leads its session: 1\n"));
+  EXPECT_THAT(said, HasSubstr("oom: 1000\n"));
+}
+
+TEST_F(InBackground, ItsSessionWeighsLittle) {
+  if (fallow::testing::ReadFile("/proc/sys/kernel/sched_autogroup_enabled") != "1\n") {
+    GTEST_SKIP() << "this kernel does not group processes by session";
+  }
+  const std::string before = fallow::testing::ReadFile("/proc/self/autogroup");
+  EXPECT_THAT(Say(), HasSubstr("nice 19\n"));
+  EXPECT_EQ(fallow::testing::ReadFile("/proc/self/autogroup"), before);
+}
+
+}  // namespace
+}  // namespace fallow
