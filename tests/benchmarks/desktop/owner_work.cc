@@ -1,4 +1,4 @@
-// An owner's program that only computes: `owner_work THREADS STEPS` does the steps in each
+// An owner's program that only computes: `fallow-bench-owner-work THREADS STEPS` does the steps in each
 // thread and prints how long that took, in seconds.
 #include <chrono>
 #include <cstdio>
