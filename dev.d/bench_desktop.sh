@@ -19,7 +19,7 @@ desktop_stack() {
 desktop_bench() {
   local script=$1
   shift
-  run_with_stack stack_environment /usr/bin/python3 "$desktop_programs/$script" --agent "$programs/fallow-agent" \
+  run_with_stack stack_environment /usr/bin/python3 -B "$desktop_programs/$script" --agent "$programs/fallow-agent" \
     --state-dir "$stack_folder/agent" --fallow "$programs/fallow" --model $demo_model \
     --like $example/batch-2000.jsonl --folder "$stack_folder" "$@" || stack_fail "the benchmark failed" agent coordinator
 }
