@@ -175,6 +175,7 @@ DrmReading DrmClients::Read(std::span<const std::int64_t> own, SteadyTime now) {
   for (const auto& [key, seen] : clients) {
     DrmUse& use = reading.cards[key.first];
     use.accounted = use.accounted || !seen.client.engines.empty();
+    use.ours = use.ours || seen.ours;
     if (seen.ours) use.own_memory_bytes += seen.client.device_memory_bytes;
   }
   const auto interval = last_read_ ? now - *last_read_ : kShortestInterval;
@@ -200,7 +201,7 @@ void DrmClients::Look(std::int64_t process_id, bool ours, std::map<ClientKey, Se
   // Each has its turn at another reading.
   const bool its_turn = (process.readings + process_id) % kReadingsBetweenSearches == 0;
   ++process.readings;
-  if (young || its_turn) Search(process_id, process);
+  if (ours || young || its_turn) Search(process_id, process);
   const std::string folder = proc_ + "/" + std::to_string(process_id) + "/fdinfo/";
   for (const std::string& file : process.files) {
     const auto text = ReadKernelText(folder + file, kMaxFdinfoBytes);

@@ -42,6 +42,7 @@ struct DrmUse {
   std::optional<double> foreign_share;
   std::uint64_t own_memory_bytes = 0;
   bool accounted = false;  // its driver keeps an account of engines
+  bool ours = false;       // one of its clients is
 };
 
 struct DrmReading {
@@ -53,7 +54,7 @@ struct DrmReading {
 // Reads all processes' accounts.
 //
 // To list all files of all processes each time would cost more than all other sensors together: a
-// process is searched for card files in its first three readings and then every twelfth.
+// process of others is searched for card files in its first three readings and then every twelfth.
 //
 // Threading: one thread.
 class DrmClients {

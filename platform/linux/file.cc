@@ -131,6 +131,12 @@ Result<std::unique_ptr<OutputFile>> CreateOutputFile(const std::string& path) {
   return std::make_unique<LinuxOutputFile>(path, std::move(fd));
 }
 
+Result<std::unique_ptr<OutputFile>> OpenFileToAppend(const std::string& path) {
+  Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (fd.get() < 0) return SystemError(errno, "open", path);
+  return std::make_unique<LinuxOutputFile>(path, std::move(fd));
+}
+
 Result<std::unique_ptr<InputFile>> OpenInputFile(const std::string& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return SystemError(errno, "open", path);

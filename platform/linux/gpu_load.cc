@@ -134,14 +134,14 @@ class LinuxGpuLoadSensor : public GpuLoadSensor {
         same->drives_display =
             same->drives_display.value_or(false) || DrivesDisplay(folders_.sys, card);
       } else {
-        readings.push_back(ReadCard(card, clients, !own.empty()));
+        readings.push_back(ReadCard(card, clients));
       }
     }
     return readings;
   }
 
  private:
-  GpuReading ReadCard(const Card& card, const DrmReading& clients, bool we_run) {
+  GpuReading ReadCard(const Card& card, const DrmReading& clients) {
     GpuReading reading{.pci_address = card.pci_address,
                        .name = fmt::format("{} {}", card.driver, card.name),
                        .drives_display = DrivesDisplay(folders_.sys, card)};
@@ -159,10 +159,10 @@ class LinuxGpuLoadSensor : public GpuLoadSensor {
                                           .use = use,
                                           .saw_all = clients.saw_all && accounted,
                                           .saw_ours = clients.saw_ours,
-                                          .we_run = we_run});
+                                          .we_run = use.ours || !clients.saw_ours});
     reading.busy_share = shares.busy;
     reading.foreign_busy_share = shares.foreign;
-    if (reading.memory_used_bytes && (!we_run || clients.saw_ours)) {
+    if (reading.memory_used_bytes && clients.saw_ours) {
       reading.foreign_memory_bytes =
           *reading.memory_used_bytes - std::min(*reading.memory_used_bytes, use.own_memory_bytes);
     }

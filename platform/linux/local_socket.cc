@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -133,18 +134,24 @@ Result<sockaddr_un> UnixAddressOf(const std::string& path) {
   return address;
 }
 
-Result<OwnedDescriptor> ConnectUnixSocket(const std::string& path) {
-  FALLOW_ASSIGN_OR_RETURN(const sockaddr_un address, UnixAddressOf(path));
+Result<OwnedDescriptor> ConnectUnixSocket(const std::string& name, UnixNamespace where) {
+  FALLOW_ASSIGN_OR_RETURN(sockaddr_un address, UnixAddressOf(name));
+  socklen_t size = sizeof(address);
+  if (where == UnixNamespace::kAbstract) {
+    // Such a name begins with a zero and ends where the address does.
+    address.sun_path[0] = '\0';
+    name.copy(address.sun_path + 1, name.size());
+    size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  }
   OwnedDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (socket.number() < 0) return std::unexpected(os::SystemError("cannot make a socket", errno));
-  while (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) !=
-         0) {
+  while (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address), size) != 0) {
     if (errno == EINTR) continue;
-    Error error = os::SystemError("nobody serves at " + path, errno);
+    Error error = os::SystemError("nobody serves at " + name, errno);
     if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR) {
       error.code = ErrorCode::kUnavailable;
     } else if (errno == EAGAIN) {
-      error = {ErrorCode::kResourceExhausted, "too many wait to be served at " + path};
+      error = {ErrorCode::kResourceExhausted, "too many wait to be served at " + name};
     }
     return std::unexpected(std::move(error));
   }

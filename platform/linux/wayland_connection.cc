@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-#include "platform/linux/unix_connection.h"
+#include "platform/linux/unix_socket.h"
 #include "platform/os.h"
 
 namespace fallow {
@@ -33,8 +33,13 @@ Result<std::string> SocketPath(const std::string& display) {
 
 Result<std::unique_ptr<WaylandConnection>> WaylandConnection::Open(const std::string& display) {
   FALLOW_ASSIGN_OR_RETURN(const std::string path, SocketPath(display));
-  auto socket = ConnectUnix(path, UnixNamespace::kFile);
-  if (!socket) return Wrap(std::move(socket).error(), "no Wayland compositor");
+  auto socket = ConnectUnixSocket(path);
+  if (!socket) {
+    Error error = std::move(socket).error();
+    // A server whose queue is full is not one that floods us.
+    if (error.code != ErrorCode::kInvalidArgument) error.code = ErrorCode::kUnavailable;
+    return Wrap(std::move(error), "no Wayland compositor");
+  }
   os::IgnoreBrokenPipes();
   // What the library would print is in our errors.
   wl_log_set_handler_client([](const char*, va_list) {});

@@ -14,7 +14,7 @@
 #include <mutex>
 #include <thread>
 
-#include "platform/linux/unix_connection.h"
+#include "platform/linux/unix_socket.h"
 #include "platform/os.h"
 #include "platform/system.h"
 
@@ -44,12 +44,11 @@ Result<int> DisplayNumber(const std::string& display) {
 
 Result<OwnedDescriptor> OpenSocket(const std::string& display, int number) {
   const std::string path = fmt::format("/tmp/.X11-unix/X{}", number);
-  auto socket = ConnectUnix(path, UnixNamespace::kFile);
-  if (!socket) {
-    if (auto other = ConnectUnix(path, UnixNamespace::kAbstract)) return other;
-    return Wrap(std::move(socket).error(), "no X server at " + display);
-  }
-  return socket;
+  auto socket = ConnectUnixSocket(path);
+  if (socket) return socket;
+  if (auto other = ConnectUnixSocket(path, UnixNamespace::kAbstract)) return other;
+  return Fail(ErrorCode::kUnavailable,
+              fmt::format("no X server at {}: {}", display, socket.error().message));
 }
 
 // Shuts a socket after kX11Patience, so that whoever waits for it wakes up. xcb waits without a

@@ -85,7 +85,7 @@ const std::vector<Library>& Libraries() {
       {"sys/", {"platform/linux", "tests"}},
       {"netinet/", {"platform/linux", "tests"}},
       {"pwd.h", {"platform/linux"}},
-      {"dlfcn.h", {"platform/linux"}},
+      {"dlfcn.h", {"platform/linux", "tests"}},
       {"windows.h", {"platform/windows"}},
   };
   return libraries;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,8 +60,9 @@ enum class Reason : std::uint8_t {
 };
 inline constexpr int kReasonCount = static_cast<int>(Reason::kSettling) + 1;
 std::string_view ReasonName(Reason reason);  // "full_screen"
-std::optional<Reason> ReasonNamed(std::string_view name);
-std::optional<Action> ActionNamed(std::string_view name);
+// All names, in the order of the values.
+std::span<const std::string_view> ActionNames();
+std::span<const std::string_view> ReasonNames();
 
 struct ReasonText {
   Reason reason = Reason::kInput;
@@ -73,7 +75,7 @@ struct ReasonText {
 
 struct Decision {
   Action action = Action::kPause;
-  double share = 0;  // of time to compute: 1 at kRun unless only_gpus says more, 0 at kPause
+  double share = 0;  // of time to compute: 1 at kRun, 0 at kPause
   // Not empty: somebody uses the machine, and work may go on these GPUs alone (PCI addresses), none
   // of which drives a display. A worker on anything else, the CPU among it, must stop.
   std::vector<std::string> only_gpus;
@@ -97,6 +99,7 @@ struct PolicyMemory {
   Action action = Action::kPause;
   std::optional<SteadyTime> paused_since;  // none before the first decision, and while it works
   bool kept_memory = true;                 // once given back, it stays so until work begins
+  bool was_free = false;                   // the last decision found nobody at the machine
   bool paused_by_owner_alone = false;      // in this pause nothing but the owner's command held
   // A reason that holds, or last held within kRepeatWindow.
   struct Hold {

@@ -13,7 +13,8 @@ namespace fallow {
 
 // Raised whenever Decide would answer an old entry differently; such entries are not replayed.
 inline constexpr int kPolicyVersion = 1;
-inline constexpr std::size_t kMaxEntryBytes = 16 * 1024;
+inline constexpr std::size_t kMaxEntryBytes =
+    32 * 1024;  // signals are bounded so that it is enough
 
 struct PolicyEntry {
   int version = kPolicyVersion;
@@ -30,9 +31,15 @@ struct PolicyEntry {
 std::string SettingsDigest(const Settings& settings);
 std::string SettingsLine(const Settings& settings);  // with its '\n', as below
 std::string EntryLine(const PolicyEntry& entry);     // at most kMaxEntryBytes
+
+struct LineKind {
+  bool is_settings = false, is_entry = false;  // neither: a line of something else, or torn
+  std::string settings_digest;                 // that it tells or names
+};
+LineKind KindOf(std::string_view line);
 // kDataLoss on anything that those two do not write.
 Result<Settings> ParseSettingsLine(std::string_view line);
-// `settings`: of the digest that EntrySettings names.
+// `settings`: those of the digest that the entry names.
 Result<PolicyEntry> ParseEntry(std::string_view line, const Settings& settings);
 
 }  // namespace fallow

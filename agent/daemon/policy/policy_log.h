@@ -26,6 +26,11 @@ class PolicyLogFiles {
   virtual ~PolicyLogFiles() = default;
   virtual Result<std::string> ReadOld() = 0;      // empty if there is none
   virtual Result<std::string> ReadCurrent() = 0;  // likewise
+  struct Current {
+    std::size_t bytes = 0;
+    bool ends_whole = true;  // with a newline, or empty
+  };
+  virtual Result<Current> Examine() = 0;
   virtual Status Append(std::string_view bytes) = 0;
   virtual Status PutAside() = 0;  // current becomes old, in place of the one before
 };
@@ -38,26 +43,23 @@ class PolicyLog {
   explicit PolicyLog(PolicyLogFiles& files);
 
   // Keeps the entry if it is a transition: another action or first reason, other GPUs, other
-  // settings, a share that changed much. Returns whether it did. An error leaves the log usable;
-  // the entry is lost.
+  // settings, a model given back; while it works held back, a share or a cause that changed much,
+  // once a minute. Returns whether it did. An error leaves the log usable; the entry is lost.
   Result<bool> Record(const PolicyEntry& entry);
 
  private:
   struct Last {
-    Action action;
-    std::optional<Reason> reason;
-    std::vector<std::string> only_gpus;
-    bool keep_memory;
-    double share;
+    Decision decision;
+    std::string settings_digest;
     SteadyTime recorded_at;
   };
-  bool IsTransition(const PolicyEntry& entry) const;
-  Status Open();
+  bool IsTransition(const PolicyEntry& entry, std::string_view settings_digest) const;
+  Status Write(const PolicyEntry& entry, const std::string& settings_digest);
 
   PolicyLogFiles& files_;
   bool open_ = false;
   std::size_t current_bytes_ = 0;
-  std::string settings_digest_;  // of the settings last written to the current file
+  std::string written_digest_;  // of the settings last written to the current file
   std::optional<Last> last_;
 };
 

@@ -183,6 +183,13 @@ TEST_F(GpuLoad, TellsOursFromTheOthersByTheirAccounts) {
   EXPECT_EQ(reading.foreign_memory_bytes, 1000 * kMiB);
 }
 
+// The worker computes elsewhere, or on the processor.
+TEST_F(GpuLoad, IsAllTheOthersWhereWeAreNoClient) {
+  Device("gpu_busy_percent", "42");
+  Plain(kWorker);
+  EXPECT_EQ(Read({kWorker}).foreign_busy_share, 0.42);
+}
+
 TEST_F(GpuLoad, TakesTheBusiestKindOfEngine) {
   Open(kGame, "9", {.id = "2"});
   Open(kGame + 1, "3", {.id = "3"});

@@ -15,6 +15,11 @@ TEST(SystemFacts, AreThere) {
   EXPECT_GT(PhysicalMemoryBytes(), 64u << 20);
 }
 
+TEST(SystemFacts, UsersHaveNamesOrElseNumbers) {
+  EXPECT_EQ(UserName(0), "root");
+  EXPECT_EQ(UserName(4'000'000'000), "4000000000");
+}
+
 TEST(SystemClock, SteadyTimeNeverStepsBack) {
   const auto clock = NewSystemClock();
   SteadyTime last = clock->Steady();

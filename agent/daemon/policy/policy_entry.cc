@@ -1,0 +1,83 @@
+#include "agent/daemon/policy/policy_entry.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "agent/daemon/policy/entry_json.h"
+#include "agent/daemon/policy/settings_file.h"
+#include "base/digest.h"
+
+namespace fallow {
+namespace {
+
+std::string Line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+template <class Parse>
+auto Guarded(std::string_view line, std::string_view what, Parse parse)
+    -> Result<decltype(parse(Json()))> {
+  try {
+    return parse(Json::parse(line));
+  } catch (const Json::exception& error) {
+    return Fail(ErrorCode::kDataLoss, fmt::format("not {}: {}", what, error.what()));
+  }
+}
+
+}  // namespace
+
+std::string SettingsDigest(const Settings& settings) {
+  return Sha256::Of(SettingsText(settings)).Hex().substr(0, 16);
+}
+
+std::string SettingsLine(const Settings& settings) {
+  Json json;
+  json["settings"] = SettingsDigest(settings);
+  json["text"] = SettingsText(settings);
+  return Line(json);
+}
+
+std::string EntryLine(const PolicyEntry& entry) {
+  Json json;
+  json["version"] = entry.version;
+  json["settings"] = SettingsDigest(entry.settings);
+  json["moment"] = MomentJson(entry.moment);
+  json["decision"] = DecisionJson(entry.decision);
+  json["signals"] = SignalsJson(entry.signals);
+  json["before"] = MemoryJson(entry.before);
+  return Line(json);
+}
+
+LineKind KindOf(std::string_view line) {
+  const Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object() || !json.contains("settings") || !json["settings"].is_string()) return {};
+  return {.is_settings = json.contains("text"),
+          .is_entry = json.contains("decision"),
+          .settings_digest = json["settings"].get<std::string>()};
+}
+
+Result<Settings> ParseSettingsLine(std::string_view line) {
+  FALLOW_ASSIGN_OR_RETURN(const std::string text,
+                          Guarded(line, "a line of settings", [](const Json& json) {
+                            return json.at("text").get<std::string>();
+                          }));
+  return ParseSettings(text, "recorded settings");
+}
+
+Result<PolicyEntry> ParseEntry(std::string_view line, const Settings& settings) {
+  return Guarded(line, "an entry of the explain log", [&](const Json& json) {
+    PolicyEntry entry;
+    entry.version = json.at("version").get<int>();
+    entry.settings = settings;
+    entry.moment = MomentOf(json.at("moment"));
+    entry.decision = DecisionOf(json.at("decision"));
+    entry.signals = SignalsOf(json.at("signals"));
+    entry.before = MemoryOf(json.at("before"));
+    return entry;
+  });
+}
+
+}  // namespace fallow
