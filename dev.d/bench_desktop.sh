@@ -3,12 +3,12 @@
 
 readonly desktop_programs=tests/benchmarks/desktop
 readonly boinc_task=build/bench/boinc_task
-readonly neighbour_work=build/bench/neighbour_work
 
-# desktop_stack: a coordinator with the demo's model, and an agent that has joined but does not run.
+# desktop_stack [TARGET…]: a coordinator with the demo's model, and an agent that has joined but does not run. Builds
+# TARGET too.
 desktop_stack() {
   need_packages build run demo bench
-  build release fallow fallow-coordinator fallow-agent fallow-worker >&2
+  build release fallow fallow-coordinator fallow-agent fallow-session fallow-worker "$@" >&2
   stack_open
   stack_start_coordinator
   stack_add_model "$example/field-normalizer-q8_0.gguf" $demo_model
@@ -19,20 +19,19 @@ desktop_stack() {
 desktop_bench() {
   local script=$1
   shift
-  run_with_stack stack_environment /usr/bin/python3 "$desktop_programs/$script" --agent "$programs/fallow-agent" \
+  run_with_stack stack_environment /usr/bin/python3 -B "$desktop_programs/$script" --agent "$programs/fallow-agent" \
     --state-dir "$stack_folder/agent" --fallow "$programs/fallow" --model $demo_model \
     --like $example/batch-2000.jsonl --folder "$stack_folder" "$@" || stack_fail "the benchmark failed" agent coordinator
 }
 
 # bench_yield [bench_yield.py's options]
 bench_yield() {
-  desktop_stack
+  desktop_stack fallow-bench-owner-work
   mkdir -p build/bench
   g++ -O2 -o "$boinc_task" "$desktop_programs/boinc_task.cc" -lboinc_api -lboinc -lpthread ||
     fail "boinc_task.cc does not compile: it needs the package libboinc-app-dev"
-  g++ -std=c++20 -O2 -o "$neighbour_work" "$desktop_programs/neighbour_work.cc" -lpthread ||
-    fail "neighbour_work.cc does not compile"
-  desktop_bench bench_yield.py --boinc-task "$boinc_task" --neighbour "$neighbour_work" "$@"
+  desktop_bench bench_yield.py --boinc-task "$boinc_task" \
+    --owner-work "$programs/fallow-bench-owner-work" "$@"
 }
 
 # bench_footprint [bench_footprint.py's options]

@@ -8,6 +8,7 @@ import processes
 from waiting import wait_until
 
 START_PATIENCE_S = 90  # a first start compiles the driver's shaders
+ANSWER_PATIENCE_S = 20
 STOP_PATIENCE_S = 10
 HELPER = "fallow-session"
 
@@ -44,10 +45,8 @@ class Agent:
         return self._process.pid
 
     def status(self):
-        status = self._status_or_none()
-        if status is None:
-            raise RuntimeError(f"the agent does not answer: see {self._log_path}")
-        return status
+        """Its `status --json`. On a loaded machine one call may come too late."""
+        return wait_until("the agent answers", self._status_or_none, ANSWER_PATIENCE_S)
 
     def _status_or_none(self):
         if self._process.poll() is not None:

@@ -24,7 +24,9 @@ import soak
 from agent import HELPER, Agent
 from desktop import Desktop, Owner
 from endless_work import EndlessWork
-from processes import Memory, ProcessorTime, load_by_others, memory_of, name_of, processor_name, wakeups_of
+from figures import median
+from processes import (Memory, ProcessorTime, load_by_others, memory_of, name_of, processor_name, resident_kib_of,
+                       wakeups_of)
 from waiting import wait_until
 from yield_trial import is_busy
 
@@ -32,6 +34,7 @@ INPUT_PERIOD_S = 2
 IDLE_AFTER_S = 5  # longer than between two inputs
 WORK_S = 10  # before the owner comes
 SETTLE_S = 20  # after he came: what ends when work ends has ended
+SAMPLE_PERIOD_S = 1  # of memory: pages that are given back come back when they are used
 WORK_PATIENCE_S = 180
 KIB_PER_MIB = 1024
 
@@ -43,6 +46,10 @@ class Usage:
         self.process_ids = list(process_ids)
         self._time = ProcessorTime(self.process_ids)
         self.restart()
+        self.resident_kib = []  # as sampled
+
+    def sample(self):
+        self.resident_kib.append(sum(resident_kib_of(process) for process in self.process_ids))
 
     def restart(self):
         self._started = time.monotonic()
@@ -54,6 +61,12 @@ class Usage:
 
     def memory(self):
         return sum((memory_of(process) for process in self.process_ids), Memory())
+
+    def resident_mib(self):
+        return median(self.resident_kib) / KIB_PER_MIB
+
+    def resident_max_mib(self):
+        return max(self.resident_kib) / KIB_PER_MIB
 
     def processor_percent(self):
         return (self._time.total_ns() - self._used_before) / 1e7 / (time.monotonic() - self._started)
@@ -82,14 +95,14 @@ class BusyOwner:
 
 
 def heading(seconds):
-    return (f"{f'over {seconds} s':<38}{'RSS MiB':>9}{'PSS MiB':>9}{'own dirty':>11}{'% of a core':>13}"
-            f"{'wake-ups/min':>14}")
+    return (f"{f'over {seconds} s':<38}{'RSS MiB':>9}{'at most':>9}{'PSS MiB':>9}{'own dirty':>11}{'% of a core':>13}"
+            f"{'wake-ups/min':>14}   (RSS: median and most of a sample a second)")
 
 
 def row(name, usage):
     memory = usage.memory()
-    return (f"{name:<38}{memory.resident_kib / KIB_PER_MIB:>9.2f}{memory.proportional_kib / KIB_PER_MIB:>9.2f}"
-            f"{memory.private_dirty_kib / KIB_PER_MIB:>11.2f}{usage.processor_percent():>13.4f}"
+    return (f"{name:<38}{usage.resident_mib():>9.2f}{usage.resident_max_mib():>9.2f}"
+            f"{memory.proportional_kib / KIB_PER_MIB:>9.2f}{memory.private_dirty_kib / KIB_PER_MIB:>11.2f}{usage.processor_percent():>13.4f}"
             f"{usage.wakeups_per_minute():>14.1f}")
 
 
@@ -98,8 +111,18 @@ def work_for_a_while(agent, seconds):
     time.sleep(seconds)
 
 
+def sample_for(seconds, usages):
+    for usage in usages:
+        usage.restart()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(SAMPLE_PERIOD_S)
+        for usage in usages:
+            usage.sample()
+
+
 def measure(options, desktop, owner, agent):
-    """Prints the table; gives (usage of daemon and helper, usage of boinc-client or None)."""
+    """Prints the table; gives the figures of its two sides."""
     work_for_a_while(agent, WORK_S)
     busy_owner = BusyOwner(owner)
     client = boinc.Boinc(options.folder / "boinc", desktop.environment) if boinc.version() else None
@@ -113,8 +136,7 @@ def measure(options, desktop, owner, agent):
             usages.append(("worker, loaded for what comes next", Usage(worker)))
         if client is not None:
             usages.append((f"boinc-client {boinc.version()}, nothing to do", Usage([client.process_id])))
-        together.restart()
-        time.sleep(options.seconds)
+        sample_for(options.seconds, [together, *(usage for _, usage in usages)])
         print(heading(options.seconds))
         print(row("daemon and session helper together", together))
         for name, usage in usages:
@@ -131,21 +153,21 @@ def measure(options, desktop, owner, agent):
 
 
 def figures_of(ours, theirs, standing):
-    memory = ours.memory()
     figures = {
         "benchmark": "footprint",
-        "resident_mib": round(memory.resident_kib / KIB_PER_MIB, 2),
-        "proportional_mib": round(memory.proportional_kib / KIB_PER_MIB, 2),
+        "resident_mib": round(ours.resident_mib(), 2),
+        "resident_max_mib": round(ours.resident_max_mib(), 2),
+        "proportional_mib": round(ours.memory().proportional_kib / KIB_PER_MIB, 2),
         "cpu_percent": round(ours.processor_percent(), 4),
         "wakeups_per_minute": round(ours.wakeups_per_minute(), 1),
         "helpers": sum(name_of(process) == HELPER for process in standing),
     }
     if theirs is not None:
-        memory = theirs.memory()
         figures |= {
             "boinc_version": boinc.version(),
-            "boinc_resident_mib": round(memory.resident_kib / KIB_PER_MIB, 2),
-            "boinc_proportional_mib": round(memory.proportional_kib / KIB_PER_MIB, 2),
+            "boinc_resident_mib": round(theirs.resident_mib(), 2),
+            "boinc_resident_max_mib": round(theirs.resident_max_mib(), 2),
+            "boinc_proportional_mib": round(theirs.memory().proportional_kib / KIB_PER_MIB, 2),
             "boinc_cpu_percent": round(theirs.processor_percent(), 4),
             "boinc_wakeups_per_minute": round(theirs.wakeups_per_minute(), 1),
         }

@@ -3,14 +3,14 @@
 
   bench_yield.py --agent PROGRAM --state-dir DIR --fallow PROGRAM --model NAME --like BATCH --folder DIR
                  [--backend vulkan|cpu] [--trials N] [--observe-only]
-                 [--boinc-task PROGRAM [--boinc-trials N]] [--neighbour PROGRAM [--neighbour-rounds N]]
+                 [--boinc-task PROGRAM [--boinc-trials N]] [--owner-work PROGRAM [--neighbour-rounds N]]
 
 An agent that has joined a coordinator works on an endless batch; at random moments an owner at a display of
 its own moves the mouse or presses a key. The figures are the agent's own record of each yield, timed from the
 moment before the input was sent. That record is not believed: meanwhile the processor time of the worker's
 processes is watched, and what they use after the moment in which the agent called the device free is
 reported. (With a GPU that is the driver's time, not the GPU's.) --observe-only is for agents that keep no
-record. With --boinc-task the same is done to boinc-client, which keeps no record either; with --neighbour a
+record. With --boinc-task the same is done to boinc-client, which keeps no record either; with --owner-work a
 program of the owner is timed beside the agent on the CPU (neighbour.py).
 
 The last line is one JSON object.
@@ -202,7 +202,7 @@ def parse_options():
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--boinc-task")
     parser.add_argument("--boinc-trials", type=int, default=50)
-    parser.add_argument("--neighbour")
+    parser.add_argument("--owner-work")
     parser.add_argument("--neighbour-rounds", type=int, default=5)
     parser.add_argument("--observe-only", action="store_true")
     parser.add_argument("--seed", type=int, default=1, help="of the moments in which the owner acts")
@@ -221,8 +221,8 @@ def main():
         theirs = measure_boinc(options, desktop, owner, chance)
         show(ours, theirs, backend, device)
         slowdowns = {}
-        if options.neighbour is not None:
-            slowdowns = neighbour.measure(options.neighbour, options.neighbour_rounds,
+        if options.owner_work is not None:
+            slowdowns = neighbour.measure(options.owner_work, options.neighbour_rounds,
                                           functools.partial(start_agent, options, desktop, "cpu"))
         work.close()
         owner.close()

@@ -4,7 +4,7 @@ import time
 
 from agent import ALONE_ON_THE_MACHINE
 from figures import median, slope
-from processes import Memory, memory_of
+from processes import resident_kib_of
 from waiting import wait_until
 from yield_trial import is_busy
 
@@ -45,7 +45,7 @@ def _commands(agent, owner, by):
 
 
 def _resident_kib(agent):
-    return sum((memory_of(process) for process in agent.standing_processes()), Memory()).resident_kib
+    return sum(resident_kib_of(process) for process in agent.standing_processes())
 
 
 def _figures(points, transitions, seconds, worker_count):

@@ -1,4 +1,4 @@
-// An owner's program that only computes: `neighbour_work THREADS STEPS` does the steps in each
+// An owner's program that only computes: `fallow-bench-owner-work THREADS STEPS` does the steps in each
 // thread and prints how long that took, in seconds.
 #include <chrono>
 #include <cstdio>
@@ -19,7 +19,7 @@ double Compute(long long steps) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fprintf(stderr, "usage: neighbour_work THREADS STEPS\n");
+    std::fprintf(stderr, "usage: fallow-bench-owner-work THREADS STEPS\n");
     return 2;
   }
   const int thread_count = std::atoi(argv[1]);
