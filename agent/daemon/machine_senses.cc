@@ -30,9 +30,8 @@ std::vector<std::string> WantedPrograms(std::span<const std::string> wanted,
 }
 
 void MachineSenses::Read(const Settings& settings, std::span<const std::int64_t> own,
-                         bool computing, Signals& into) {
+                         Signals& into) {
   const SteadyTime now = clock_.Steady();
-  if (computing) computed_at_ = now;
   if (!read_at_ || now - *read_at_ >= kReadPeriod) {
     read_at_ = now;
     ReadSensors(own);
@@ -48,7 +47,6 @@ void MachineSenses::Read(const Settings& settings, std::span<const std::int64_t>
   into.thermal = last_.thermal;
   into.gpus = last_.gpus;
   into.cpu = last_.cpu;
-  if (computed_at_ && now - *computed_at_ < kPressureFades) into.cpu.pressure_share.reset();
   into.metered = last_.metered;
   into.owner_programs = last_.owner_programs;
 }

@@ -25,8 +25,6 @@ class MachineSenses {
  public:
   static constexpr std::chrono::milliseconds kReadPeriod{900};
   static constexpr std::chrono::milliseconds kProgramsPeriod{5'000};
-  // So long after our work its share in the pressure's mean has gone.
-  static constexpr std::chrono::milliseconds kPressureFades{40'000};
 
   // A part that is null tells nothing.
   struct Parts {
@@ -42,11 +40,8 @@ class MachineSenses {
   // `clock` must outlive it.
   MachineSenses(const Clock& clock, Parts parts) : clock_(clock), parts_(std::move(parts)) {}
 
-  // Fills what the machine tells. `own`: the processes whose load is ours. `computing`: whether our
-  // work may wait for processors. The kernel's pressure counts that waiting too, and means the last
-  // 10 s: it is told only where it can be others' alone.
-  void Read(const Settings& settings, std::span<const std::int64_t> own, bool computing,
-            Signals& into);
+  // Fills what the machine tells. `own`: the processes whose load is ours.
+  void Read(const Settings& settings, std::span<const std::int64_t> own, Signals& into);
 
  private:
   void ReadSensors(std::span<const std::int64_t> own);
@@ -57,7 +52,6 @@ class MachineSenses {
   Signals last_;  // of it only the machine's part
   std::optional<SteadyTime> read_at_;
   std::optional<SteadyTime> programs_at_;
-  std::optional<SteadyTime> computed_at_;
   std::vector<std::string> programs_wanted_;
 };
 

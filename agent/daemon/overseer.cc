@@ -60,8 +60,7 @@ void Overseer::Look() {
   signals.settings_trouble = settings_().trouble;
   const bool soon = MayBeginSoon(signals);
   if (soon || memory_.action != Action::kPause || around_.holds_memory())
-    machine_.Read(settings_().settings, around_.own_processes(), memory_.action != Action::kPause,
-                  signals);
+    machine_.Read(settings_().settings, around_.own_processes(), signals);
   Decide(std::move(signals));
   around_.watch_closely(soon || entry_.decision.action != Action::kPause);
   around_.act(entry_.decision);

@@ -11,8 +11,8 @@
 
 namespace fallow {
 
-// What follows the program's path. `only_gpus`: PCI addresses, the first of which that can be used is;
-// empty: what the settings say.
+// What follows the program's path. `only_gpus`: PCI addresses, the first of which that can be used
+// is; empty: what the settings say.
 std::vector<std::string> WorkerArguments(const std::string& log_level, const Settings& settings,
                                          std::span<const std::string> only_gpus);
 

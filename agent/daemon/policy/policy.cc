@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 constexpr std::chrono::minutes kRepeatWindow{10};
 constexpr int kMaxRepeats = 3;
 // After work stops, sensors that look back still see some of it.
-constexpr milliseconds kOwnWorkGone{10'000};
+constexpr milliseconds kOwnWorkGone{30'000};
 // Below this share a machine that ran is said to be held back; from that on, to run again.
 constexpr double kReducedBelow = 0.95;
 constexpr double kFullFrom = 0.995;

@@ -194,8 +194,11 @@ Sign SensorSign(const Settings& settings, const Signals& signals, const QuietTar
 
 std::vector<Sign> LoadSigns(const Settings& settings, const Signals& signals,
                             const std::vector<GpuReading>& gpus, bool own_work) {
-  return {GpuMemorySign(settings, gpus), MemorySign(settings, signals.cpu),
-          GpuLoadSign(settings, gpus, own_work), CpuSign(settings, signals.cpu, own_work)};
+  std::vector<Sign> signs = {GpuMemorySign(settings, gpus), MemorySign(settings, signals.cpu)};
+  if (settings.presence.dedicated) return signs;
+  signs.push_back(GpuLoadSign(settings, gpus, own_work));
+  signs.push_back(CpuSign(settings, signals.cpu, own_work));
+  return signs;
 }
 
 std::vector<Sign> PowerSigns(const Settings& settings, const Signals& signals) {

@@ -39,7 +39,7 @@ std::vector<SettingSpec> MakeSpecs() {
        0,
        0,
        {},
-       "a machine without an owner: input and session signals do not count",
+       "a machine without an owner: input, session signals and others' load do not count",
        FIELD(bool, presence.dedicated)},
       {"presence.full_screen",
        "",

@@ -17,7 +17,7 @@ namespace fallow {
 struct Settings {
   struct Presence {
     std::chrono::milliseconds idle_after{180'000};
-    // A machine without an owner: neither presence nor session signals count.
+    // A machine without an owner: neither presence nor session signals nor others' load count.
     bool dedicated = false;
     bool full_screen = true, game_mode = true, idle_inhibitors = true;  // whether they count as use
     std::vector<std::string> owner_programs;  // presence.programs: while one runs, it is in use

@@ -22,10 +22,6 @@ struct CountedCpu : CpuLoadSensor {
   int& count;
 };
 
-struct PressedCpu : CpuLoadSensor {
-  CpuReading Read(std::span<const std::int64_t>) override { return {.pressure_share = 0.9}; }
-};
-
 struct SayingPower : PowerSensor {
   explicit SayingPower(std::optional<bool> word) : saver(word) {}
   PowerReading Read() override { return {.on_battery = false, .power_saver = saver}; }
@@ -42,7 +38,7 @@ TEST(MachineSenses, PartsThatAreMissingTellNothing) {
   SimulatedClock clock;
   MachineSenses senses(clock, {});
   Signals signals;
-  senses.Read({}, {}, false, signals);
+  senses.Read({}, {}, signals);
   EXPECT_EQ(signals, Signals{});
 }
 
@@ -51,31 +47,15 @@ TEST(MachineSenses, ReadsSensorsNoMoreOftenThanTheirPeriod) {
   int count = 0;
   MachineSenses senses(clock, {.cpu = std::make_unique<CountedCpu>(count)});
   Signals signals;
-  senses.Read({}, {}, false, signals);
+  senses.Read({}, {}, signals);
   clock.Advance(100ms);
   Signals soon;
-  senses.Read({}, {}, false, soon);
+  senses.Read({}, {}, soon);
   EXPECT_EQ(count, 1);
   EXPECT_EQ(soon.cpu.foreign_share, 0.5) << "what was read stands";
   clock.Advance(MachineSenses::kReadPeriod);
-  senses.Read({}, {}, false, signals);
+  senses.Read({}, {}, signals);
   EXPECT_EQ(count, 2);
-}
-
-TEST(MachineSenses, PressureThatMayBeOurOwnIsNotTold) {
-  SimulatedClock clock;
-  MachineSenses senses(clock, {.cpu = std::make_unique<PressedCpu>()});
-  const auto pressure = [&](bool computing) {
-    Signals signals;
-    senses.Read({}, {}, computing, signals);
-    return signals.cpu.pressure_share;
-  };
-  EXPECT_EQ(pressure(false), 0.9);
-  EXPECT_EQ(pressure(true), std::nullopt);
-  clock.Advance(MachineSenses::kPressureFades - 1ms);
-  EXPECT_EQ(pressure(false), std::nullopt) << "its mean still holds our waiting";
-  clock.Advance(1ms);
-  EXPECT_EQ(pressure(false), 0.9);
 }
 
 TEST(MachineSenses, TheOwnersWishToSavePowerIsTakenFromWhoeverTells) {
@@ -84,7 +64,7 @@ TEST(MachineSenses, TheOwnersWishToSavePowerIsTakenFromWhoeverTells) {
     MachineSenses senses(clock, {.power = std::make_unique<SayingPower>(firmware),
                                  .power_profile = std::make_unique<SayingProfile>(profile)});
     Signals signals;
-    senses.Read({}, {}, false, signals);
+    senses.Read({}, {}, signals);
     return signals.power.power_saver;
   };
   EXPECT_EQ(saver(std::nullopt, std::nullopt), std::nullopt);
@@ -102,16 +82,16 @@ TEST(MachineSenses, LooksForProgramsOfTheOwnersListAlone) {
                          return std::vector<std::string>{"bash", "Game.exe", "steam"};
                        }});
   Signals signals;
-  senses.Read({}, {}, false, signals);
+  senses.Read({}, {}, signals);
   EXPECT_EQ(looks, 0) << "nobody asked for any";
   Settings settings;
   settings.presence.owner_programs = {"Steam", "game", "blender"};
-  senses.Read(settings, {}, false, signals);
+  senses.Read(settings, {}, signals);
   EXPECT_THAT(signals.owner_programs, ElementsAre("Steam", "game"));
-  senses.Read(settings, {}, false, signals);
+  senses.Read(settings, {}, signals);
   EXPECT_EQ(looks, 1);
   settings.presence.owner_programs = {"blender"};
-  senses.Read(settings, {}, false, signals);
+  senses.Read(settings, {}, signals);
   EXPECT_THAT(signals.owner_programs, IsEmpty()) << "another list is looked for at once";
 }
 

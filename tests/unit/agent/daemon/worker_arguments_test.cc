@@ -35,7 +35,8 @@ TEST(WorkerArguments, TakesTheGpusThatThePolicyLeaves) {
   settings.compute.device = "Radeon";
   const std::vector<std::string> gpus = {"0000:03:00.0", "0000:04:00.0"};
   const auto command = WorkerArguments("info", settings, gpus);
-  EXPECT_THAT(command, IsSupersetOf({"--backend", "vulkan", "--device", "0000:03:00.0,0000:04:00.0"}));
+  EXPECT_THAT(command,
+              IsSupersetOf({"--backend", "vulkan", "--device", "0000:03:00.0,0000:04:00.0"}));
   EXPECT_THAT(command, ::testing::Not(::testing::Contains("Radeon")));
 }
 

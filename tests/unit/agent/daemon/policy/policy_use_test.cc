@@ -118,7 +118,10 @@ TEST(Policy, ADedicatedMachineHasNoOwner) {
   EXPECT_EQ(machine.Look().action, Action::kRun);
   EXPECT_EQ(machine.Look().text, "this machine is dedicated to work");
   machine.signals.cpu.foreign_share = 0.5;
-  EXPECT_EQ(machine.Look().reasons[0].reason, Reason::kCpuLoad);
+  machine.signals.cpu.pressure_share = 0.9;
+  EXPECT_EQ(machine.Look().action, Action::kRun) << "nobody waits for its processors";
+  machine.signals.suspending = true;
+  EXPECT_EQ(machine.Look().action, Action::kPause) << "but it may sleep";
 }
 
 struct SessionCase {
