@@ -40,7 +40,7 @@ class PlayedCompositor {
         pipe2(orders_, O_CLOEXEC) != 0) {
       std::abort();
     }
-    wl_event_loop_add_fd(
+    orders_source_ = wl_event_loop_add_fd(
         wl_display_get_event_loop(display_), orders_[0], WL_EVENT_READABLE,
         [](int descriptor, std::uint32_t, void*) {
           std::packaged_task<void()>* order = nullptr;
@@ -56,6 +56,7 @@ class PlayedCompositor {
   ~PlayedCompositor() {
     Do([this] { wl_display_terminate(display_); });
     thread_.join();
+    wl_event_source_remove(orders_source_);
     wl_display_destroy_clients(display_);
     wl_display_destroy(display_);
     close(orders_[0]);
@@ -212,6 +213,7 @@ class PlayedCompositor {
 
   wl_display* display_;
   int orders_[2] = {-1, -1};
+  wl_event_source* orders_source_ = nullptr;
   // All of it belongs to the thread once that runs.
   std::deque<wl_global*> seats_;  // a deque: their resources keep their places
   std::list<Notice> notices_;
