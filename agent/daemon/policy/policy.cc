@@ -105,9 +105,12 @@ std::optional<milliseconds> OwnersPauseLeft(const Signals& signals, const Moment
   if (memory.pause_end != signals.paused_until) {
     memory.pause_end = signals.paused_until;
     const std::int64_t end_ms = UnixMs(*signals.paused_until), now_ms = UnixMs(now.wall);
-    // Compared first: far apart, their difference is more than a number holds.
-    const std::int64_t left_ms =
-        end_ms <= now_ms ? 0 : std::min(end_ms / 2 - now_ms / 2, kMaxPauseCounted.count() / 2) * 2;
+    // Without a sign the difference cannot overflow, however far apart they are.
+    const auto left_ms =
+        end_ms <= now_ms
+            ? 0
+            : std::min(static_cast<std::uint64_t>(end_ms) - static_cast<std::uint64_t>(now_ms),
+                       static_cast<std::uint64_t>(kMaxPauseCounted.count()));
     memory.pause_deadline = now.steady + milliseconds(left_ms);
   }
   if (now.wall >= *signals.paused_until || now.steady >= memory.pause_deadline) return std::nullopt;

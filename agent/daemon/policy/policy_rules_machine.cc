@@ -19,6 +19,10 @@ Seen Below(double value, double low, double high) {
   return value < low ? Seen::kThere : value >= high ? Seen::kNot : Seen::kBetween;
 }
 
+std::string StaysSo(std::chrono::milliseconds settles) {
+  return fmt::format("it stays so for {}", ShortDuration(settles));
+}
+
 std::string GpuName(const GpuReading& gpu) {
   if (gpu.name.empty()) return gpu.pci_address.empty() ? "a GPU" : gpu.pci_address;
   return gpu.name;
@@ -27,6 +31,7 @@ std::string GpuName(const GpuReading& gpu) {
 Sign CpuSign(const Settings& settings, const CpuReading& cpu, bool own_work) {
   Sign sign{.reason = Reason::kCpuLoad, .settles = kLoadSettles};
   sign.text = "other programs leave the processors alone";
+  sign.way_out = StaysSo(kLoadSettles);
   const double limit = settings.load.foreign_cpu_percent;
   const double pressure_limit = settings.load.cpu_pressure_percent;
   if (cpu.foreign_share && limit < 100) {
@@ -55,6 +60,7 @@ Sign CpuSign(const Settings& settings, const CpuReading& cpu, bool own_work) {
 Sign MemorySign(const Settings& settings, const CpuReading& cpu) {
   Sign sign{.reason = Reason::kMemory, .settles = kMemorySettles};
   sign.text = "there is memory enough for other programs";
+  sign.way_out = StaysSo(kMemorySettles);
   const auto min_mib = static_cast<double>(settings.load.min_free_memory_mib);
   if (cpu.memory_available_bytes && min_mib > 0) {
     const double free_mib = static_cast<double>(*cpu.memory_available_bytes) / kMib;
@@ -86,6 +92,7 @@ std::optional<double> ForeignShare(const GpuReading& gpu, bool own_work) {
 Sign GpuLoadSign(const Settings& settings, const std::vector<GpuReading>& gpus, bool own_work) {
   Sign sign{.reason = Reason::kGpuLoad, .settles = kLoadSettles};
   sign.text = "other programs leave the GPU alone";
+  sign.way_out = StaysSo(kLoadSettles);
   const double limit = settings.load.foreign_gpu_percent;
   double most = -1;
   for (const GpuReading& gpu : gpus) {
@@ -104,6 +111,7 @@ Sign GpuLoadSign(const Settings& settings, const std::vector<GpuReading>& gpus, 
 Sign GpuMemorySign(const Settings& settings, const std::vector<GpuReading>& gpus) {
   Sign sign{.reason = Reason::kGpuMemory, .settles = kMemorySettles};
   sign.text = "there is GPU memory enough for other programs";
+  sign.way_out = StaysSo(kMemorySettles);
   const auto min_mib = static_cast<double>(settings.load.min_free_gpu_memory_mib);
   for (const GpuReading& gpu : gpus) {
     if (!gpu.memory_total_bytes || !gpu.memory_used_bytes || min_mib <= 0) continue;
@@ -162,6 +170,7 @@ Sign SensorSign(const Settings& settings, const Signals& signals, const QuietTar
                 const QuietStep& step, SteadyTime now) {
   Sign sign{.reason = Reason::kSensorLost, .settles = kSensorSettles};
   sign.text = "the sensor is back";
+  sign.way_out = StaysSo(kSensorSettles);
   const bool has_gpu = settings.compute.backend != "cpu" && !signals.gpus.empty();
   std::string setting;
   if (targets.cpu_ceiling_set && IsLost(step, QuietLimit::kCpuHeat, now))

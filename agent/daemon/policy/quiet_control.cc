@@ -75,6 +75,10 @@ double Seconds(SteadyTime from, SteadyTime to) {
 // away begins anew from what is measured; while its value is away, it asks for no change.
 std::optional<double> StepLoop(std::size_t index, const QuietReading::Limit& limit, double seconds,
                                SteadyTime now, QuietState::Loop& loop) {
+  if (!limit.in_force) {
+    loop = {};
+    return std::nullopt;
+  }
   if (!limit.value) {
     if (loop.seen && now - loop.read_at > kSensorForgotten) loop = {};
     return loop.seen ? std::optional(0.0) : std::nullopt;
@@ -158,6 +162,8 @@ QuietReading ReadQuiet(const QuietTargets& targets, const Signals& signals) {
   };
   limit(QuietLimit::kCpuHeat).ceiling = targets.cpu_ceiling_celsius;
   limit(QuietLimit::kGpuHeat).ceiling = targets.gpu_ceiling_celsius;
+  limit(QuietLimit::kGpuPower).in_force = targets.gpu_power_share < 1;
+  limit(QuietLimit::kWatts).in_force = targets.watts_limit.has_value();
   // Of several parts the one nearest its own ceiling, which its critical temperature may lower.
   const auto heat = [&](QuietLimit which, double ceiling, double celsius,
                         std::optional<double> critical) {
@@ -180,7 +186,7 @@ QuietReading ReadQuiet(const QuietTargets& targets, const Signals& signals) {
       heat(QuietLimit::kGpuHeat, targets.gpu_ceiling_celsius, *gpu.celsius, std::nullopt);
     if (!gpu.watts) continue;
     watts = watts.value_or(0) + *gpu.watts;
-    if (!gpu.watts_limit || targets.gpu_power_share >= 1) continue;
+    if (!gpu.watts_limit || !gpu_power.in_force) continue;
     const double ceiling = *gpu.watts_limit * targets.gpu_power_share;
     if (!gpu_power.value || *gpu.watts - ceiling > *gpu_power.value - gpu_power.ceiling)
       gpu_power = {.value = *gpu.watts, .ceiling = ceiling};

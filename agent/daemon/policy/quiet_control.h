@@ -39,6 +39,7 @@ struct QuietReading {
   struct Limit {
     std::optional<double> value;  // °C or watts; of kGpuPower, watts of the GPU nearest its limit
     double ceiling = 0;           // in the same unit
+    bool in_force = true;         // false: nobody asks for this limit
     bool operator==(const Limit&) const = default;
   };
   std::array<Limit, kQuietLimitCount> limits;  // by QuietLimit

@@ -11,8 +11,12 @@ namespace {
 
 void BoundText(std::string& text, std::size_t max_bytes = kMaxSignalTextBytes) {
   text = ToValidUtf8(text, max_bytes);
-  for (char& c : text)
+  for (char& c : text) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    // So that no text is longer in the log than here.
+    if (c == '"') c = '\'';
+    if (c == '\\') c = '/';
+  }
 }
 
 void BoundTexts(std::vector<std::string>& texts) {

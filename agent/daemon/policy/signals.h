@@ -48,8 +48,9 @@ inline constexpr std::size_t kMaxNamesInSignals = 8;    // programs, notices, tr
 inline constexpr std::size_t kMaxSignalTextBytes = 96;  // of a name or detail
 inline constexpr std::size_t kMaxSettingsTroubleBytes = 512;
 
-// The signals within those limits: texts cut and made printable UTF-8, values that are no numbers
-// taken as absent, long lists cut to what speaks most against work. Bounding twice changes nothing.
+// The signals within those limits: texts cut and made printable UTF-8 without quotes, values that
+// are no numbers taken as absent, long lists cut to what speaks most against work. Bounding twice
+// changes nothing.
 Signals Bounded(Signals signals);
 
 }  // namespace fallow
