@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "platform/x11_clients.h"
+
 namespace fallow {
 namespace {
 
@@ -58,6 +60,7 @@ OpenedPresence OpenFirst(Loop& loop, const std::vector<PresenceChoice>& choices,
 SessionSignal Absent(SignalChoice choice, const LoginEnvironment& login) {
   switch (choice) {
     case SignalChoice::kX11FullScreen:
+    case SignalChoice::kXwaylandFullScreen:
       return {.kind = SessionSignalKind::kFullScreen, .source = "x11 " + login.display};
     case SignalChoice::kWaylandFullScreen:
       return {.kind = SessionSignalKind::kFullScreen, .source = "wayland " + login.wayland_display};
@@ -73,6 +76,11 @@ SessionSignal Absent(SignalChoice choice, const LoginEnvironment& login) {
 
 OpenedSignal Open(Loop& loop, SignalChoice choice, const LoginEnvironment& login) {
   switch (choice) {
+    case SignalChoice::kXwaylandFullScreen:
+      if (!HasX11Clients(login.display)) {
+        return Fail(ErrorCode::kUnavailable, "no program uses XWayland at " + login.display);
+      }
+      return NewX11FullScreenSource(loop, login.display);
     case SignalChoice::kX11FullScreen:
       return NewX11FullScreenSource(loop, login.display);
     case SignalChoice::kWaylandFullScreen:

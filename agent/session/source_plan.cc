@@ -31,7 +31,10 @@ SourcePlan PlanSources(const LoginEnvironment& login) {
     plan.presence.push_back({PresenceChoice::kMutter});
   }
   // Games and films run full-screen under XWayland too.
-  if (!login.display.empty()) plan.signals.push_back(SignalChoice::kX11FullScreen);
+  if (!login.display.empty()) {
+    plan.signals.push_back(wayland ? SignalChoice::kXwaylandFullScreen
+                                   : SignalChoice::kX11FullScreen);
+  }
   plan.presence.push_back({PresenceChoice::kGamepads});
   for (const SignalChoice choice :
        {SignalChoice::kGameMode, SignalChoice::kDesktopInhibitor, SignalChoice::kLogindInhibitor}) {

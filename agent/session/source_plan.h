@@ -20,6 +20,7 @@ LoginEnvironment ReadLoginEnvironment();
 enum class PresenceChoice : std::uint8_t { kWayland, kMutter, kX11, kGamepads };
 enum class SignalChoice : std::uint8_t {
   kX11FullScreen,
+  kXwaylandFullScreen,  // not before a program uses XWayland: asking would start it
   kWaylandFullScreen,
   kGameMode,
   kDesktopInhibitor,

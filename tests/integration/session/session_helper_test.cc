@@ -2,16 +2,18 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "agent/daemon/session_desk.h"
 #include "platform/local_socket.h"
 #include "platform/system.h"
+#include "platform/x11_clients.h"
 #include "tests/integration/platform/run_loop.h"
 #include "tests/integration/platform/server_process.h"
 #include "tests/support/program.h"
@@ -22,6 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 using fallow::testing::FindProgram;
 using fallow::testing::Program;
+using fallow::testing::ReadFile;
 using fallow::testing::RunFor;
 using fallow::testing::RunProgram;
 using fallow::testing::RunUntil;
@@ -44,8 +47,9 @@ class SessionHelper : public ::testing::Test {
   void SetUp() override {
     const std::string xvfb = FindProgram("Xvfb");
     if (xvfb.empty()) GTEST_SKIP() << "Xvfb is not installed";
+    // Without -noreset it turns everybody away for a moment whenever its last client leaves.
     server_ = std::make_unique<ServerProcess>(std::vector<std::string>{
-        xvfb, "-displayfd", "3", "-screen", "0", "640x480x24", "-nolisten", "tcp"});
+        xvfb, "-displayfd", "3", "-screen", "0", "640x480x24", "-noreset", "-nolisten", "tcp"});
     display_ = ":" + server_->AwaitAnnouncement();
     ASSERT_NE(display_, ":") << "Xvfb did not start";
   }
@@ -114,7 +118,7 @@ class SessionHelper : public ::testing::Test {
 TEST_F(SessionHelper, ReportsItsLoginToTheDaemon) {
   Listen();
   StartHelper();
-  ASSERT_TRUE(Reports()) << fallow::testing::ReadFile(folder_.path() + "/log");
+  ASSERT_TRUE(Reports()) << ReadFile(folder_.path() + "/log");
   const auto views = desk_->helpers();
   ASSERT_THAT(views, SizeIs(1));
   EXPECT_EQ(views[0].user_id, std::int64_t{geteuid()});
@@ -130,6 +134,9 @@ TEST_F(SessionHelper, ReportsItsLoginToTheDaemon) {
 
 TEST_F(SessionHelper, FindsADaemonThatStartsLater) {
   StartHelper();
+  ASSERT_TRUE(fallow::testing::WaitUntil(
+      [&] { return ReadFile(folder_.path() + "/log").find("trying again") != std::string::npos; },
+      10s));
   Listen();
   EXPECT_TRUE(Reports());
 }
@@ -175,10 +182,18 @@ TEST_F(SessionHelper, SaysGoodbyeWhenTheLoginEnds) {
   Listen();
   StartHelper();
   ASSERT_TRUE(Reports());
-  ASSERT_EQ(kill(helper_->process_id(), SIGTERM), 0);
-  EXPECT_TRUE(RunUntil(*loop_, [&] { return desk_->helpers().empty(); }));
+  // It waits for the daemon, whose loop this is.
+  int exit_code = -1;
+  std::atomic<bool> ended = false;
+  std::thread login([&] {
+    exit_code = helper_->Terminate();
+    ended = true;
+  });
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return ended.load(); }));
+  login.join();
+  EXPECT_EQ(exit_code, 0);
+  EXPECT_THAT(desk_->helpers(), IsEmpty());
   EXPECT_THAT(desk_->presence(), IsEmpty());
-  EXPECT_EQ(helper_->Terminate(), 0);
 }
 
 TEST_F(SessionHelper, ThatIsKilledCountsAsUseForAWhile) {
@@ -247,10 +262,25 @@ TEST_F(SessionHelper, NeverAsksAnXServerOfAWaylandSession) {
   const auto told =
       RunProgram({.arguments = {"fallow-session", "--once", "--json"}, .environment = login});
   EXPECT_EQ(told.exit_code, 3) << "nothing tells of presence";
-  for (const auto& reading : nlohmann::json::parse(told.output).at("presence")) {
+  const auto json = nlohmann::json::parse(told.output);
+  for (const auto& reading : json.at("presence")) {
     EXPECT_THAT(reading.at("source").get<std::string>(), Not(HasSubstr("x11")));
     EXPECT_EQ(reading.at("known"), false);
   }
+}
+
+// Without connecting: that would start XWayland in a Wayland session.
+TEST_F(SessionHelper, KnowsWhetherProgramsUseAnXServer) {
+  EXPECT_FALSE(HasX11Clients(display_));
+  EXPECT_FALSE(HasX11Clients(""));
+  EXPECT_FALSE(HasX11Clients(":59999"));
+  Listen();
+  StartHelper();
+  ASSERT_TRUE(Reports());
+  EXPECT_TRUE(HasX11Clients(display_));
+  EXPECT_TRUE(HasX11Clients(display_ + ".0"));
+  helper_->Kill();
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return !HasX11Clients(display_); }));
 }
 
 TEST_F(SessionHelper, WrongUsageIsNamed) {

@@ -24,10 +24,11 @@ TEST(SourcePlan, AWaylandSessionAsksItsCompositorOrElseGnome) {
   }
 }
 
-TEST(SourcePlan, XwaylandIsAskedForFullScreenAlone) {
+TEST(SourcePlan, XwaylandIsAskedForFullScreenAloneAndNotStartedForIt) {
   const SourcePlan plan =
       PlanSources({.session_type = "wayland", .display = ":0", .wayland_display = "wayland-0"});
-  EXPECT_THAT(plan.signals, Contains(kX11FullScreen));
+  EXPECT_THAT(plan.signals, Contains(kXwaylandFullScreen));
+  EXPECT_THAT(plan.signals, Not(Contains(kX11FullScreen)));
   for (const auto& choices : plan.presence) EXPECT_THAT(choices, Not(Contains(kX11)));
 }
 
