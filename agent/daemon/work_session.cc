@@ -17,8 +17,6 @@ using std::chrono::milliseconds;
 constexpr std::size_t kMaxLeasesInHand = 2;
 // Below this many unfinished requests a batch is not full whatever the speed.
 constexpr std::size_t kSmallestReserve = 64;
-// Over how long the rate of finished requests is measured.
-constexpr milliseconds kRatePeriod{1'000};
 constexpr std::size_t kAttemptIdBytes = 12;
 
 }  // namespace
@@ -68,7 +66,7 @@ void WorkSession::Stop(DeviceState state, std::string reason, const StopOptions&
     LOG_INFO("agent: stops: {}", reason_);
     // A load that is broken off leaves no model.
     if (std::exchange(loading_ticket_, 0) != 0) worker_model_.reset();
-    ForgetProgress();
+    meter_.ForgetProgress();
     // A channel that has nothing to say removes its lease at once.
     for (auto it = leases_.begin(); it != leases_.end();) Close(*it++, reason_);
   } else if (!told_state_.has_value()) {
@@ -98,8 +96,8 @@ void WorkSession::FinishShutDown() {
 DeviceStatus WorkSession::status() const {
   DeviceStatus status{.state = stop_state_,
                       .reason = reason_,
-                      .tokens_per_second = generating_.tokens_per_second(),
-                      .embedding_tokens_per_second = embedding_.tokens_per_second(),
+                      .tokens_per_second = meter_.tokens_per_second(),
+                      .embedding_tokens_per_second = meter_.embedding_tokens_per_second(),
                       .yields = options_.yields ? options_.yields() : std::nullopt};
   if (!allowed_) return status;
   if (refused_ || failures_in_a_row_ >= options_.faulty_after) {
@@ -191,7 +189,7 @@ bool WorkSession::WantsLease() const {
     return false;
   const double ahead = std::chrono::duration<double>(options_.prefetch_ahead).count();
   const auto reserve =
-      std::max(kSmallestReserve, static_cast<std::size_t>(requests_per_second_ * ahead));
+      std::max(kSmallestReserve, static_cast<std::size_t>(meter_.requests_per_second() * ahead));
   return UnfinishedCount() <= reserve;
 }
 
@@ -365,17 +363,10 @@ void WorkSession::FeedWorker() {
     RunRequests run{.ticket = held.ticket, .requests = {}};
     for (const auto& [index, request] : held.unfinished) run.requests.push_back(request);
     held.phase = Phase::kInWorker;
-    embeds_ = !run.requests.empty() && !run.requests[0].inputs.empty();
-    meter().Begin(clock_.Steady());
+    const bool embeds = !run.requests.empty() && !run.requests[0].inputs.empty();
+    meter_.Begin(clock_.Steady(), embeds ? WorkKind::kEmbedding : WorkKind::kGenerating);
     worker_.Send(run);
   }
-}
-
-// The worker's counters start anew.
-void WorkSession::ForgetProgress() {
-  progress_ = {};
-  generating_.Restart();
-  embedding_.Restart();
 }
 
 void WorkSession::OnReady(const WorkerReady& ready, bool model_loaded) {
@@ -387,12 +378,12 @@ void WorkSession::OnReady(const WorkerReady& ready, bool model_loaded) {
            ready.processor);
   if (!model_loaded) worker_model_.reset();
   loading_ticket_ = 0;
-  ForgetProgress();
+  meter_.ForgetProgress();
   AdvanceSoon();
 }
 
 void WorkSession::OnModelReady() {
-  ForgetProgress();
+  meter_.ForgetProgress();
   // The lease may have been closed meanwhile; the model is there all the same, but which is no
   // longer known.
   if (const Held* held = Find(loading_ticket_)) {
@@ -431,15 +422,7 @@ void WorkSession::OnFinished(RequestFinished finished) {
   failures_in_a_row_ = 0;
   trouble_.clear();
   ask_backoff_.Reset();
-  ++finished_request_count_;
-  generated_token_count_ += finished.result.token_ids.size();
-  const SteadyTime now = clock_.Steady();
-  ++rate_count_;
-  if (now - rate_since_ >= kRatePeriod) {
-    requests_per_second_ = rate_count_ / std::chrono::duration<double>(now - rate_since_).count();
-    rate_since_ = now;
-    rate_count_ = 0;
-  }
+  meter_.AddFinished(clock_.Steady(), finished.result.token_ids.size());
 
   finished.result.attempt = AttemptId("att_" + random_.Hex(kAttemptIdBytes));
   held->channel->Add(std::move(finished.result));
@@ -448,14 +431,13 @@ void WorkSession::OnFinished(RequestFinished finished) {
 }
 
 void WorkSession::OnProgress(const WorkProgress& progress) {
-  progress_ = progress;
-  meter().Add(clock_.Steady(), progress);
+  meter_.AddProgress(clock_.Steady(), progress);
 }
 
 void WorkSession::OnLost(const Error& error) {
   worker_model_.reset();
   loading_ticket_ = 0;
-  ForgetProgress();
+  meter_.ForgetProgress();
   ++failures_in_a_row_;
   trouble_ = error.message;
   for (auto it = leases_.begin(); it != leases_.end();) {
@@ -503,7 +485,7 @@ void WorkSession::Heartbeat() {
     return;
   }
   heartbeat_in_flight_ = true;
-  HeartbeatRequest heartbeat{.status = status(), .leases = {}, .progress = progress_};
+  HeartbeatRequest heartbeat{.status = status(), .leases = {}, .progress = meter_.progress()};
   for (const Held& held : leases_) {
     if (heartbeat.leases.size() < kMaxLeasesPerDevice && !held.channel->ended())
       heartbeat.leases.push_back(held.lease);

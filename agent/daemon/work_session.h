@@ -18,7 +18,7 @@
 
 #include "agent/daemon/artifact_cache.h"
 #include "agent/daemon/lease_channel.h"
-#include "agent/daemon/speed_meter.h"
+#include "agent/daemon/work_meter.h"
 #include "agent/daemon/worker_supervisor.h"
 
 namespace fallow {
@@ -73,8 +73,8 @@ class WorkSession {
     bool releasing = false;
   };
   std::vector<LeaseView> leases() const;
-  std::uint64_t finished_request_count() const { return finished_request_count_; }
-  std::uint64_t generated_token_count() const { return generated_token_count_; }
+  std::uint64_t finished_request_count() const { return meter_.finished_request_count(); }
+  std::uint64_t generated_token_count() const { return meter_.generated_token_count(); }
   // How the last call went, and when one last succeeded.
   const Status& last_contact() const { return last_contact_; }
   std::optional<SteadyTime> last_success() const { return last_success_; }
@@ -114,8 +114,6 @@ class WorkSession {
   Held* Find(std::uint64_t ticket);
 
   // The worker.
-  SpeedMeter& meter() { return embeds_ ? embedding_ : generating_; }
-  void ForgetProgress();
   void OnReady(const WorkerReady& ready, bool model_loaded);
   void OnModelReady();
   void OnModelFailed(const Error& error);
@@ -152,16 +150,7 @@ class WorkSession {
   std::uint64_t last_ticket_ = 0;
   std::optional<Digest> worker_model_;  // loaded, or being loaded
   std::uint64_t loading_ticket_ = 0;    // the lease whose model is being loaded; 0: none
-  WorkProgress progress_;
-  // What the loaded model is for: a model either generates or reads for embeddings.
-  bool embeds_ = false;
-  SpeedMeter generating_{&WorkProgress::generated_token_count};
-  SpeedMeter embedding_{&WorkProgress::prompt_token_count};
-  double requests_per_second_ = 0;
-  SteadyTime rate_since_{};
-  std::uint64_t rate_count_ = 0;
-  std::uint64_t finished_request_count_ = 0;
-  std::uint64_t generated_token_count_ = 0;
+  WorkMeter meter_;
 
   Backoff ask_backoff_;
   CoordinatorClient::Call ask_call_;
