@@ -137,6 +137,8 @@ def measure(options, desktop, owner, agent):
         if client is not None:
             usages.append((f"boinc-client {boinc.version()}, nothing to do", Usage([client.process_id])))
         sample_for(options.seconds, [together, *(usage for _, usage in usages)])
+        if client is not None:
+            client.check_running()
         print(heading(options.seconds))
         print(row("daemon and session helper together", together))
         for name, usage in usages:

@@ -13,7 +13,7 @@ reported. (With a GPU that is the driver's time, not the GPU's.) --observe-only 
 record. With --boinc-task the same is done to boinc-client, which keeps no record either; with --owner-work a
 program of the owner is timed beside the agent on the CPU (neighbour.py).
 
-The last line is one JSON object.
+--boinc-trials 0 and --neighbour-rounds 0 leave these parts out. The last line is one JSON object.
 """
 import argparse
 import functools
@@ -178,7 +178,7 @@ def measure_agent(options, desktop, owner, work, chance):
 
 
 def measure_boinc(options, desktop, owner, chance):
-    if options.boinc_task is None or boinc.version() is None:
+    if options.boinc_task is None or options.boinc_trials == 0 or boinc.version() is None:
         return None
     client = boinc.Boinc(options.folder / "boinc", desktop.environment, options.boinc_task)
     try:
@@ -221,7 +221,7 @@ def main():
         theirs = measure_boinc(options, desktop, owner, chance)
         show(ours, theirs, backend, device)
         slowdowns = {}
-        if options.owner_work is not None:
+        if options.owner_work is not None and options.neighbour_rounds > 0:
             slowdowns = neighbour.measure(options.owner_work, options.neighbour_rounds,
                                           functools.partial(start_agent, options, desktop, "cpu"))
         work.close()

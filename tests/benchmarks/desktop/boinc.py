@@ -7,6 +7,7 @@ compute only after 3 s without input, the shortest that its whole seconds tell s
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -18,7 +19,6 @@ IDLE_S = 3
 POLL_INTERVAL = "POLL_INTERVAL 1.0 s (client/client_state.h), idle time in whole seconds (HOST_INFO::user_idle_time, client/hostinfo_unix.cpp)"
 QUIT_TIMEOUT = "QUIT_TIMEOUT 60 s (client/client_state.h), then it kills"
 STOP_PATIENCE_S = 10
-_PORT = 41_416  # of its calls from other programs, 31416 if nothing else is said
 _URL = "http://localhost/bench/"
 _FOLDER = "localhost_bench"  # what it makes of the address
 _TASK = "bench_task"
@@ -98,6 +98,13 @@ def _state(task_count, platform):
     return text + "<user_network_request>3</user_network_request>\n</client_state>\n"
 
 
+def _free_port():
+    """For its calls from other programs: 31416 may be another client's, and then it would end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def version():
     """ "7.20.5", or None if there is no boinc-client here. """
     if shutil.which(PROGRAM) is None:
@@ -120,7 +127,7 @@ class Boinc:
         self.log_path = self.folder / "log"
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(
-                [PROGRAM, "--dir", str(self.folder), "--gui_rpc_port", str(_PORT)], stdin=subprocess.DEVNULL,
+                [PROGRAM, "--dir", str(self.folder), "--gui_rpc_port", str(_free_port())], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env={**os.environ, **environment}, start_new_session=True)
 
     def _add_project(self, task):
@@ -137,9 +144,13 @@ class Boinc:
     def process_id(self):
         return self._process.pid
 
-    def task_processes(self):
+    def check_running(self):
         if self._process.poll() is not None:
-            raise RuntimeError(f"boinc-client ended with {self._process.returncode}: see {self.log_path}")
+            end = self.log_path.read_text(errors="replace").splitlines()[-5:]
+            raise RuntimeError("\n".join([f"boinc-client ended with {self._process.returncode}:", *end]))
+
+    def task_processes(self):
+        self.check_running()
         return [process for process in processes.descendants(self.process_id) if process != self.process_id]
 
     def close(self):
