@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/utf8.h"
+
 namespace fallow {
 namespace {
 
@@ -23,7 +25,7 @@ SettingRaw RawOfArray(const toml::array& array) {
   for (const toml::node& item : array) {
     const auto* text = item.as_string();
     if (text == nullptr) return OtherValue{"a list of other things than texts"};
-    texts.push_back(text->get());
+    texts.push_back(FromTomlAscii(text->get()));
   }
   return texts;
 }
@@ -37,7 +39,7 @@ SettingRaw RawOf(const toml::node& node) {
     case toml::node_type::floating_point:
       return node.as_floating_point()->get();
     case toml::node_type::string:
-      return node.as_string()->get();
+      return FromTomlAscii(node.as_string()->get());
     case toml::node_type::array:
       return RawOfArray(*node.as_array());
     case toml::node_type::table:
@@ -61,7 +63,7 @@ std::optional<Node> Find(const toml::table& root, std::string_view section, std:
   return std::nullopt;
 }
 
-// Byte offset of a place: columns count characters.
+// Byte offset of a place in ASCII.
 std::size_t OffsetOf(std::string_view text, const toml::source_position& position) {
   std::size_t at = 0;
   for (std::size_t line = 1; line < position.line; ++line) {
@@ -69,11 +71,7 @@ std::size_t OffsetOf(std::string_view text, const toml::source_position& positio
     if (end == text.npos) return text.size();
     at = end + 1;
   }
-  for (std::size_t column = 1; column < position.column && at < text.size(); ++column) {
-    ++at;
-    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) ++at;
-  }
-  return at;
+  return std::min(text.size(), at + position.column - 1);
 }
 
 std::size_t LineBegin(std::string_view text, std::size_t at) {
@@ -136,33 +134,22 @@ std::pair<std::string_view, std::string_view> SectionAndName(std::string_view ke
   return {key.substr(0, dot), key.substr(dot + 1)};
 }
 
-}  // namespace
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-std::expected<std::vector<TomlEntry>, TomlError> ReadToml(std::string_view text) {
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return std::unexpected(
-        TomlError{PlaceOf(error.source().begin), std::string(error.description())});
-  }
-  std::vector<TomlEntry> entries;
-  for (const auto& [name, node] : parsed.table()) {
-    const toml::table* section = node.as_table();
-    entries.push_back({.key = std::string(name.str()),
-                       .is_section = section != nullptr,
-                       .value = RawOf(node),
-                       .key_place = PlaceOf(name.source().begin)});
-    if (section == nullptr) continue;
-    for (const auto& [inner, value] : *section) {
-      entries.push_back({.key = fmt::format("{}.{}", name.str(), inner.str()),
-                         .value = RawOf(value),
-                         .key_place = PlaceOf(inner.source().begin)});
-    }
-  }
-  return entries;
+std::string_view WithoutMark(std::string_view text) {
+  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
 }
 
-std::string WithTomlValue(std::string_view text, std::string_view key, std::string_view value) {
+TomlError ErrorOf(const toml::parse_error& error, std::string_view text) {
+  const TextPlace place = PlaceBefore(text, PlaceOf(error.source().begin));
+  const std::size_t at = OffsetOf(ToTomlAscii(text), error.source().begin);
+  // No text is open there, so the parser stumbled over the letter's ASCII form.
+  if (ToTomlAscii(text).substr(at, 1) == "~")
+    return {place, "letters beyond ASCII may stand in texts and comments alone"};
+  return {place, FromTomlAscii(error.description())};
+}
+
+std::string WithValue(std::string_view text, std::string_view key, std::string_view value) {
   const auto [section, name] = SectionAndName(key);
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) return std::string(text);
@@ -186,7 +173,7 @@ std::string WithTomlValue(std::string_view text, std::string_view key, std::stri
                               newline, name, value));
 }
 
-std::string WithoutTomlValue(std::string_view text, std::string_view key) {
+std::string WithoutValue(std::string_view text, std::string_view key) {
   const auto [section, name] = SectionAndName(key);
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) return std::string(text);
@@ -195,6 +182,55 @@ std::string WithoutTomlValue(std::string_view text, std::string_view key) {
   const std::size_t begin = LineBegin(text, OffsetOf(text, node->key.begin));
   const std::size_t end = LineEnd(text, OffsetOf(text, node->value.end));
   return fmt::format("{}{}", text.substr(0, begin), text.substr(end));
+}
+
+// The edit of the text's ASCII form, with the mark at its beginning kept.
+template <class Edit>
+std::string Edited(std::string_view text, Edit edit) {
+  const std::string_view rest = WithoutMark(text);
+  if (!IsValidUtf8(rest)) return std::string(text);
+  return std::string(text.substr(0, text.size() - rest.size())) +
+         FromTomlAscii(edit(ToTomlAscii(rest)));
+}
+
+}  // namespace
+
+std::expected<std::vector<TomlEntry>, TomlError> ReadToml(std::string_view text) {
+  text = WithoutMark(text);
+  if (const std::string valid = ToValidUtf8(text, text.size()); valid != text) {
+    const auto at = std::ranges::mismatch(valid, text).in1 - valid.begin();
+    return std::unexpected(
+        TomlError{PlaceAt(text, static_cast<std::size_t>(at)), "these bytes are not UTF-8"});
+  }
+  const toml::parse_result parsed = toml::parse(ToTomlAscii(text));
+  if (!parsed) return std::unexpected(ErrorOf(parsed.error(), text));
+  const auto place_of = [&](const toml::key& key) {
+    return PlaceBefore(text, PlaceOf(key.source().begin));
+  };
+  std::vector<TomlEntry> entries;
+  for (const auto& [name, node] : parsed.table()) {
+    const toml::table* section = node.as_table();
+    entries.push_back({.key = FromTomlAscii(name.str()),
+                       .is_section = section != nullptr,
+                       .value = RawOf(node),
+                       .key_place = place_of(name)});
+    if (section == nullptr) continue;
+    for (const auto& [inner, value] : *section) {
+      entries.push_back({.key = FromTomlAscii(fmt::format("{}.{}", name.str(), inner.str())),
+                         .value = RawOf(value),
+                         .key_place = place_of(inner)});
+    }
+  }
+  return entries;
+}
+
+std::string WithTomlValue(std::string_view text, std::string_view key, std::string_view value) {
+  return Edited(text,
+                [&](std::string_view ascii) { return WithValue(ascii, key, ToTomlAscii(value)); });
+}
+
+std::string WithoutTomlValue(std::string_view text, std::string_view key) {
+  return Edited(text, [&](std::string_view ascii) { return WithoutValue(ascii, key); });
 }
 
 }  // namespace fallow

@@ -10,12 +10,9 @@
 #include <vector>
 
 #include "agent/daemon/policy/setting_value.h"
+#include "agent/daemon/policy/toml_ascii.h"
 
 namespace fallow {
-
-struct TextPlace {
-  std::size_t line = 1, column = 1;  // from 1; columns in characters
-};
 
 struct TomlEntry {
   std::string key;          // "presence.idle_after"; of a section its name alone

@@ -16,6 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::ElementsAre;
+using testing::Eq;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -211,6 +212,27 @@ TEST(Settings, WhatIsNoTomlIsNamedWithItsPlace) {
   EXPECT_THAT(ErrorOf(std::string("[presence]\nx = \0", 16)), StartsWith("agent.toml:2:"));
 }
 
+// toml++ 3.3 runs into undefined behaviour on letters beyond ASCII outside texts, and inside them
+// after a line that is continued; fuzzing found it.
+TEST(Settings, LettersBeyondAsciiStandInTextsAndCommentsAlone) {
+  EXPECT_EQ(ErrorOf("[power]\n# gr\u00fcn\n\u0496a = 1\n"),
+            "agent.toml:3:1: letters beyond ASCII may stand in texts and comments alone");
+  EXPECT_EQ(ErrorOf("x = \"\u00fc\" \u00fc"),
+            "agent.toml:1:9: letters beyond ASCII may stand in texts and comments alone");
+  EXPECT_THAT(ErrorOf("[compute]\ndevice = 1\"\u00fc\""), StartsWith("agent.toml:2:"));
+  for (const char* text :
+       {"'~\u00fc\U0001F600'", "\"~\\u00fc\U0001F600\"", "\"\"\"\\\n  ~\u00fc\U0001F600\"\"\"",
+        "\"~\u00fc\U0001F600\" # \u0496", "\"\\u007e\u00fc\U0001F600\""}) {
+    EXPECT_EQ(Parsed(std::string("[compute]\ndevice = ") + text + "\n").compute.device,
+              "~\u00fc\U0001F600");
+  }
+  // Columns count characters.
+  EXPECT_THAT(ErrorOf("presence = { programs = [\"\u00fc\"], idle_afer = \"3m\" }\n"),
+              StartsWith("agent.toml:1:32: there is no setting presence.idle_afer"));
+  EXPECT_THAT(ErrorOf("[presence]\nprograms = [\"\u00fc\xff\"]\n"),
+              Eq("agent.toml:2:15: these bytes are not UTF-8"));
+}
+
 TEST(Settings, HugeFilesListsAndTextsAreRefusedWithTheirLimit) {
   EXPECT_THAT(ErrorOf(std::string(kMaxSettingsFileBytes + 1, '#')),
               HasSubstr("has 65537 bytes; settings take at most 65536"));
@@ -306,6 +328,13 @@ TEST(ChangeSetting, UnderstandsTheWaysAFileMayBeWritten) {
             "[power]\r\non_battery = true\r\non_power_saver = true\r\n");
   EXPECT_THAT(Changed("quiet = { level = 5 }\n", "quiet.watts_limit", "50"),
               HasSubstr("agent.toml: quiet.watts_limit is written there in a way"));
+}
+
+TEST(ChangeSetting, KeepsLettersAndMarksOfTheFile) {
+  EXPECT_EQ(Changed("\xEF\xBB\xBF# gr\u00fcn ~\n[quiet] # \u00fc\nlevel = 5 # \u0496\n",
+                    "quiet.level", "6"),
+            "\xEF\xBB\xBF# gr\u00fcn ~\n[quiet] # \u00fc\nlevel = 6 # \u0496\n");
+  EXPECT_EQ(Changed("", "compute.device", "gr\u00fcn ~"), "[compute]\ndevice = \"gr\u00fcn ~\"\n");
 }
 
 TEST(ChangeSetting, RefusesWhatIsWrongBeforeAndAfter) {
