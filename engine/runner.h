@@ -44,7 +44,7 @@ class Runner {
  public:
   // Allocates caches and buffers: for a whole context of every sequence, or for as many positions
   // as the memory holds. kResourceExhausted, with the size that would do, when that is not one
-  // page. Computes one row, so kCancelled when it is stopped. `model` must outlive the runner.
+  // page. Computes a few rows, so kCancelled when it is stopped. `model` must outlive the runner.
   static Result<std::unique_ptr<Runner>> Create(Model& model, const RunnerOptions& options,
                                                 const StepControl& control = StepControl());
   virtual ~Runner() = default;

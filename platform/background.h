@@ -17,6 +17,20 @@ namespace fallow {
 // gives the process a part of the processors of its own is named.
 Result<std::string> EnterBackground();
 
+// This thread, and those that it starts, weigh as little as any outside the idle class. For the
+// thread of a process in the background that must be heard at once: started before EnterBackground
+// it goes before the others, and yet hardly counts where the session's weight is shared out.
+Status BeNice();
+
+// How soon a process that gives way is to do what it is told.
+enum class Haste : std::uint8_t { kNone, kHurry };
+// Of a process in the background, by itself or another of its user: in a hurry its session has the
+// part of the processors that any session has, so that it can end its work though neighbours would
+// take them all. Nothing changes where control groups share the processors. kFailedPrecondition if
+// it does not lead a session of its own; kUnavailable when some process of the machine had this
+// changed within the last 100 ms, unless we are root: no user gets it more often.
+Status SetHaste(std::int64_t process_id, Haste haste);
+
 // Resident memory of a process, in bytes, as the kernel counts it in passing (it may be off by some
 // pages for each processor); none if it cannot be read.
 std::optional<std::uint64_t> ResidentBytes(std::int64_t process_id);

@@ -56,6 +56,8 @@ class ArtifactCache : public ArtifactSource {
 
   std::uint64_t size_bytes() const;  // of everything in the folder, downloads included
   std::uint64_t max_bytes() const { return max_bytes_; }
+  // Holds from the next fetch on: nothing that is kept now is removed for it before.
+  void SetMaxBytes(std::uint64_t max_bytes) { max_bytes_ = max_bytes; }
 
  private:
   class Download;

@@ -1,51 +1,72 @@
 #include "agent/daemon/daemon.h"
 
-#include <fmt/format.h>
-
-#include <cstdlib>
+#include <algorithm>
+#include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "agent/daemon/artifact_cache.h"
 #include "agent/daemon/coordinator_client.h"
+#include "agent/daemon/owner_calls.h"
+#include "agent/daemon/owner_watch.h"
+#include "agent/daemon/paced_http_client.h"
+#include "agent/daemon/policy/policy_history.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/work_session.h"
+#include "agent/daemon/worker_arguments.h"
 #include "agent/daemon/worker_supervisor.h"
 #include "base/log.h"
-#include "platform/http_client.h"
+#include "platform/background.h"
 #include "platform/keystore.h"
 #include "platform/local_socket.h"
-#include "platform/source_set.h"
 #include "platform/system.h"
+#include "protocol/limits.h"
 
 namespace fallow {
 namespace {
 
 using std::chrono::milliseconds;
 
-// While work runs an owner's first key press is seen within this; otherwise nobody waits for us.
-constexpr milliseconds kPresencePeriodWorking{250};
-constexpr milliseconds kPresencePeriodStopped{2'000};
 // SIGTERM: how long results and releases may take; systemd and people wait a little longer.
 constexpr milliseconds kShutdownPatience{5'000};
+// Before sleep: less than logind waits.
+constexpr milliseconds kSleepPatience{3'000};
+constexpr milliseconds kReleasePeriod{50};
+// While an owner is there the daemon does next to nothing: what it does not need is given back.
+constexpr milliseconds kTrimPeriod{60'000};
 
-using PresenceSet = SourceSet<PresenceSource>;
+// What the coordinator and the owner are shown.
+DeviceState StateOf(const Decision& decision) {
+  if (decision.reasons.empty()) return DeviceState::kPaused;
+  switch (decision.reasons.front().reason) {
+    case Reason::kSuspending:
+    case Reason::kPausedByOwner:
+    case Reason::kSchedule:
+    case Reason::kBattery:
+    case Reason::kPowerSaver:
+    case Reason::kMeteredNetwork:
+    case Reason::kSensorLost:
+    case Reason::kTemperature:
+    case Reason::kPowerLimit:
+    case Reason::kQuietLevel:
+    case Reason::kSettling:
+      return DeviceState::kPaused;
+    default:
+      return DeviceState::kInUse;
+  }
+}
 
-std::vector<PresenceSet::Kind> PresenceKinds(Loop& loop) {
-  const char* display = std::getenv("DISPLAY");
-  const std::string name = display == nullptr ? "" : display;
-  return {{.absent = {.source = name.empty() ? "x11" : "x11 " + name},
-           .open = [&loop, name]() -> Result<std::unique_ptr<PresenceSource>> {
-             if (name.empty()) return Fail(ErrorCode::kUnavailable, "DISPLAY is not set");
-             return NewX11PresenceSource(loop, name);
-           }},
-          {.absent = {.source = "logind"}, .open = [&loop, name] {
-             // With a display of our own, a silent desktop is the X11 source's to judge.
-             return NewLogindPresenceSource(
-                 loop, [name](const std::string&, std::int64_t) { return !name.empty(); });
-           }}};
+bool IsByOwner(const Decision& decision) {
+  return !decision.reasons.empty() && decision.reasons.front().reason == Reason::kPausedByOwner;
+}
+
+std::optional<YieldFigures> FiguresOf(const YieldStats::Summary& yields) {
+  if (yields.count == 0) return std::nullopt;
+  return YieldFigures{.count = yields.count,
+                      .p50_ms = std::min(yields.p50_ms, kMaxYieldMs),
+                      .p99_ms = std::min(yields.p99_ms, kMaxYieldMs)};
 }
 
 class Daemon {
@@ -56,10 +77,15 @@ class Daemon {
  private:
   Daemon(const DaemonOptions& options, Membership membership, std::unique_ptr<SigningKey> key);
 
+  Status Open();
   DeviceProfile Profile() const;
-  void LookAtPresence();
-  std::string Answer(std::string_view call);
+  void Act(const Decision& decision, SteadyTime noticed_at);
+  void FollowSettings();
+  std::vector<std::int64_t> OwnProcesses() const;
+  void GiveAllBack(std::function<void()> done);
+  OwnerCallHandlers Handlers();
   std::string StatusAnswer() const;
+  std::string WhyAnswer();
   void ShutDown();
 
   const DaemonOptions options_;
@@ -70,17 +96,18 @@ class Daemon {
   const std::unique_ptr<Random> random_ = NewSystemRandom();
   const std::unique_ptr<MainLoop> loop_ = NewMainLoop();
   const RequestSigner signer_;
-  std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<PacedHttpClient> http_;
   std::unique_ptr<SubprocessLauncher> launcher_;
   std::unique_ptr<CoordinatorClient> client_;
   std::unique_ptr<ArtifactCache> cache_;
+  std::unique_ptr<OwnerWatch> owner_;
   std::unique_ptr<WorkerSupervisor> worker_;
   std::unique_ptr<WorkSession> session_;
-  PresenceSet presence_;
-  std::vector<PresenceReading> readings_;
-  bool running_ = false;
+  std::vector<std::string> only_gpus_;
+  std::vector<std::string> worker_arguments_;
   bool shutting_down_ = false;
-  std::unique_ptr<Timer> presence_timer_;
+  std::unique_ptr<Timer> sleep_timer_;
+  std::unique_ptr<Timer> trim_timer_;
   std::unique_ptr<Listener> local_calls_;
 };
 
@@ -89,26 +116,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Create(const DaemonOptions& options) {
   FALLOW_ASSIGN_OR_RETURN(Membership membership, folder.LoadMembership());
   FALLOW_ASSIGN_OR_RETURN(auto key, LoadOrMakeSigningKey(folder.key_path()));
   std::unique_ptr<Daemon> daemon(new Daemon(options, std::move(membership), std::move(key)));
-  // First: a second daemon must not touch the cache.
-  FALLOW_ASSIGN_OR_RETURN(
-      daemon->local_calls_,
-      ServeLocalCalls(*daemon->loop_, folder.socket_path(),
-                      [raw = daemon.get()](std::string_view call) { return raw->Answer(call); }));
-  FALLOW_ASSIGN_OR_RETURN(
-      daemon->cache_,
-      ArtifactCache::Open(*daemon->loop_, *daemon->http_, daemon->signer_, *daemon->random_,
-                          folder.models_path(), options.cache_bytes));
-  const std::vector<LeaseId> left_over = folder.LoadHeldLeases();
-  WorkSessionOptions session;
-  session.on_leases_changed = [folder](const std::vector<LeaseId>& leases) {
-    // Without the file the leases of a killed agent expire, which only takes longer.
-    if (auto status = folder.SaveHeldLeases(leases); !status)
-      LOG_WARN("agent: {}", status.error().message);
-  };
-  daemon->session_ = std::make_unique<WorkSession>(
-      *daemon->loop_, *daemon->clock_, *daemon->random_, *daemon->client_, *daemon->cache_,
-      *daemon->worker_, daemon->Profile(), std::move(session));
-  daemon->session_->GiveBack(left_over);
+  FALLOW_RETURN_IF_ERROR(daemon->Open());
   return daemon;
 }
 
@@ -117,18 +125,58 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
       folder_(options.state_folder),
       membership_(std::move(membership)),
       key_(std::move(key)),
-      signer_(*key_, *clock_, membership_.coordinator_url, membership_.device),
-      presence_(*clock_,
-                options.idle.dedicated ? std::vector<PresenceSet::Kind>{} : PresenceKinds(*loop_)) {
+      signer_(*key_, *clock_, membership_.coordinator_url, membership_.device) {
   HttpClientOptions http;
   http.authority_pem = membership_.authority_pem;
   http.user_agent = "fallow-agent/" + options_.agent_version;
-  http_ = NewHttpClient(*loop_, http);
+  http_ = std::make_unique<PacedHttpClient>(NewHttpClient(*loop_, http));
   launcher_ = NewSubprocessLauncher(*loop_);
   client_ = NewCoordinatorClient(*http_, signer_);
+}
+
+Status Daemon::Open() {
+  // First: a second daemon must not touch the cache.
+  FALLOW_ASSIGN_OR_RETURN(
+      local_calls_, ServeLocalCalls(*loop_, folder_.socket_path(), [this](std::string_view call) {
+        return AnswerOwnerCall(call, Handlers());
+      }));
+  owner_ = std::make_unique<OwnerWatch>(
+      *loop_, *clock_, *random_, *launcher_,
+      OwnerWatchOptions{.folder = folder_,
+                        .settings_path = options_.settings_path,
+                        .overrides = options_.overrides,
+                        .whole_system = options_.whole_system,
+                        .helper_command = {options_.program_folder + "/fallow-session",
+                                           "--log-level", options_.log_level}},
+      OwnerWatch::Work{
+          .act = [this](const Decision& decision, SteadyTime at) { Act(decision, at); },
+          .own_processes = [this] { return OwnProcesses(); },
+          .holds_memory = [this] { return worker_->process_id().has_value(); },
+          .give_all_back = [this](std::function<void()> done) { GiveAllBack(std::move(done)); },
+          .on_settings = [this] { FollowSettings(); }});
   WorkerSupervisorOptions worker;
-  worker.command = options_.worker_command;
+  worker.command = {options_.program_folder + "/fallow-worker"};
+  worker.set_haste = [](std::int64_t process_id, Haste haste) {
+    // Without it the worker stops all the same, later where neighbours take all processors.
+    if (auto status = SetHaste(process_id, haste); !status)
+      LOG_DEBUG("agent: {}", status.error().message);
+  };
   worker_ = std::make_unique<WorkerSupervisor>(*loop_, *clock_, *random_, *launcher_, worker);
+  FALLOW_ASSIGN_OR_RETURN(
+      cache_, ArtifactCache::Open(*loop_, *http_, signer_, *random_, folder_.models_path(), 0));
+  const std::vector<LeaseId> left_over = folder_.LoadHeldLeases();
+  WorkSessionOptions session;
+  session.on_leases_changed = [folder = folder_](const std::vector<LeaseId>& leases) {
+    // Without the file the leases of a killed agent expire, which only takes longer.
+    if (auto status = folder.SaveHeldLeases(leases); !status)
+      LOG_WARN("agent: {}", status.error().message);
+  };
+  session.yields = [this] { return FiguresOf(worker_->yields().Summarise()); };
+  session_ = std::make_unique<WorkSession>(*loop_, *clock_, *random_, *client_, *cache_, *worker_,
+                                           Profile(), std::move(session));
+  session_->GiveBack(left_over);
+  FollowSettings();
+  return {};
 }
 
 DeviceProfile Daemon::Profile() const {
@@ -145,35 +193,87 @@ Status Daemon::Run() {
   LOG_INFO("agent: device={} coordinator={} state={}", membership_.device.value,
            membership_.coordinator_url, folder_.path());
   loop_->OnTerminate([this] { ShutDown(); });
-  LookAtPresence();
+  FALLOW_RETURN_IF_ERROR(owner_->Start());
+  trim_timer_ = loop_->Every(kTrimPeriod, [this] {
+    if (owner_->overseer().entry().decision.action == Action::kPause) TrimResidentMemory();
+  });
   loop_->Run();
   return {};
 }
 
-void Daemon::LookAtPresence() {
-  readings_ = presence_.Read();
-  const IdleDecision decision = DecideIdle(options_.idle, readings_, running_);
-  running_ = decision.run;
-  if (decision.run) {
-    session_->Run(decision.reason);
-  } else {
-    session_->Stop(DeviceState::kInUse, decision.reason);
+void Daemon::Act(const Decision& decision, SteadyTime noticed_at) {
+  if (decision.action == Action::kPause) {
+    const DeviceState state = StateOf(decision);
+    StopOptions stop{.keep_memory = decision.keep_memory, .input_at = std::nullopt};
+    // How fast an owner gets the machine is measured where an owner wants it.
+    if (state == DeviceState::kInUse || IsByOwner(decision)) stop.input_at = noticed_at;
+    session_->Stop(state, decision.text, stop);
+    return;
   }
-  presence_timer_ = loop_->After(
-      running_ && !options_.idle.dedicated ? kPresencePeriodWorking : kPresencePeriodStopped,
-      [this] { LookAtPresence(); });
+  if (decision.only_gpus != only_gpus_) {
+    only_gpus_ = decision.only_gpus;
+    // Another GPU is another worker: this one gives its GPU back first.
+    session_->Stop(DeviceState::kInUse, decision.text,
+                   {.keep_memory = false, .input_at = noticed_at});
+    FollowSettings();
+  }
+  worker_->SetShare(decision.share);
+  session_->Run(decision.text);
 }
 
-std::string Daemon::Answer(std::string_view call) {
-  const auto json = nlohmann::json::parse(call, nullptr, /*allow_exceptions=*/false);
-  const bool has_name = json.is_object() && json.contains("call") && json["call"].is_string();
-  const std::string name = has_name ? json["call"].get<std::string>() : "";
-  if (name == "status" && session_ != nullptr) return StatusAnswer();
-  if (name == "stop" && session_ != nullptr) {
-    loop_->Post([this] { ShutDown(); });
-    return "{}\n";
-  }
-  return R"({"error": "an unknown call"})";
+void Daemon::FollowSettings() {
+  const Settings& settings = owner_->settings();
+  http_->SetRates({.receive_bytes_s = settings.limits.download_kib_s * 1024,
+                   .send_bytes_s = settings.limits.upload_kib_s * 1024});
+  cache_->SetMaxBytes(static_cast<std::uint64_t>(settings.limits.disk_gib * (1u << 30)));
+  auto arguments = WorkerArguments(options_.log_level, settings, only_gpus_);
+  if (arguments == worker_arguments_) return;
+  worker_arguments_ = std::move(arguments);
+  worker_->SetMoreArguments(worker_arguments_);
+  // One that runs was started otherwise; the next decision starts another.
+  session_->Stop(DeviceState::kPaused, "the settings of the worker changed");
+}
+
+std::vector<std::int64_t> Daemon::OwnProcesses() const {
+  std::vector<std::int64_t> own = {ProcessId()};
+  if (const auto worker = worker_->process_id()) own.push_back(*worker);
+  return own;
+}
+
+void Daemon::GiveAllBack(std::function<void()> done) {
+  // The policy has stopped the session by now: what is left are its releases on their way.
+  const SteadyTime deadline = clock_->Steady() + kSleepPatience;
+  sleep_timer_ = loop_->Every(kReleasePeriod, [this, deadline, done = std::move(done)] {
+    if (!session_->leases().empty() && clock_->Steady() < deadline) return;
+    // The function goes with its timer.
+    const std::function<void()> call = done;
+    sleep_timer_.reset();
+    call();
+  });
+}
+
+OwnerCallHandlers Daemon::Handlers() {
+  const auto answer = [](const Status& kept) {
+    if (!kept) LOG_WARN("agent: the pause will not survive a restart: {}", kept.error().message);
+    return std::string("{}\n");
+  };
+  return {.status = [this] { return StatusAnswer(); },
+          .why = [this] { return WhyAnswer(); },
+          .pause =
+              [this, answer](std::optional<milliseconds> duration) {
+                return answer(owner_->Pause(duration));
+              },
+          .resume = [this, answer] { return answer(owner_->Resume()); },
+          .stop =
+              [this] {
+                loop_->Post([this] { ShutDown(); });
+                return std::string("{}\n");
+              }};
+}
+
+std::string Daemon::WhyAnswer() {
+  owner_->overseer().Look();
+  return EntryText(owner_->overseer().entry());
 }
 
 std::string Daemon::StatusAnswer() const {
@@ -187,10 +287,9 @@ std::string Daemon::StatusAnswer() const {
     report.coordinator_heard_ago =
         std::chrono::duration_cast<std::chrono::seconds>(clock_->Steady() - *success);
   }
-  report.idle_rule = options_.idle.dedicated ? "dedicated: always free"
-                                             : fmt::format("free after {} without input",
-                                                           ShortDuration(options_.idle.idle_after));
-  report.presence = readings_;
+  report.decided = owner_->overseer().entry();
+  report.helpers = owner_->helpers();
+  report.settings_path = owner_->settings_source().path();
   report.leases = session_->leases();
   report.finished_request_count = session_->finished_request_count();
   report.generated_token_count = session_->generated_token_count();
@@ -198,7 +297,7 @@ std::string Daemon::StatusAnswer() const {
   report.worker_process_id = worker_->process_id();
   report.worker_loss_count = worker_->loss_count();
   report.worker_trouble = worker_->last_trouble();
-  report.last_stop_latency = worker_->last_stop_latency();
+  report.yields = worker_->yields().Summarise();
   report.cache_bytes = cache_->size_bytes();
   report.cache_max_bytes = cache_->max_bytes();
   return StatusJson(report);
@@ -207,7 +306,8 @@ std::string Daemon::StatusAnswer() const {
 void Daemon::ShutDown() {
   if (std::exchange(shutting_down_, true)) return;
   LOG_INFO("agent: shutting down");
-  presence_timer_.reset();
+  owner_->End();
+  trim_timer_.reset();
   session_->ShutDown(kShutdownPatience, [this] { loop_->Stop(); });
 }
 

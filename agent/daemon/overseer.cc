@@ -28,10 +28,10 @@ bool SameState(const Decision& a, const Decision& b) {
 
 }  // namespace
 
-Overseer::Overseer(Loop& loop, const SettingsSource& settings, MachineSenses& machine,
+Overseer::Overseer(Loop& loop, std::function<OwnersWord()> settings, MachineSenses& machine,
                    PolicyLog& log, Surroundings surroundings)
     : loop_(loop),
-      settings_(settings),
+      settings_(std::move(settings)),
       machine_(machine),
       log_(log),
       around_(std::move(surroundings)) {}
@@ -57,10 +57,10 @@ void Overseer::Look() {
   around_.tell_presence(signals);
   signals.suspending = suspending_;
   signals.paused_until = paused_until_;
-  signals.settings_trouble = settings_.trouble();
+  signals.settings_trouble = settings_().trouble;
   const bool soon = MayBeginSoon(signals);
   if (soon || memory_.action != Action::kPause || around_.holds_memory())
-    machine_.Read(settings_.settings(), around_.own_processes(), signals);
+    machine_.Read(settings_().settings, around_.own_processes(), signals);
   Decide(std::move(signals));
   around_.watch_closely(soon || entry_.decision.action != Action::kPause);
   around_.act(entry_.decision);
@@ -71,7 +71,7 @@ void Overseer::Decide(Signals signals) {
   const Moment now = around_.now();
   const bool first = !since_.has_value();
   PolicyEntry entry{.moment = now,
-                    .settings = settings_.settings(),
+                    .settings = settings_().settings,
                     .signals = std::move(signals),
                     .before = memory_,
                     .decision = {}};
@@ -85,7 +85,7 @@ void Overseer::Decide(Signals signals) {
 }
 
 bool Overseer::MayBeginSoon(const Signals& signals) const {
-  const Settings::Presence& presence = settings_.settings().presence;
+  const Settings::Presence& presence = settings_().settings.presence;
   if (presence.dedicated) return true;
   const auto least = LeastIdle(signals);
   return least && *least + kSensorLead >= presence.idle_after;

@@ -15,11 +15,16 @@
 
 #include "agent/daemon/machine_senses.h"
 #include "agent/daemon/policy/policy_log.h"
-#include "agent/daemon/settings_source.h"
 #include "base/clock.h"
 #include "platform/loop.h"
 
 namespace fallow {
+
+// The settings now, and why the file cannot be followed (empty if it can).
+struct OwnersWord {
+  const Settings& settings;
+  const std::string& trouble;
+};
 
 class Overseer {
  public:
@@ -39,7 +44,7 @@ class Overseer {
   };
 
   // All must outlive it.
-  Overseer(Loop& loop, const SettingsSource& settings, MachineSenses& machine, PolicyLog& log,
+  Overseer(Loop& loop, std::function<OwnersWord()> settings, MachineSenses& machine, PolicyLog& log,
            Surroundings surroundings);
 
   // Something happened, or may have.
@@ -60,7 +65,7 @@ class Overseer {
   void Decide(Signals signals);
 
   Loop& loop_;
-  const SettingsSource& settings_;
+  const std::function<OwnersWord()> settings_;
   MachineSenses& machine_;
   PolicyLog& log_;
   const Surroundings around_;

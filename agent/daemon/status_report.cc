@@ -4,7 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "agent/daemon/idle_policy.h"
+#include "agent/daemon/policy/durations.h"
+#include "base/check.h"
 
 namespace fallow {
 namespace {
@@ -21,16 +22,85 @@ Json LeaseJson(const WorkSession::LeaseView& lease) {
           {"releasing", lease.releasing}};
 }
 
+std::string_view KindName(PresenceKind kind) {
+  switch (kind) {
+    case PresenceKind::kInput:
+      return "input";
+    case PresenceKind::kGamepad:
+      return "gamepad";
+    case PresenceKind::kRemote:
+      return "remote";
+    case PresenceKind::kDistrusted:
+      return "distrusted";
+  }
+  FALLOW_UNREACHABLE();
+}
+
+std::string_view KindName(SessionSignalKind kind) {
+  switch (kind) {
+    case SessionSignalKind::kFullScreen:
+      return "full_screen";
+    case SessionSignalKind::kGameMode:
+      return "game_mode";
+    case SessionSignalKind::kIdleInhibitor:
+      return "idle_inhibitor";
+  }
+  FALLOW_UNREACHABLE();
+}
+
 Json PresenceJson(const PresenceReading& reading) {
-  Json json = {{"source", reading.source}, {"known", reading.known}};
+  Json json = {
+      {"source", reading.source}, {"kind", KindName(reading.kind)}, {"known", reading.known}};
   json["idle_s"] = reading.known ? Json(reading.idle_for.count() / 1000) : Json(nullptr);
   json["detail"] = reading.detail;
+  return json;
+}
+
+Json SignalJson(const SessionSignal& signal) {
+  Json json = {{"source", signal.source}, {"kind", KindName(signal.kind)}, {"known", signal.known}};
+  json["active"] = signal.known ? Json(signal.active) : Json(nullptr);
+  json["detail"] = signal.detail;
+  return json;
+}
+
+Json HelperJson(const SessionDesk::HelperView& helper) {
+  return {{"user_id", helper.user_id},
+          {"process_id", helper.process_id},
+          {"session", helper.session},
+          {"heard_s_ago", helper.heard_ago.count() / 1000},
+          {"trouble", helper.trouble}};
+}
+
+Json PolicyJson(const PolicyEntry& entry) {
+  Json json = {{"action", ActionName(entry.decision.action)},
+               {"share", entry.decision.share},
+               {"reasons", Json::array()}};
+  for (const ReasonText& reason : entry.decision.reasons)
+    json["reasons"].push_back({{"reason", ReasonName(reason.reason)}, {"text", reason.text}});
   return json;
 }
 
 template <class T>
 Json OrNull(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
+}
+
+Json YieldsJson(const YieldStats::Summary& yields) {
+  Json json = {
+      {"count", yields.count},   {"killed", yields.killed_count}, {"idle", yields.idle_count},
+      {"p50_ms", yields.p50_ms}, {"p99_ms", yields.p99_ms},       {"max_ms", yields.max_ms},
+      {"last", nullptr}};
+  if (yields.last) {
+    json["last"] = {{"input_at_us", yields.last->input_at.time_since_epoch().count()},
+                    {"freed_at_us", yields.last->freed_at.time_since_epoch().count()},
+                    {"how", YieldHowName(yields.last->how)}};
+  }
+  return json;
+}
+
+std::string RuleOf(const Settings& settings) {
+  if (settings.presence.dedicated) return "dedicated: always free";
+  return fmt::format("free after {} without input", ShortDuration(settings.presence.idle_after));
 }
 
 // Renders a report that came as JSON; throws nlohmann's exceptions on one of another shape.
@@ -56,7 +126,10 @@ std::string Render(const Json& report) {
                           ? "not known before the worker first runs"
                           : fmt::format("{} ({})", report.at("processor").get<std::string>(),
                                         backend.get<std::string>()));
-  line("policy", report.at("idle_rule").get<std::string>());
+  line("rule", report.at("rule").get<std::string>());
+  const Json& policy = report.at("policy");
+  for (std::size_t i = 1; i < policy.at("reasons").size(); ++i)
+    line("also", policy.at("reasons")[i].at("text").get<std::string>());
   for (const Json& reading : report.at("presence")) {
     const std::string known =
         reading.at("known").get<bool>()
@@ -66,16 +139,19 @@ std::string Render(const Json& report) {
     line("presence", fmt::format("{}: {}{}{}", reading.at("source").get<std::string>(), known,
                                  detail.empty() ? "" : ", ", detail));
   }
+  const Json& yields = report.at("yields");
+  if (yields.at("count").get<std::uint64_t>() > 0) {
+    line("gives back",
+         fmt::format("in {:.1f} ms, 99 of 100 times in {:.1f} ms (worst {:.1f} ms of {})",
+                     yields.at("p50_ms").get<double>(), yields.at("p99_ms").get<double>(),
+                     yields.at("max_ms").get<double>(), yields.at("count").get<std::uint64_t>()));
+  }
   const Json& worker = report.at("worker");
   std::string worker_text = worker.at("state").get<std::string>();
   if (const int losses = worker.at("losses"); losses > 0) {
     worker_text +=
         fmt::format(", lost {} (last: {})", losses == 1 ? "once" : fmt::format("{} times", losses),
                     worker.at("trouble").get<std::string>());
-  }
-  if (!worker.at("last_stop_latency_ms").is_null()) {
-    worker_text +=
-        fmt::format(", last stop took {:.1f} ms", worker.at("last_stop_latency_ms").get<double>());
   }
   line("worker", worker_text);
   for (const Json& lease : report.at("leases")) {
@@ -118,10 +194,18 @@ std::string StatusJson(const StatusReport& report) {
   json["driver"] = report.profile.driver;
   json["memory_bytes"] = report.profile.memory_bytes;
   json["agent_version"] = report.profile.agent_version;
-  json["idle_rule"] = report.idle_rule;
+  json["rule"] = RuleOf(report.decided.settings);
+  json["settings"] = report.settings_path;
+  json["policy"] = PolicyJson(report.decided);
   json["presence"] = Json::array();
-  for (const PresenceReading& reading : report.presence)
+  for (const PresenceReading& reading : report.decided.signals.presence)
     json["presence"].push_back(PresenceJson(reading));
+  json["session_signals"] = Json::array();
+  for (const SessionSignal& signal : report.decided.signals.session)
+    json["session_signals"].push_back(SignalJson(signal));
+  json["helpers"] = Json::array();
+  for (const SessionDesk::HelperView& helper : report.helpers)
+    json["helpers"].push_back(HelperJson(helper));
   json["leases"] = Json::array();
   for (const WorkSession::LeaseView& lease : report.leases)
     json["leases"].push_back(LeaseJson(lease));
@@ -131,9 +215,7 @@ std::string StatusJson(const StatusReport& report) {
                     {"process_id", OrNull(report.worker_process_id)},
                     {"losses", report.worker_loss_count},
                     {"trouble", report.worker_trouble}};
-  json["worker"]["last_stop_latency_ms"] =
-      report.last_stop_latency ? Json(static_cast<double>(report.last_stop_latency->count()) / 1000)
-                               : Json(nullptr);
+  json["yields"] = YieldsJson(report.yields);
   json["cache"] = {{"bytes", report.cache_bytes}, {"max_bytes", report.cache_max_bytes}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

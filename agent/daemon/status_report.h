@@ -8,9 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/daemon/policy/policy_entry.h"
+#include "agent/daemon/session_desk.h"
 #include "agent/daemon/work_session.h"
+#include "agent/daemon/yield_stats.h"
 #include "base/result.h"
-#include "platform/presence.h"
 #include "protocol/agent_messages.h"
 
 namespace fallow {
@@ -22,8 +24,9 @@ struct StatusReport {
   std::string coordinator_url;
   std::string coordinator_trouble;  // of the last call; empty if it succeeded
   std::optional<std::chrono::seconds> coordinator_heard_ago;
-  std::string idle_rule;  // "free after 3 min without input", "dedicated"
-  std::vector<PresenceReading> presence;
+  PolicyEntry decided;  // the last decision, with all it was made of
+  std::vector<SessionDesk::HelperView> helpers;
+  std::string settings_path;
   std::vector<WorkSession::LeaseView> leases;
   std::uint64_t finished_request_count = 0;
   std::uint64_t generated_token_count = 0;
@@ -31,7 +34,7 @@ struct StatusReport {
   std::optional<std::int64_t> worker_process_id;
   int worker_loss_count = 0;
   std::string worker_trouble;
-  std::optional<std::chrono::microseconds> last_stop_latency;
+  YieldStats::Summary yields;
   std::uint64_t cache_bytes = 0;
   std::uint64_t cache_max_bytes = 0;
 };

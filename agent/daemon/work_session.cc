@@ -99,7 +99,8 @@ DeviceStatus WorkSession::status() const {
   DeviceStatus status{.state = stop_state_,
                       .reason = reason_,
                       .tokens_per_second = generating_.tokens_per_second(),
-                      .embedding_tokens_per_second = embedding_.tokens_per_second()};
+                      .embedding_tokens_per_second = embedding_.tokens_per_second(),
+                      .yields = options_.yields ? options_.yields() : std::nullopt};
   if (!allowed_) return status;
   if (refused_ || failures_in_a_row_ >= options_.faulty_after) {
     status.state = DeviceState::kFaulty;

@@ -38,6 +38,8 @@ struct WorkSessionOptions {
   int faulty_after = 3;          // failures in a row after which the device says so
   // Called whenever a lease is taken or has gone, with all that are held.
   std::function<void(const std::vector<LeaseId>&)> on_leases_changed;
+  // How fast the device was given back so far, for the coordinator; null: not told.
+  std::function<std::optional<YieldFigures>()> yields;
 };
 
 class WorkSession {

@@ -171,6 +171,7 @@ void WorkerSupervisor::Stop(const StopOptions& options) {
            .keep_memory = options.keep_memory};
   loading_ = false;
   unfinished_.clear();
+  Hurry();
   if (starting) {
     // It has nothing to lose yet, and a driver that compiles listens to nobody.
     timer_.reset();
@@ -267,6 +268,10 @@ void WorkerSupervisor::HandleStopped() {
   if (!stop_.keep_memory) return Leave();
   timer_.reset();
   state_ = State::kParked;
+  haste_timer_ = loop_.After(options_.haste_lasts, [this] {
+    haste_timer_.reset();
+    if (options_.set_haste) options_.set_haste(process_->process_id(), Haste::kNone);
+  });
   if (wanted_) Start();
 }
 
@@ -279,7 +284,13 @@ void WorkerSupervisor::NoteFreed(Yield::How how) {
   if (stop_.input_at) yields_.Add({.input_at = *stop_.input_at, .freed_at = now, .how = how});
 }
 
+void WorkerSupervisor::Hurry() {
+  haste_timer_.reset();
+  if (options_.set_haste) options_.set_haste(process_->process_id(), Haste::kHurry);
+}
+
 void WorkerSupervisor::Leave() {
+  Hurry();
   state_ = State::kLeaving;
   process_->CloseInput();
   timer_ = loop_.After(options_.exit_patience, [this] { process_->Kill(); });
@@ -295,6 +306,7 @@ void WorkerSupervisor::OnExit(SubprocessExit exit) {
     LOG_WARN("agent: while parked {}", DescribeExit(exit, last_error_line_));
   }
   timer_.reset();
+  haste_timer_.reset();
   gone_ = std::move(process_);
   state_ = State::kStopped;
   loop_.Post([this, alive = std::weak_ptr(alive_)] {
@@ -319,6 +331,7 @@ void WorkerSupervisor::Lose(const Error& why) {
   const milliseconds delay = restart_backoff_.Next();
   LOG_WARN("agent: lost the worker, next try in {} ms: {}", delay.count(), why.message);
   // We may be inside one of its callbacks: it is killed now and destroyed at the next turn.
+  haste_timer_.reset();
   if (process_ != nullptr) {
     process_->Kill();
     gone_ = std::move(process_);

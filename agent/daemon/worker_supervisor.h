@@ -1,9 +1,10 @@
 // The worker process: started, spoken to, watched, stopped within a bound, parked or ended, started
 // anew after a crash.
 //
-// The ladder of a stop: StopWork at once; the worker submits nothing more and drains at most two
-// slices; SIGKILL if it has not said Stopped in time. Then it is parked, its model in memory and
-// nothing to do, or its input ends and it leaves; SIGKILL again if it does not.
+// The ladder of a stop: StopWork at once, and for as long as it takes an ordinary part of the
+// processors, or it could not stop where neighbours take them all; the worker submits nothing more
+// and drains at most two slices; SIGKILL if it has not said Stopped in time. Then it is parked, its
+// model in memory and nothing to do, or its input ends and it leaves; SIGKILL again if it does not.
 //
 // Invariant: at most one process; what it says out of turn, or not at all, ends it. Nothing of a
 // process that has gone is ever delivered. Threading: the loop's thread.
@@ -21,6 +22,7 @@
 #include "agent/daemon/backoff.h"
 #include "agent/daemon/yield_stats.h"
 #include "base/clock.h"
+#include "platform/background.h"
 #include "platform/loop.h"
 #include "platform/subprocess.h"
 #include "protocol/worker_messages.h"
@@ -70,10 +72,15 @@ struct WorkerSupervisorOptions {
   // From the end of its input to SIGKILL. It has nothing left to do; the kernel frees its memory
   // either way.
   std::chrono::milliseconds exit_patience{250};
-  std::chrono::milliseconds start_patience{60'000};  // drivers compile shaders at their first start
+  std::chrono::milliseconds start_patience{180'000};  // drivers compile shaders at their first start
   std::chrono::milliseconds load_patience{600'000};  // a large model from a slow disk
-  std::chrono::milliseconds progress_patience{
-      120'000};  // with work in hand and all of the time; a slow device computes a step in less
+  // With work in hand and all of the time: a slow device computes a step in less, even while its
+  // owner's programs take most of it.
+  std::chrono::milliseconds progress_patience{300'000};
+  // How soon a process that gives way to everybody does as it is told; null: nothing is done.
+  std::function<void(std::int64_t process_id, Haste haste)> set_haste;
+  // From having stopped to giving way again; more than the 100 ms below which it is refused.
+  std::chrono::milliseconds haste_lasts{250};
   std::chrono::milliseconds first_restart{1'000};
   std::chrono::milliseconds max_restart{60'000};
 };
@@ -141,6 +148,7 @@ class WorkerSupervisor : public Worker {
   void Leave();
   void NoteFreed(Yield::How how);
   void TellShare();
+  void Hurry();
   void Reject(const Error& crime);
   void Lose(const Error& why);
   void Watch(std::chrono::milliseconds patience, std::string what);
@@ -168,7 +176,8 @@ class WorkerSupervisor : public Worker {
   std::unique_ptr<Subprocess>
       gone_;  // lost from inside one of its callbacks; destroyed at the next turn
   FrameReader frames_;
-  std::unique_ptr<Timer> timer_;  // the patience of the present state
+  std::unique_ptr<Timer> timer_;        // the patience of the present state
+  std::unique_ptr<Timer> haste_timer_;  // the end of the parked process's haste
   std::string last_error_line_;
   std::string last_trouble_;
   int loss_count_ = 0;

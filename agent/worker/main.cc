@@ -142,8 +142,9 @@ int Main(int argc, char** argv) {
     return 0;
   const std::shared_ptr<const Clock> clock = NewSystemClock();
   const auto inbox = std::make_shared<Inbox>(*clock);
-  // Before the process enters the background, so that this thread alone keeps its full priority: it
-  // computes nothing, and the owner's wish to stop must not wait behind what it is to stop.
+  // Before the process enters the background, so that this thread alone is outside the idle class:
+  // it computes nothing, and the owner's wish to stop must not wait behind what it is to stop.
+  if (!options.foreground) (void)BeNice();
   StartReading(clock, inbox);
   if (!options.foreground) GiveWay();
   const Status status = Work(options, *clock, *inbox);

@@ -11,6 +11,9 @@
 namespace fallow::engine {
 namespace {
 
+// More than any kernel computes one by one.
+constexpr std::uint32_t kWarmUpRows = 8;
+
 // The step's buffers, kept between steps.
 struct StepBuffers {
   std::vector<std::uint32_t> tokens, positions, pages, last_seen, rotary_places, output_rows;
@@ -234,16 +237,44 @@ class BatchRunner final : public Runner {
   WorkProgress progress_;
 };
 
-// Computes one row, so that what a backend allocates at first use is there before the first
-// request, or is known to be too much.
-Status WarmUp(Model& model, Model::Workspace& workspace, const StepControl& control) {
-  const std::vector<std::uint32_t> zero(1);
+// `rows` rows of one sequence from position `first` on, all of token 0.
+Status ComputeZeros(Model& model, const WorkspaceSize& size, Model::Workspace& workspace,
+                    std::uint32_t rows, std::uint32_t first, const StepControl& control) {
   const ModelCard& card = model.card();
-  std::vector<float> hidden(card.embedding_length);
-  std::vector<float> logits(card.pooling == Pooling::kNone ? card.vocabulary_size : 0);
-  return model.Forward(workspace,
-                       {.tokens = zero, .positions = zero, .pages = zero, .pages_per_row = 1}, zero,
-                       {hidden, logits}, control);
+  const std::uint32_t outputs = std::min(rows, size.max_outputs);
+  const std::uint32_t pages_per_row = (first + rows - 1) / kPagePositions + 1;
+  std::vector<std::uint32_t> positions, pages, output_rows;
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    positions.push_back(first + r);
+    for (std::uint32_t page = 0; page < pages_per_row; ++page) pages.push_back(page);
+    if (r < outputs) output_rows.push_back(r);
+  }
+  const std::vector<std::uint32_t> tokens(rows);
+  std::vector<float> hidden(std::size_t{outputs} * card.embedding_length);
+  std::vector<float> logits(
+      card.pooling == Pooling::kNone ? std::size_t{outputs} * card.vocabulary_size : 0);
+  return model.Forward(
+      workspace,
+      {.tokens = tokens, .positions = positions, .pages = pages, .pages_per_row = pages_per_row},
+      output_rows, {hidden, logits}, control);
+}
+
+// Computes one row, so that what a backend allocates at first use is there before the first
+// request, or is known to be too much. Then some rows at once, of a short sequence and of one
+// longer than a page: a driver compiles a kernel when it is first used, and nothing stops it
+// meanwhile. That belongs to the load, not to the moment when an owner comes back.
+Status WarmUp(Model& model, const WorkspaceSize& size, Model::Workspace& workspace,
+              const StepControl& control) {
+  FALLOW_RETURN_IF_ERROR(ComputeZeros(model, size, workspace, 1, 0, control));
+  const std::uint32_t rows = std::min({kWarmUpRows, size.max_rows, model.card().context_length});
+  for (const std::uint32_t first : {0u, kPagePositions}) {
+    const std::uint32_t end = first + rows;
+    if (end > model.card().context_length || end > size.page_count * kPagePositions) continue;
+    const Status status = ComputeZeros(model, size, workspace, rows, first, control);
+    // Room for one row at a time is enough.
+    if (!status.has_value() && status.error().code != ErrorCode::kResourceExhausted) return status;
+  }
+  return {};
 }
 
 }  // namespace
@@ -253,7 +284,8 @@ Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions
   FALLOW_ASSIGN_OR_RETURN(MemoryPlan plan, PlanMemory(model, options));
   for (;;) {
     auto workspace = model.NewWorkspace(plan.workspace);
-    const Status warm = workspace.has_value() ? WarmUp(model, **workspace, control) : Status();
+    const Status warm =
+        workspace.has_value() ? WarmUp(model, plan.workspace, **workspace, control) : Status();
     if (workspace.has_value() && warm.has_value())
       return std::make_unique<BatchRunner>(model, plan, *std::move(workspace));
     Error error = workspace.has_value() ? warm.error() : workspace.error();

@@ -68,7 +68,7 @@ Status EnterIdleAutogroup() {
   if (::getsid(0) != ::getpid()) {
     FALLOW_RETURN_IF_ERROR(FromReturn(::setsid(), "cannot start a session of its own"));
   }
-  return WriteKernelFile("/proc/self/autogroup", std::to_string(kLowestNice));
+  return SetHaste(::getpid(), Haste::kNone);
 }
 
 Status EnterIdleDiskClass() {
@@ -84,8 +84,7 @@ Result<std::string> EnterBackground() {
   Account account;
   account.Add("SCHED_IDLE", {});
   // Counts nothing within the idle class, but shows in every task list whose work this is.
-  account.Add(fmt::format("nice {}", kLowestNice),
-              FromReturn(::setpriority(PRIO_PROCESS, 0, kLowestNice), "cannot be nice"));
+  account.Add(fmt::format("nice {}", kLowestNice), BeNice());
   account.Add(fmt::format("autogroup {}", kLowestNice), EnterIdleAutogroup());
   if (const auto group = GroupThatDoesNotGiveWay("/sys/fs/cgroup", "/proc/self")) {
     account.Add("idle control group",
@@ -98,6 +97,19 @@ Result<std::string> EnterBackground() {
   account.Add("timer slack 1 ms", FromReturn(::prctl(PR_SET_TIMERSLACK, kTimerSlackNs, 0, 0, 0),
                                              "cannot set its timers' slack"));
   return account.Text();
+}
+
+Status BeNice() {
+  return FromReturn(::setpriority(PRIO_PROCESS, 0, kLowestNice), "cannot be nice");
+}
+
+Status SetHaste(std::int64_t process_id, Haste haste) {
+  if (::getsid(static_cast<pid_t>(process_id)) != process_id) {
+    return Fail(ErrorCode::kFailedPrecondition,
+                fmt::format("process {} does not lead a session of its own", process_id));
+  }
+  return WriteKernelFile(fmt::format("/proc/{}/autogroup", process_id),
+                         std::to_string(haste == Haste::kHurry ? 0 : kLowestNice));
 }
 
 }  // namespace fallow

@@ -37,6 +37,7 @@ Error SystemError(std::string_view what, int error_number) {
       case EISDIR:
       case ELOOP:
         return ErrorCode::kInvalidArgument;
+      case EAGAIN:
       case EPIPE:
       case ECONNREFUSED:
       case ECONNRESET:

@@ -171,6 +171,7 @@ int Main(int argc, char** argv) {
   const auto model =
       OrQuit(Model::Load(Bytes(std::istreambuf_iterator<char>(stream), {}), *backend));
   const auto runner = OrQuit(Runner::Create(*model, {}));
+  slices_ms.clear();
   fmt::print("{}, loaded in {:.0f} ms\n", backend->info().processor,
              Milliseconds(Clock::now() - load_start).count());
   const auto requests = ReadRequests(arguments.requests);

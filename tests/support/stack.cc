@@ -55,9 +55,11 @@ void Stack::StartAgent() {
   if (options_.dedicated) arguments.push_back("--dedicated");
   arguments.insert(arguments.end(), options_.agent_arguments.begin(),
                    options_.agent_arguments.end());
-  agent_ = std::make_unique<Program>(ProgramOptions{.arguments = arguments,
-                                                    .environment = options_.agent_environment,
-                                                    .log_path = At("agent.log")});
+  std::vector<std::string> environment = options_.agent_environment;
+  environment.push_back("XDG_CONFIG_HOME=" +
+                        At("config"));  // not the settings of who runs the test
+  agent_ = std::make_unique<Program>(ProgramOptions{
+      .arguments = arguments, .environment = environment, .log_path = At("agent.log")});
 }
 
 void Stack::LogIn() {

@@ -18,6 +18,7 @@
 namespace fallow {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 bool HasEntries(const std::string& folder) {
@@ -114,8 +115,18 @@ TEST_F(InBackground, ItsSessionWeighsLittle) {
     GTEST_SKIP() << "this kernel does not group processes by session";
   }
   const std::string before = fallow::testing::ReadFile("/proc/self/autogroup");
-  EXPECT_THAT(Say(), HasSubstr("nice 19\n"));
+  const std::string said = Say();
+  EXPECT_THAT(said, HasSubstr("nice 19\n"));
+  EXPECT_THAT(said, ContainsRegex("hurried: /autogroup-[0-9]+ nice 0\n"));
   EXPECT_EQ(fallow::testing::ReadFile("/proc/self/autogroup"), before);
+}
+
+// Its session is ours: what was meant for it would slow us down.
+TEST_F(InBackground, AProcessThatDoesNotLeadItsSessionIsLeftAlone) {
+  if (::getsid(0) == ::getpid()) GTEST_SKIP() << "this test leads its session";
+  const Status status = SetHaste(::getpid(), Haste::kNone);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, ErrorCode::kFailedPrecondition);
 }
 
 }  // namespace

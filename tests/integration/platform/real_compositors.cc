@@ -63,20 +63,22 @@ class Sway : public RealCompositor {
                                        "--clear-groups"});
     }
     host_.Start({"WLR_BACKENDS=headless", "WLR_LIBINPUT_NO_DEVICES=1", "WLR_RENDERER=pixman",
-                 "WAYLAND_DISPLAY="},
+                 "WAYLAND_DISPLAY=", "SWAYSOCK=" + host_.folder() + "/ipc"},
                 command);
     return host_.AwaitSocket(socket_path());
   }
   bool Touch() override {
-    const std::string press =
-        "WAYLAND_DISPLAY=" + socket_path() + " timeout 10 " + FindProgram("wtype") + " a";
-    return std::system(press.c_str()) == 0;
+    step_ = -step_;
+    const std::string move = "timeout 10 swaymsg -q -s " + host_.folder() +
+                             "/ipc 'seat - cursor move " + std::to_string(step_) + " 0'";
+    return std::system(move.c_str()) == 0;
   }
   void Signal(int number) override { host_.process().Signal(number); }
   void Kill() override { host_.process().Kill(); }
 
  private:
   Host host_;
+  int step_ = 10;  // pixels, to and fro
 };
 
 // Moves KWin's pointer.
@@ -154,7 +156,7 @@ class KWin : public RealCompositor {
 }  // namespace
 
 std::unique_ptr<RealCompositor> StartSway(std::string& why_not) {
-  for (const char* program : {"sway", "wtype", "setpriv"}) {
+  for (const char* program : {"sway", "swaymsg", "setpriv"}) {
     if (!FindProgram(program).empty()) continue;
     why_not = std::string(program) + " is not installed";
     return nullptr;

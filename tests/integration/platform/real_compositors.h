@@ -20,7 +20,7 @@ class RealCompositor {
 // Each waits until it serves. Null, with the reason in `why_not`, if it is not installed or does
 // not start.
 //
-// Its keys are pressed by wtype, as another program's virtual keyboard.
+// Its pointer is moved by its own command socket.
 std::unique_ptr<RealCompositor> StartSway(std::string& why_not);
 // Its pointer is moved by its fake-input protocol.
 std::unique_ptr<RealCompositor> StartKWin(std::string& why_not);

@@ -9,7 +9,9 @@
 namespace fallow::engine {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 TEST_F(RunnerTest, RunsFewerSequencesWhenMemoryIsShort) {
   Load({});
@@ -82,9 +84,13 @@ class CrampedModel final : public Model {
   Status Forward(Workspace& workspace, const StepRows& rows,
                  std::span<const std::uint32_t> output_rows, StepOutput output,
                  const StepControl& control) override {
+    steps.emplace_back(rows.count(), rows.positions[0]);
     if (rows.count() > max_rows_) return Fail(ErrorCode::kResourceExhausted, "no room");
     return model_.Forward(workspace, rows, output_rows, output, control);
   }
+
+  // How many rows each had, and the first one's position.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> steps;
 
  private:
   Model& model_;
@@ -100,6 +106,15 @@ TEST_F(RunnerTest, MakesShorterStepsWhereTheDeviceFindsNoRoomForOne) {
   const auto none = Generate(hopeless, {}, MixedRequests());
   ASSERT_FALSE(none.has_value());
   EXPECT_EQ(none.error().code, ErrorCode::kResourceExhausted);
+}
+
+// A driver compiles a kernel at its first use and cannot be stopped: an owner who comes back in the
+// first step after a load would wait for all of them.
+TEST_F(RunnerTest, UsesEveryKindOfKernelBeforeTheFirstRequest) {
+  Load({});
+  CrampedModel watched(*model, 1000);
+  ASSERT_TRUE(Runner::Create(watched, {}).has_value());
+  EXPECT_THAT(watched.steps, ElementsAre(Pair(1, 0), Pair(8, 0), Pair(8, kPagePositions)));
 }
 
 // What an answer may grow to does not count, since most end long before: what it has come to does.

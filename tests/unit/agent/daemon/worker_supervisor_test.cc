@@ -21,7 +21,10 @@ struct Fixture {
   FakeLoop loop{clock};
   SeededRandom random;
   FakeSubprocessLauncher launcher;
-  WorkerSupervisorOptions options{.command = {"fallow-worker", "--backend", "cpu"}};
+  std::vector<Haste> hastes;
+  WorkerSupervisorOptions options{
+      .command = {"fallow-worker", "--backend", "cpu"},
+      .set_haste = [this](std::int64_t, Haste haste) { hastes.push_back(haste); }};
   WorkerSupervisor worker{loop, clock, random, launcher, options};
   std::vector<std::string> events;
 
@@ -337,6 +340,34 @@ TEST(WorkerSupervisor, IsAsPatientAsThePaceAsks) {
   EXPECT_TRUE(f.child().killed);
 }
 
+// Neighbours that take all processors would keep it from stopping.
+TEST(WorkerSupervisor, GivesAStoppingWorkerAnOrdinaryPartOfTheProcessors) {
+  Fixture f;
+  f.BecomeReady();
+  EXPECT_TRUE(f.hastes.empty());
+  f.worker.Stop({.keep_memory = true});
+  EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry));
+  f.Says(Stopped{});
+  f.loop.Advance(f.options.haste_lasts);
+  EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry, Haste::kNone));
+  f.worker.Stop({.keep_memory = false});
+  EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry, Haste::kNone, Haste::kHurry));
+  f.child().Exit({.code = 0, .signal = 0});
+  f.loop.Advance(1h);
+  EXPECT_EQ(f.hastes.size(), 3u) << "nothing is done to a process that has gone";
+}
+
+// The pause was so short that the worker is at work again before its haste is over.
+TEST(WorkerSupervisor, AResumedWorkerGivesWayAgain) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.Stop({.keep_memory = true});
+  f.Says(Stopped{});
+  f.worker.Start();
+  f.loop.Advance(f.options.haste_lasts);
+  EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry, Haste::kNone));
+}
+
 TEST(WorkerSupervisor, MeasuresFromTheOwnersInput) {
   Fixture f;
   f.BecomeReady();
@@ -446,7 +477,7 @@ TEST(WorkerSupervisor, KillsAWorkerThatMakesNoProgress) {
   EXPECT_FALSE(f.child().killed);
   f.loop.Advance(1ms);
   EXPECT_TRUE(f.child().killed);
-  EXPECT_THAT(f.events.back(), HasSubstr("did not make progress within 120 s"));
+  EXPECT_THAT(f.events.back(), HasSubstr("did not make progress within 300 s"));
 }
 
 TEST(WorkerSupervisor, AnIdleWorkerMayBeSilent) {

@@ -1,0 +1,186 @@
+#include "agent/daemon/owner_watch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/daemon/policy/local_time.h"
+#include "base/log.h"
+#include "platform/local_socket.h"
+
+namespace fallow {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Input that a helper told longer ago is not what a decision follows from.
+constexpr milliseconds kInputStaysNews{500};
+
+// Where helpers of every login find the daemon of the whole system.
+constexpr const char* kSystemSessionSocket = "/run/fallow/session.sock";
+
+std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop, SeenElsewhere seen) {
+  const auto absent = [](const char* name) {
+    return PresenceReading{.source = name, .known = false, .idle_for = {}, .detail = ""};
+  };
+  return {{.absent = absent("logind"),
+           .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); }},
+          {.absent = absent("input devices"),
+           .open = [&loop] { return NewEvdevPresenceSource(loop, {}); }}};
+}
+
+std::vector<SourceSet<SessionSignalSource>::Kind> SignalKinds(Loop& loop) {
+  return {{.absent = {.kind = SessionSignalKind::kIdleInhibitor,
+                      .source = "logind",
+                      .known = false,
+                      .active = false,
+                      .detail = ""},
+           .open = [&loop] { return NewLogindInhibitorSource(loop); }}};
+}
+
+MachineSenses::Parts MachineParts(Loop& loop, const Clock& clock) {
+  return {.power = NewPowerSensor(),
+          .power_profile = NewPowerProfileSensor(loop),
+          .thermal = NewThermalSensor(clock),
+          .gpu = NewGpuLoadSensor(clock),
+          .cpu = NewCpuLoadSensor(),
+          .network = NewNetworkCostSensor(loop),
+          .programs = [] { return RunningPrograms(); }};
+}
+
+}  // namespace
+
+OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, SubprocessLauncher& launcher,
+                       OwnerWatchOptions options, Work work)
+    : loop_(loop),
+      clock_(clock),
+      random_(random),
+      launcher_(launcher),
+      options_(std::move(options)),
+      work_(std::move(work)),
+      settings_(loop, options_.settings_path, options_.overrides,
+                [this] {
+                  work_.on_settings();
+                  overseer_.Look();
+                }),
+      desk_(loop, clock, {}, [this] { overseer_.Look(); }),
+      presence_(clock, PresenceKinds(loop,
+                                     [this](const std::string& session, std::int64_t user) {
+                                       return SeenByAHelper(session, user);
+                                     })),
+      signals_(clock, SignalKinds(loop)),
+      machine_(clock, MachineParts(loop, clock)),
+      log_files_(NewPolicyLogFiles(options_.folder.path())),
+      log_(*log_files_),
+      overseer_(loop,
+                [this] {
+                  return OwnersWord{settings_.settings(), settings_.trouble()};
+                },
+                machine_, log_,
+                {.tell_presence = [this](Signals& signals) { TellPresence(signals); },
+                 .own_processes = work_.own_processes,
+                 .holds_memory = work_.holds_memory,
+                 .watch_closely = [this](bool closely) { WatchClosely(closely); },
+                 .act = [this](const Decision& decision) { Act(decision); },
+                 .now = [this] { return MomentNow(clock_); }}) {}
+
+OwnerWatch::~OwnerWatch() = default;
+
+Status OwnerWatch::Start() {
+  const std::string socket =
+      options_.whole_system ? kSystemSessionSocket : options_.folder.session_socket_path();
+  auto listener = ListenLocal(
+      loop_, socket, options_.whole_system ? LocalCallers::kAnyUser : LocalCallers::kSameUser,
+      [this](std::unique_ptr<ByteStream> stream, LocalPeer peer) {
+        desk_.Accept(std::move(stream), peer.user_id, peer.process_id);
+      });
+  if (!listener) return Wrap(listener.error(), "session helpers cannot report");
+  helpers_ = *std::move(listener);
+  if (!options_.whole_system && !settings().presence.dedicated) {
+    std::vector<std::string> command = options_.helper_command;
+    command.insert(command.end(), {"--socket", socket});
+    helper_.emplace(loop_, random_, launcher_, std::move(command));
+  }
+  WatchSleep();
+  overseer_.PauseUntil(options_.folder.LoadPause());
+  return {};
+}
+
+void OwnerWatch::WatchSleep() {
+  auto sleep = NewSleepWatch(loop_, {.on_sleep =
+                                         [this] {
+                                           overseer_.Suspend(true);
+                                           work_.give_all_back([this] { sleep_->Ready(); });
+                                         },
+                                     .on_wake = [this] { overseer_.Suspend(false); }});
+  if (sleep) {
+    sleep_ = *std::move(sleep);
+  } else {
+    sleep_trouble_ = sleep.error().message;
+    LOG_INFO("agent: the machine's sleep will not be noticed: {}", sleep_trouble_);
+  }
+}
+
+void OwnerWatch::End() {
+  overseer_.End();
+}
+
+Status OwnerWatch::Pause(std::optional<milliseconds> duration) {
+  const WallTime until = duration ? clock_.Wall() + *duration : kPausedWithoutEnd;
+  const Status kept = options_.folder.SavePause(until);
+  overseer_.PauseUntil(until);
+  return kept;
+}
+
+Status OwnerWatch::Resume() {
+  const Status kept = options_.folder.SavePause(std::nullopt);
+  overseer_.PauseUntil(std::nullopt);
+  return kept;
+}
+
+void OwnerWatch::TellPresence(Signals& signals) {
+  if (settings().presence.dedicated) return;
+  signals.presence = desk_.presence();
+  signals.session = desk_.signals();
+  for (PresenceReading& reading : presence_.Read()) signals.presence.push_back(std::move(reading));
+  for (SessionSignal& signal : signals_.Read()) signals.session.push_back(std::move(signal));
+  for (const SessionDesk::HelperView& helper : desk_.helpers()) {
+    if (!helper.trouble.empty()) signals.notices.push_back(helper.trouble);
+  }
+  if (helper_ && !helper_->process_id() && !helper_->trouble().empty())
+    signals.notices.push_back(helper_->trouble());
+}
+
+bool OwnerWatch::SeenByAHelper(const std::string& session, std::int64_t user_id) const {
+  const auto helpers = desk_.helpers();
+  return std::ranges::any_of(helpers, [&](const SessionDesk::HelperView& helper) {
+    // A helper that was not started by its login does not know the session's id; it sees its
+    // user's display all the same.
+    return helper.trouble.empty() && helper.user_id == user_id &&
+           (helper.session.empty() || helper.session == session);
+  });
+}
+
+void OwnerWatch::WatchClosely(bool closely) {
+  desk_.WatchClosely(closely);
+  presence_.ForEach([this, closely](std::size_t, PresenceSource& source) {
+    if (!closely) {
+      source.AwaitInput(nullptr);
+      return;
+    }
+    // Not from inside the source's own call: looking may close it.
+    source.AwaitInput([this] {
+      loop_.Post([this, alive = std::weak_ptr(alive_)] {
+        if (!alive.expired()) overseer_.Look();
+      });
+    });
+  });
+}
+
+void OwnerWatch::Act(const Decision& decision) {
+  const SteadyTime now = clock_.Steady();
+  const auto input = desk_.last_input();
+  const bool by_input = input && *input <= now && now - *input <= kInputStaysNews;
+  work_.act(decision, by_input ? *input : now);
+}
+
+}  // namespace fallow

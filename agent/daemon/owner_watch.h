@@ -1,0 +1,101 @@
+// Everything that observes the owner and the machine, wired to the policy: settings, session
+// helpers, the daemon's own sources, sensors, sleep.
+//
+// Threading: the loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/daemon/agent_state.h"
+#include "agent/daemon/helper_process.h"
+#include "agent/daemon/machine_senses.h"
+#include "agent/daemon/overseer.h"
+#include "agent/daemon/session_desk.h"
+#include "agent/daemon/settings_source.h"
+#include "base/clock.h"
+#include "platform/sleep_watch.h"
+#include "platform/source_set.h"
+#include "platform/stream.h"
+
+namespace fallow {
+
+struct OwnerWatchOptions {
+  StateFolder folder;
+  std::string settings_path;
+  SettingOverrides overrides;
+  // For every login of the machine: helpers of any user report, and none is started here.
+  bool whole_system = false;
+  std::vector<std::string> helper_command;  // without its socket
+};
+
+class OwnerWatch {
+ public:
+  // What it asks of the work that it oversees.
+  struct Work {
+    // A decision; `noticed_at`: when what it follows from was seen first, by the helper if one saw
+    // it.
+    std::function<void(const Decision&, SteadyTime noticed_at)> act;
+    std::function<std::vector<std::int64_t>()> own_processes;
+    std::function<bool()> holds_memory;
+    // The machine is about to sleep: everything is to be given back; then `done` is called, once.
+    std::function<void(std::function<void()> done)> give_all_back;
+    std::function<void()> on_settings;  // they changed
+  };
+
+  // All must outlive it.
+  OwnerWatch(Loop& loop, const Clock& clock, Random& random, SubprocessLauncher& launcher,
+             OwnerWatchOptions options, Work work);
+  ~OwnerWatch();
+
+  // Opens the helpers' socket and begins to look.
+  Status Start();
+  // Looks and decides no more.
+  void End();
+
+  // The owner's commands. The pause is kept across restarts.
+  Status Pause(std::optional<std::chrono::milliseconds> duration);
+  Status Resume();
+
+  const Settings& settings() const { return settings_.settings(); }
+  const SettingsSource& settings_source() const { return settings_; }
+  Overseer& overseer() { return overseer_; }
+  const Overseer& overseer() const { return overseer_; }
+  std::vector<SessionDesk::HelperView> helpers() const { return desk_.helpers(); }
+  const std::string& sleep_trouble() const { return sleep_trouble_; }
+
+ private:
+  void TellPresence(Signals& signals);
+  bool SeenByAHelper(const std::string& session, std::int64_t user_id) const;
+  void WatchClosely(bool closely);
+  void Act(const Decision& decision);
+  void WatchSleep();
+
+  Loop& loop_;
+  const Clock& clock_;
+  Random& random_;
+  SubprocessLauncher& launcher_;
+  const OwnerWatchOptions options_;
+  const Work work_;
+
+  SettingsSource settings_;
+  SessionDesk desk_;
+  std::unique_ptr<Listener> helpers_;
+  std::optional<HelperProcess> helper_;
+  SourceSet<PresenceSource> presence_;
+  SourceSet<SessionSignalSource> signals_;
+  MachineSenses machine_;
+  std::unique_ptr<PolicyLogFiles> log_files_;
+  PolicyLog log_;
+  Overseer overseer_;
+  std::unique_ptr<SleepWatch> sleep_;
+  std::string sleep_trouble_;
+  // Posted calls look here before they touch the watch.
+  std::shared_ptr<int> alive_ = std::make_shared<int>();
+};
+
+}  // namespace fallow

@@ -1,0 +1,62 @@
+// The commands of fallow-agent, after their words are parsed: each prints what it has to say and
+// returns the program's exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/daemon/daemon.h"
+#include "agent/daemon/settings_source.h"
+#include "base/result.h"
+
+namespace fallow {
+
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,
+  kExitUsage = 2,
+  kExitNotJoined = 3,
+  kExitRefused = 4,
+  kExitUnreachable = 5,
+  kExitNotRunning = 6,
+};
+
+struct VerbOptions {
+  std::string state_folder;
+  std::string settings_path;
+  std::string log_level = "info";
+  bool json = false;
+  // join
+  std::string link;
+  // run
+  SettingOverrides overrides;
+  bool whole_system = false;
+  // pause: "30m"; empty: until resume
+  std::string duration;
+  // why, log: local times; empty: now, or everything
+  std::string at, since;
+  std::size_t max_entries = 20;
+  bool verify = false;
+  // limits
+  std::vector<std::string> change;  // KEY and VALUE
+  bool print_defaults = false;
+};
+
+int JoinVerb(const VerbOptions& options);
+int LeaveVerb(const VerbOptions& options);
+int RunVerb(const VerbOptions& options);
+int StatusVerb(const VerbOptions& options);
+int PauseVerb(const VerbOptions& options);
+int ResumeVerb(const VerbOptions& options);
+int WhyVerb(const VerbOptions& options);
+int LogVerb(const VerbOptions& options);
+int LimitsVerb(const VerbOptions& options);
+int DoctorVerb(const VerbOptions& options);
+
+// For the verbs' own files: says the error and returns `code`.
+int FailWith(const Error& error, int code);
+// Asks the running daemon. Where there is none, the error says how to start it, and `*exit_code`
+// whether it has not even joined.
+Result<std::string> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code);
+
+}  // namespace fallow

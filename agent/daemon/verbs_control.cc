@@ -1,0 +1,106 @@
+// fallow-agent pause, resume, limits: what the owner decides.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "agent/daemon/owner_calls.h"
+#include "agent/daemon/policy/durations.h"
+#include "agent/daemon/policy/local_time.h"
+#include "agent/daemon/policy/setting_specs.h"
+#include "agent/daemon/policy/settings_file.h"
+#include "agent/daemon/policy/settings_table.h"
+#include "agent/daemon/verbs.h"
+#include "platform/paths.h"
+#include "platform/system.h"
+
+namespace fallow {
+namespace {
+
+std::string ParentOf(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+// The file's text; empty if there is none.
+Result<std::string> ReadSettingsText(const std::string& path) {
+  auto text = ReadSmallFile(path, kMaxSettingsFileBytes);
+  if (!text && text.error().code == ErrorCode::kNotFound) return "";
+  return text;
+}
+
+int ChangeLimits(const VerbOptions& options, const std::string& text) {
+  if (options.change.size() != 2) {
+    return FailWith({ErrorCode::kInvalidArgument,
+                     "say which setting and its value: `fallow-agent limits set KEY VALUE`"},
+                    kExitUsage);
+  }
+  const std::string& key = options.change[0];
+  // Without a file the owner gets one that explains itself.
+  const std::string base = text.empty() ? DefaultSettingsText() : text;
+  const auto changed = ChangeSetting(base, options.settings_path, key, options.change[1]);
+  if (!changed) return FailWith(changed.error(), kExitUsage);
+  if (auto made = MakePrivateDirectory(ParentOf(options.settings_path)); !made)
+    return FailWith(made.error(), kExitFailed);
+  if (auto written = WriteFileAtomically(options.settings_path, *changed); !written)
+    return FailWith(written.error(), kExitFailed);
+  const auto settings = ParseSettings(*changed, options.settings_path);
+  if (!settings) return FailWith(settings.error(), kExitFailed);
+  fmt::print("{} = {} in {}; a running agent follows it at once\n", key,
+             SettingValue(*FindSetting(key), *settings), options.settings_path);
+  return kExitOk;
+}
+
+}  // namespace
+
+int PauseVerb(const VerbOptions& options) {
+  std::optional<std::chrono::milliseconds> duration;
+  if (!options.duration.empty()) {
+    const auto parsed = ParseDuration(options.duration);
+    if (!parsed) return FailWith(parsed.error(), kExitUsage);
+    duration = *parsed;
+  }
+  int code = kExitOk;
+  const auto answer = AskDaemon(options, PauseCall(duration), &code);
+  if (!answer) return FailWith(answer.error(), code);
+  if (!duration) {
+    fmt::print("paused until `fallow-agent resume`\n");
+    return kExitOk;
+  }
+  const auto clock = NewSystemClock();
+  const Moment now = MomentNow(*clock);
+  fmt::print("paused for {}, until {}; `fallow-agent resume` ends it\n", ShortDuration(*duration),
+             LocalDateTime(now.wall + *duration, LocalOffset(now)));
+  return kExitOk;
+}
+
+int ResumeVerb(const VerbOptions& options) {
+  int code = kExitOk;
+  const auto answer = AskDaemon(options, SimpleCall("resume"), &code);
+  if (!answer) return FailWith(answer.error(), code);
+  fmt::print("the pause is over; `fallow-agent why` tells what it does now\n");
+  return kExitOk;
+}
+
+int LimitsVerb(const VerbOptions& options) {
+  if (options.print_defaults) {
+    fmt::print("{}", DefaultSettingsText());
+    return kExitOk;
+  }
+  const auto text = ReadSettingsText(options.settings_path);
+  if (!text) return FailWith(text.error(), kExitFailed);
+  if (!options.change.empty()) return ChangeLimits(options, *text);
+  const auto settings = ParseSettings(*text, options.settings_path);
+  if (!settings) return FailWith(settings.error(), kExitFailed);
+  const auto rows = SettingsTable(*settings, *text);
+  if (options.json) {
+    fmt::print("{}", SettingsTableJson(rows));
+    return kExitOk;
+  }
+  fmt::print("{}\nfrom {}{}\nchange one with `fallow-agent limits set KEY VALUE`\n",
+             SettingsTableText(rows), options.settings_path,
+             text->empty() ? " (not there yet: all defaults)" : "");
+  return kExitOk;
+}
+
+}  // namespace fallow

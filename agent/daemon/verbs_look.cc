@@ -1,0 +1,137 @@
+// fallow-agent status, why, log: what it does, did, and why.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "agent/daemon/agent_state.h"
+#include "agent/daemon/owner_calls.h"
+#include "agent/daemon/policy/local_time.h"
+#include "agent/daemon/policy/policy_history.h"
+#include "agent/daemon/status_report.h"
+#include "agent/daemon/verbs.h"
+#include "platform/system.h"
+
+namespace fallow {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json EntryJson(const PolicyEntry& entry) {
+  Json json = {{"time_ms", UnixMs(entry.moment.wall)},
+               {"action", ActionName(entry.decision.action)},
+               {"share", entry.decision.share},
+               {"text", entry.decision.text},
+               {"keeps_memory", entry.decision.keep_memory},
+               {"reasons", Json::array()}};
+  for (const ReasonText& reason : entry.decision.reasons) {
+    json["reasons"].push_back({{"reason", ReasonName(reason.reason)},
+                               {"text", reason.text},
+                               {"way_out", reason.way_out}});
+  }
+  return json;
+}
+
+std::string Dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<PolicyHistory> ReadHistory(const VerbOptions& options) {
+  const auto files = NewPolicyLogFiles(options.state_folder);
+  FALLOW_ASSIGN_OR_RETURN(PolicyHistory history, PolicyHistory::Read(*files));
+  if (history.entries().empty()) {
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("nothing was decided yet, as far as {} tells: has the agent run?",
+                            StateFolder(options.state_folder).policy_log_path()));
+  }
+  return history;
+}
+
+int PrintWhy(const VerbOptions& options, const PolicyEntry& entry, std::optional<Moment> since) {
+  if (options.json) {
+    Json json = EntryJson(entry);
+    json["since_ms"] = since ? Json(UnixMs(since->wall)) : Json(nullptr);
+    fmt::print("{}", Dump(json));
+  } else {
+    const auto clock = NewSystemClock();
+    fmt::print("{}", WhyText(entry, since, MomentNow(*clock)));
+  }
+  return kExitOk;
+}
+
+int WhyThen(const VerbOptions& options) {
+  const auto clock = NewSystemClock();
+  const auto time = ParseLocalTime(options.at, MomentNow(*clock));
+  if (!time) return FailWith(time.error(), kExitUsage);
+  const auto history = ReadHistory(options);
+  if (!history) return FailWith(history.error(), kExitFailed);
+  const PolicyEntry* entry = history->At(*time);
+  if (entry == nullptr) {
+    const Moment& first = history->entries().front().moment;
+    return FailWith(
+        {ErrorCode::kNotFound, fmt::format("the log begins at {}, after that",
+                                           LocalDateTime(first.wall, LocalOffset(first)))},
+        kExitFailed);
+  }
+  return PrintWhy(options, *entry, entry->moment);
+}
+
+}  // namespace
+
+int StatusVerb(const VerbOptions& options) {
+  int code = kExitOk;
+  const auto answer = AskDaemon(options, SimpleCall("status"), &code);
+  if (!answer) return FailWith(answer.error(), code);
+  if (options.json) {
+    fmt::print("{}", *answer);
+    return kExitOk;
+  }
+  const auto text = StatusText(*answer);
+  if (!text) return FailWith(text.error(), kExitFailed);
+  fmt::print("{}", *text);
+  return kExitOk;
+}
+
+int WhyVerb(const VerbOptions& options) {
+  if (!options.at.empty()) return WhyThen(options);
+  int code = kExitOk;
+  const auto answer = AskDaemon(options, SimpleCall("why"), &code);
+  if (!answer) return FailWith(answer.error(), code);
+  const PolicyHistory now = PolicyHistory::Parse(*answer);
+  if (now.entries().empty()) {
+    return FailWith({ErrorCode::kDataLoss, "the running agent's answer cannot be read: restart it"},
+                    kExitFailed);
+  }
+  const auto files = NewPolicyLogFiles(options.state_folder);
+  const auto history = PolicyHistory::Read(*files);
+  return PrintWhy(options, now.entries().back(), history ? history->CurrentSince() : std::nullopt);
+}
+
+int LogVerb(const VerbOptions& options) {
+  const auto history = ReadHistory(options);
+  if (!history) return FailWith(history.error(), kExitFailed);
+  if (options.verify) {
+    const ReplayReport report = ReplayLog(*history);
+    fmt::print("{}", ReplayText(report));
+    return report.ok() ? kExitOk : kExitFailed;
+  }
+  std::span<const PolicyEntry> entries = history->entries();
+  if (!options.since.empty()) {
+    const auto clock = NewSystemClock();
+    const auto since = ParseLocalTime(options.since, MomentNow(*clock));
+    if (!since) return FailWith(since.error(), kExitUsage);
+    entries = history->Since(*since);
+  } else if (entries.size() > options.max_entries) {
+    entries = entries.last(options.max_entries);
+  }
+  if (!options.json) {
+    fmt::print("{}", LogText(entries));
+    return kExitOk;
+  }
+  Json json = Json::array();
+  for (const PolicyEntry& entry : entries) json.push_back(EntryJson(entry));
+  fmt::print("{}", Dump(json));
+  return kExitOk;
+}
+
+}  // namespace fallow

@@ -1,0 +1,111 @@
+// fallow-agent join, leave, run, and what the other verbs share.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "agent/daemon/agent_state.h"
+#include "agent/daemon/join.h"
+#include "agent/daemon/join_link.h"
+#include "agent/daemon/owner_calls.h"
+#include "agent/daemon/verbs.h"
+#include "base/log.h"
+#include "platform/local_socket.h"
+#include "platform/paths.h"
+
+namespace fallow {
+namespace {
+
+int ExitCodeOf(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kPermissionDenied:
+    case ErrorCode::kUnauthenticated:
+    case ErrorCode::kUnimplemented:
+      return kExitRefused;
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kDeadlineExceeded:
+      return kExitUnreachable;
+    case ErrorCode::kInvalidArgument:
+      return kExitUsage;
+    default:
+      return kExitFailed;
+  }
+}
+
+}  // namespace
+
+int FailWith(const Error& error, int code) {
+  std::fprintf(stderr, "fallow-agent: %s\n", error.message.c_str());
+  return code;
+}
+
+Result<std::string> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code) {
+  const StateFolder folder(options.state_folder);
+  auto answer = CallLocal(folder.socket_path(), call);
+  if (answer) {
+    *exit_code = kExitFailed;
+    FALLOW_RETURN_IF_ERROR(CheckAnswer(*answer));
+    *exit_code = kExitOk;
+    return answer;
+  }
+  *exit_code = kExitNotJoined;
+  FALLOW_ASSIGN_OR_RETURN(const Membership membership, folder.LoadMembership());
+  if (answer.error().code == ErrorCode::kDeadlineExceeded) {
+    *exit_code = kExitFailed;
+    return Fail(ErrorCode::kDeadlineExceeded,
+                "an agent runs but does not answer: " + answer.error().message);
+  }
+  *exit_code = kExitNotRunning;
+  return Fail(
+      ErrorCode::kUnavailable,
+      fmt::format(
+          "no agent is running for {} (joined to {} as {}): start it with `fallow-agent run`",
+          folder.path(), membership.coordinator_url, membership.device.value));
+}
+
+int JoinVerb(const VerbOptions& options) {
+  const auto link = ParseJoinLink(options.link);
+  if (!link) return FailWith(link.error(), kExitUsage);
+  const StateFolder folder(options.state_folder);
+  const auto membership = Join(*link, folder, FALLOW_VERSION);
+  if (!membership) return FailWith(membership.error(), ExitCodeOf(membership.error()));
+  fmt::print("joined {} as {}\n", membership->coordinator_url, membership->device.value);
+  if (CallLocal(folder.socket_path(), SimpleCall("status"))) {
+    fmt::print("an agent is already running: restart it, so that it works for this coordinator\n");
+  } else {
+    fmt::print("start it with `fallow-agent run`\n");
+  }
+  return kExitOk;
+}
+
+int LeaveVerb(const VerbOptions& options) {
+  const StateFolder folder(options.state_folder);
+  const auto membership = folder.LoadMembership();
+  if (!membership && membership.error().code == ErrorCode::kNotFound) {
+    return FailWith(membership.error(), kExitNotJoined);
+  }
+  const bool was_running = CallLocal(folder.socket_path(), SimpleCall("stop")).has_value();
+  if (auto status = folder.Forget(); !status) return FailWith(status.error(), kExitFailed);
+  fmt::print("left{}{}; models stay in {} until you remove them\n",
+             membership ? " " + membership->coordinator_url : "",
+             was_running ? ", and the agent is stopping" : "", folder.models_path());
+  return kExitOk;
+}
+
+int RunVerb(const VerbOptions& options) {
+  if (auto status = SetUpLog("fallow-agent", options.log_level); !status)
+    return FailWith(status.error(), kExitUsage);
+  DaemonOptions daemon;
+  daemon.state_folder = options.state_folder;
+  daemon.settings_path = options.settings_path;
+  daemon.overrides = options.overrides;
+  daemon.whole_system = options.whole_system;
+  daemon.program_folder = ProgramDirectory();
+  daemon.log_level = options.log_level;
+  daemon.agent_version = FALLOW_VERSION;
+  const Status status = RunDaemon(daemon);
+  if (status) return kExitOk;
+  return FailWith(status.error(),
+                  status.error().code == ErrorCode::kNotFound ? kExitNotJoined : kExitFailed);
+}
+
+}  // namespace fallow

@@ -1,0 +1,19 @@
+// How the worker is started: what the owner's settings and the policy's decision make of it.
+//
+// A pure function.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/daemon/policy/settings.h"
+
+namespace fallow {
+
+// What follows the program's path. `only_gpus`: PCI addresses, the first of which is to be used;
+// empty: what the settings say.
+std::vector<std::string> WorkerArguments(const std::string& log_level, const Settings& settings,
+                                         std::span<const std::string> only_gpus);
+
+}  // namespace fallow

@@ -1,0 +1,180 @@
+// The real agent on a desktop with a real owner: an X server, a mouse, the session helper that the
+// agent starts, the commands that the owner gives.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/integration/agent/agent_verbs.h"
+#include "tests/integration/platform/server_process.h"
+#include "tests/support/stack.h"
+
+namespace fallow::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+// An X server of its own with a mouse, and an agent whose owner is away after a second.
+class Desktop {
+ public:
+  static std::string Missing() {
+    for (const char* name : {"Xvfb", "xdotool"}) {
+      if (FindProgram(name).empty()) return fmt::format("{} is not installed", name);
+    }
+    return "";
+  }
+
+  Desktop()
+      : server_({FindProgram("Xvfb"), "-displayfd", "3", "-screen", "0", "640x480x24", "-nolisten",
+                 "tcp"}),
+        display_(":" + server_.AwaitAnnouncement()),
+        stack_({.agent_arguments = {"--idle-after", "1s", "--threads", "1"},
+                .dedicated = false,
+                .agent_environment = {"DISPLAY=" + display_,
+                                      "WAYLAND_DISPLAY=", "XDG_SESSION_TYPE=x11",
+                                      "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent",
+                                      "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}}) {}
+
+  Stack& stack() { return stack_; }
+  void TouchMouse() {
+    const std::string touch = fmt::format("DISPLAY={} timeout 10 {} mousemove_relative 3 4",
+                                          display_, FindProgram("xdotool"));
+    ASSERT_EQ(std::system(touch.c_str()), 0);
+  }
+  void WriteSettings(const std::string& text) {
+    const std::string folder = stack_.folder() + "/config/fallow";
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder + "/agent.toml.new") << text;
+    std::filesystem::rename(folder + "/agent.toml.new", folder + "/agent.toml");
+  }
+  Finished Verb(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--state-dir", stack_.folder() + "/agent"});
+    return Agent(stack_, std::move(arguments));
+  }
+  // Whether the machine's state becomes `state`, and the first reason `reason` if one is named.
+  bool Becomes(const std::string& state, const std::string& reason = "") {
+    return WaitUntil(
+        [&] {
+          const auto status = StatusOf(stack_);
+          if (status.is_null() || status.at("state") != state) return false;
+          const auto& reasons = status.at("policy").at("reasons");
+          return reason.empty() || (!reasons.empty() && reasons[0].at("reason") == reason);
+        },
+        30s);
+  }
+
+ private:
+  ServerProcess server_;
+  std::string display_;
+  Stack stack_;
+};
+
+#define SKIP_WITHOUT_DESKTOP() \
+  if (const std::string missing = Desktop::Missing(); !missing.empty()) GTEST_SKIP() << missing
+
+// The first idea of the product: somebody touches the mouse and has the machine.
+TEST(DesktopAgent, GivesTheMachineBackWhenTheOwnerTouchesTheMouse) {
+  SKIP_WITHOUT_DESKTOP();
+  Desktop desktop;
+  Stack& stack = desktop.stack();
+  const std::string job = StartWork(stack);
+  ASSERT_NO_FATAL_FAILURE(desktop.TouchMouse());
+  ASSERT_TRUE(desktop.Becomes("in_use", "input")) << stack.Logs();
+  ASSERT_TRUE(WaitUntil([&] { return StatusOf(stack).at("leases").empty(); }, 10s)) << stack.Logs();
+  const auto status = StatusOf(stack);
+  EXPECT_EQ(status.at("yields").at("count"), 1);
+  EXPECT_NE(status.at("worker").at("process_id"), nullptr) << "the model stays in memory";
+  std::printf("input to device free %.2f ms\n", status.at("yields").at("p50_ms").get<double>());
+
+  // And when nobody touches it any more, the job goes on to its end, in the same process.
+  const auto worker = status.at("worker").at("process_id");
+  const Finished waited = stack.Run({"wait", job}, 120s);
+  EXPECT_EQ(waited.exit_code, 0) << stack.Logs();
+  EXPECT_EQ(StatusOf(stack).at("worker").at("process_id"), worker);
+}
+
+TEST(DesktopAgent, TheOwnersCommandsPauseAndResumeItAndItSaysWhy) {
+  SKIP_WITHOUT_DESKTOP();
+  Desktop desktop;
+  Stack& stack = desktop.stack();
+  StartWork(stack);
+  EXPECT_EQ(desktop.Verb({"pause", "forever"}).exit_code, 2);
+  ASSERT_EQ(desktop.Verb({"pause", "30m"}).exit_code, 0) << stack.Logs();
+  ASSERT_TRUE(desktop.Becomes("paused", "paused_by_owner")) << stack.Logs();
+  const Finished why = desktop.Verb({"why"});
+  EXPECT_EQ(why.exit_code, 0);
+  EXPECT_THAT(why.output, HasSubstr("pause"));
+  ASSERT_EQ(desktop.Verb({"resume"}).exit_code, 0);
+  ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
+  const Finished log = desktop.Verb({"log"});
+  EXPECT_EQ(log.exit_code, 0);
+  EXPECT_THAT(log.output, HasSubstr("pause"));
+  const Finished verified = desktop.Verb({"log", "--verify"});
+  EXPECT_EQ(verified.exit_code, 0) << verified.output;
+  const Finished then = desktop.Verb({"why", "--at", "1999-01-01 12:00"});
+  EXPECT_EQ(then.exit_code, 1);
+}
+
+TEST(DesktopAgent, APauseSurvivesARestart) {
+  SKIP_WITHOUT_DESKTOP();
+  Desktop desktop;
+  Stack& stack = desktop.stack();
+  StartWork(stack);
+  ASSERT_EQ(desktop.Verb({"pause"}).exit_code, 0);
+  ASSERT_TRUE(desktop.Becomes("paused", "paused_by_owner")) << stack.Logs();
+  EXPECT_EQ(stack.agent().Terminate(), 0) << stack.Logs();
+  ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
+  ASSERT_TRUE(desktop.Becomes("paused", "paused_by_owner")) << stack.Logs();
+}
+
+TEST(DesktopAgent, FollowsItsSettingsWhileItRunsAndATypoStopsIt) {
+  SKIP_WITHOUT_DESKTOP();
+  Desktop desktop;
+  Stack& stack = desktop.stack();
+  StartWork(stack);
+  const std::string settings = stack.folder() + "/config/fallow/agent.toml";
+  desktop.WriteSettings("[presence]\nprograms = [\"Xvfb\"]\n");
+  ASSERT_TRUE(desktop.Becomes("in_use", "owner_program")) << stack.Logs();
+  ASSERT_TRUE(
+      WaitUntil([&] { return StatusOf(stack).at("worker").at("process_id").is_null(); }, 10s))
+      << "a program of the owner's list wants the memory too";
+  desktop.WriteSettings("[presence]\nprogram = [\"Xvfb\"]\n");
+  ASSERT_TRUE(desktop.Becomes("in_use", "settings")) << stack.Logs();
+  EXPECT_THAT(StatusOf(stack).at("reason").get<std::string>(), HasSubstr("agent.toml:2:"));
+  ASSERT_EQ(desktop.Verb({"limits", "--settings", settings}).exit_code, 1);
+  desktop.WriteSettings("");
+  ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
+}
+
+TEST(DesktopAgent, AHelperThatDiesCountsAsUseUntilANewOneReports) {
+  SKIP_WITHOUT_DESKTOP();
+  Desktop desktop;
+  Stack& stack = desktop.stack();
+  StartWork(stack);
+  const pid_t helper = StatusOf(stack).at("helpers").at(0).at("process_id");
+  ASSERT_EQ(kill(helper, SIGKILL), 0);
+  ASSERT_TRUE(desktop.Becomes("in_use", "distrusted_source")) << stack.Logs();
+  ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
+  EXPECT_NE(StatusOf(stack).at("helpers").at(0).at("process_id"), helper);
+}
+
+TEST(DesktopAgent, DoctorNamesTheSourceThatIsLive) {
+  SKIP_WITHOUT_DESKTOP();
+  Desktop desktop;
+  Stack& stack = desktop.stack();
+  ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
+  ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
+  ASSERT_TRUE(desktop.Becomes("idle")) << stack.Logs();
+  const Finished doctor = desktop.Verb({"doctor", "--settings", stack.folder() + "/none.toml"});
+  EXPECT_EQ(doctor.exit_code, 0) << doctor.output;
+  EXPECT_THAT(doctor.output, HasSubstr("x11 :"));
+  EXPECT_THAT(doctor.output, HasSubstr("all defaults"));
+}
+
+}  // namespace
+}  // namespace fallow::testing

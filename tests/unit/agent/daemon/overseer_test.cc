@@ -1,0 +1,200 @@
+#include "agent/daemon/overseer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "platform/fake/fake_loop.h"
+#include "tests/support/program.h"
+
+namespace fallow {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+struct MemoryFiles : PolicyLogFiles {
+  Result<std::string> ReadOld() override { return ""; }
+  Result<std::string> ReadCurrent() override { return text; }
+  Status Append(std::string_view bytes) override {
+    if (full) return Fail(ErrorCode::kResourceExhausted, "the disk is full");
+    text += bytes;
+    return {};
+  }
+  Status PutAside() override {
+    text.clear();
+    return {};
+  }
+  std::string text;
+  bool full = false;
+};
+
+struct CountedCpu : CpuLoadSensor {
+  explicit CountedCpu(int& count) : count(count) {}
+  CpuReading Read(std::span<const std::int64_t>) override {
+    ++count;
+    return {};
+  }
+  int& count;
+};
+
+// A machine whose owner is idle for `idle`, with the default settings: free after 3 minutes.
+struct Fixture {
+  SimulatedClock clock;
+  FakeLoop loop{clock};
+  fallow::testing::TemporaryFolder folder;
+  Settings settings;
+  std::string settings_trouble;
+  MemoryFiles files;
+  PolicyLog log{files};
+  int sensor_reads = 0;
+  MachineSenses machine{clock, {.cpu = std::make_unique<CountedCpu>(sensor_reads)}};
+  std::optional<milliseconds> idle = 0ms;
+  bool holds_memory = false;
+  bool closely = false;
+  int looks = 0;
+  Decision last;
+  Overseer overseer{
+      loop,
+      [this] {
+        return OwnersWord{settings, settings_trouble};
+      },
+      machine,
+      log,
+      {.tell_presence =
+           [this](Signals& signals) {
+             ++looks;
+             if (idle) {
+               signals.presence.push_back(
+                   {.source = "test", .known = true, .idle_for = *idle, .detail = ""});
+             }
+           },
+       .own_processes = [] { return std::vector<std::int64_t>{}; },
+       .holds_memory = [this] { return holds_memory; },
+       .watch_closely = [this](bool value) { closely = value; },
+       .act = [this](const Decision& decision) { last = decision; },
+       .now =
+           [this] {
+             return Moment{.steady = clock.Steady(), .wall = clock.Wall(), .weekday = 3};
+           }}};
+
+  // Lets `duration` pass with nobody at the machine.
+  void Away(milliseconds duration) {
+    for (milliseconds passed{0}; passed < duration; passed += 500ms) {
+      if (idle) *idle += 500ms;
+      loop.Advance(500ms);
+    }
+  }
+  void Input() {
+    idle = 0ms;
+    overseer.Look();
+  }
+};
+
+TEST(Overseer, WorksOnceTheOwnerIsAwayAndStopsAtTheFirstInput) {
+  Fixture f;
+  f.overseer.Look();
+  EXPECT_EQ(f.last.action, Action::kPause);
+  f.Away(4min);
+  EXPECT_NE(f.last.action, Action::kPause) << f.last.text;
+  f.Input();
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_THAT(f.last.text, HasSubstr("input"));
+}
+
+TEST(Overseer, AnOwnerAtTheMachineCostsALookEachFiveSecondsAndNoSensor) {
+  Fixture f;
+  f.overseer.Look();
+  f.looks = 0;
+  for (int i = 0; i < 60; ++i) {
+    f.idle = 1'000ms;
+    f.loop.Advance(1s);
+  }
+  EXPECT_EQ(f.looks, 12);
+  EXPECT_EQ(f.sensor_reads, 0);
+  EXPECT_FALSE(f.closely);
+}
+
+TEST(Overseer, WatchesCloselyAndReadsSensorsBeforeWorkMayBegin) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(175s);
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_TRUE(f.closely);
+  EXPECT_GT(f.sensor_reads, 1) << "loads are means over the time between two readings";
+}
+
+TEST(Overseer, KeepsReadingWhileAModelIsInMemory) {
+  Fixture f;
+  f.holds_memory = true;
+  f.overseer.Look();
+  f.loop.Advance(20s);
+  EXPECT_GT(f.sensor_reads, 2) << "others may want the memory";
+}
+
+TEST(Overseer, TheOwnersPauseHoldsUntilResume) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(4min);
+  f.overseer.PauseUntil(kPausedWithoutEnd);
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_EQ(f.last.reasons.at(0).reason, Reason::kPausedByOwner);
+  f.Away(10min);
+  EXPECT_EQ(f.last.action, Action::kPause);
+  f.overseer.PauseUntil(std::nullopt);
+  EXPECT_NE(f.last.action, Action::kPause) << f.last.text;
+}
+
+TEST(Overseer, SleepStopsWork) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(4min);
+  f.overseer.Suspend(true);
+  EXPECT_EQ(f.last.reasons.at(0).reason, Reason::kSuspending);
+  EXPECT_FALSE(f.last.keep_memory);
+}
+
+TEST(Overseer, SettingsThatCannotBeFollowedStopWork) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(4min);
+  f.settings_trouble = "agent.toml:3:1: what is this";
+  f.overseer.Look();
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_THAT(f.last.text, HasSubstr("agent.toml:3:1"));
+}
+
+TEST(Overseer, SaysSinceWhenAndKeepsWhatItDecidedFrom) {
+  Fixture f;
+  f.overseer.Look();
+  const SteadyTime first = f.clock.Steady();
+  f.Away(60s);
+  EXPECT_EQ(f.overseer.since()->steady, first) << "still in use, by input";
+  f.Away(4min);
+  EXPECT_GT(f.overseer.since()->steady, first);
+  EXPECT_EQ(f.overseer.entry().decision, f.last);
+  EXPECT_FALSE(f.files.text.empty());
+}
+
+TEST(Overseer, ALogThatCannotBeKeptCostsNoDecision) {
+  Fixture f;
+  f.files.full = true;
+  f.overseer.Look();
+  f.Away(4min);
+  EXPECT_NE(f.last.action, Action::kPause);
+}
+
+TEST(Overseer, AfterItsEndItDecidesNothing) {
+  Fixture f;
+  f.overseer.Look();
+  f.overseer.End();
+  f.looks = 0;
+  f.overseer.Look();
+  f.loop.Advance(1min);
+  EXPECT_EQ(f.looks, 0);
+}
+
+}  // namespace
+}  // namespace fallow

@@ -1,0 +1,81 @@
+#include "agent/daemon/owner_calls.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace fallow {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+// What was asked of a daemon.
+struct Asked {
+  std::string name;
+  std::optional<milliseconds> duration;
+};
+
+struct Daemon {
+  Asked asked;
+
+  std::string Answer(std::string_view call) {
+    const auto note = [this](const char* name) {
+      return [this, name] {
+        asked.name = name;
+        return std::string("{}\n");
+      };
+    };
+    return AnswerOwnerCall(call, {.status = note("status"),
+                                  .why = note("why"),
+                                  .pause =
+                                      [this](std::optional<milliseconds> duration) {
+                                        asked = {"pause", duration};
+                                        return std::string("{}\n");
+                                      },
+                                  .resume = note("resume"),
+                                  .stop = note("stop")});
+  }
+};
+
+TEST(OwnerCalls, EveryCommandReachesItsHandler) {
+  for (const char* name : {"status", "why", "resume", "stop"}) {
+    Daemon daemon;
+    EXPECT_TRUE(CheckAnswer(daemon.Answer(SimpleCall(name))).has_value());
+    EXPECT_EQ(daemon.asked.name, name);
+  }
+}
+
+TEST(OwnerCalls, PausesForATimeOrWithoutEnd) {
+  Daemon daemon;
+  daemon.Answer(PauseCall(30min));
+  EXPECT_EQ(daemon.asked.name, "pause");
+  EXPECT_EQ(daemon.asked.duration, 30min);
+  daemon.Answer(PauseCall(std::nullopt));
+  EXPECT_EQ(daemon.asked.duration, std::nullopt);
+}
+
+TEST(OwnerCalls, RefusesPausesOfNoLengthOrOfNoSense) {
+  for (const char* call :
+       {R"({"call": "pause", "for_ms": 0})", R"({"call": "pause", "for_ms": -5})",
+        R"({"call": "pause", "for_ms": 1e30})", R"({"call": "pause", "for_ms": "soon"})",
+        R"({"call": "pause", "for_ms": 9223372036854775807})"}) {
+    Daemon daemon;
+    const Status status = CheckAnswer(daemon.Answer(call));
+    ASSERT_FALSE(status.has_value()) << call;
+    EXPECT_THAT(status.error().message, HasSubstr("at most"));
+    EXPECT_EQ(daemon.asked.name, "") << call;
+  }
+}
+
+TEST(OwnerCalls, WhatIsNoCallIsAnError) {
+  for (const char* call : {"", "{", "[]", "{}", R"({"call": 5})", R"({"call": "dance"})"}) {
+    Daemon daemon;
+    const Status status = CheckAnswer(daemon.Answer(call));
+    ASSERT_FALSE(status.has_value()) << call;
+    EXPECT_THAT(status.error().message, HasSubstr("restart it"));
+  }
+}
+
+}  // namespace
+}  // namespace fallow

@@ -1,0 +1,43 @@
+#include "agent/daemon/worker_arguments.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace fallow {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsSupersetOf;
+
+TEST(WorkerArguments, FollowsTheSettings) {
+  Settings settings;
+  settings.compute.backend = "cpu";
+  settings.compute.threads = 3;
+  settings.compute.max_sequences = 8;
+  EXPECT_THAT(WorkerArguments("warn", settings, {}),
+              ElementsAre("--backend", "cpu", "--threads", "3", "--max-sequences", "8",
+                          "--log-level", "warn"));
+}
+
+TEST(WorkerArguments, NamesCapsAndDeviceWhereThereAreAny) {
+  Settings settings;
+  settings.compute.device = "Radeon";
+  settings.limits.memory_mib = 4096;
+  settings.limits.gpu_memory_mib = 2048;
+  EXPECT_THAT(WorkerArguments("info", settings, {}),
+              IsSupersetOf({"--device", "Radeon", "--max-memory-mib", "4096",
+                            "--max-gpu-memory-mib", "2048"}));
+}
+
+TEST(WorkerArguments, TakesTheGpuThatThePolicyLeaves) {
+  Settings settings;
+  settings.compute.backend = "cpu";
+  settings.compute.device = "Radeon";
+  const std::vector<std::string> gpus = {"0000:03:00.0", "0000:04:00.0"};
+  const auto command = WorkerArguments("info", settings, gpus);
+  EXPECT_THAT(command, IsSupersetOf({"--backend", "vulkan", "--device", "0000:03:00.0"}));
+  EXPECT_THAT(command, ::testing::Not(::testing::Contains("Radeon")));
+}
+
+}  // namespace
+}  // namespace fallow
