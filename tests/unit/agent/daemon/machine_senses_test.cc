@@ -39,7 +39,7 @@ TEST(MachineSenses, PartsThatAreMissingTellNothing) {
   MachineSenses senses(clock, {});
   Signals signals;
   senses.Read({}, {}, signals);
-  EXPECT_EQ(signals, Signals{});
+  EXPECT_EQ(signals, Signals{.machine_read = true});
 }
 
 TEST(MachineSenses, ReadsSensorsNoMoreOftenThanTheirPeriod) {
