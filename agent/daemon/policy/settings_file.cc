@@ -97,7 +97,7 @@ std::string DefaultSettingsText() {
       "# Settings of fallow-agent. A line that begins with # is not in force; those below show "
       "the\n"
       "# defaults. The agent follows a change of this file at once, and\n"
-      "# `fallow-agent limits KEY VALUE` changes it for you.\n";
+      "# `fallow-agent limits set KEY VALUE` changes it for you.\n";
   std::string_view section;
   for (const SettingSpec& spec : SettingSpecs()) {
     const auto dot = spec.key.find('.');
