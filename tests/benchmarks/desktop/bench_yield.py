@@ -35,8 +35,8 @@ from yield_trial import ALLOWANCE_NS, Claim, is_busy, judge, observe_input
 
 AGENT_LIMIT_S = 5  # so long a trial watches
 BOINC_LIMIT_S = 70  # boinc-client kills after 60 s
-WORK_PATIENCE_S = 60
-FIRST_WORK_PATIENCE_S = 180  # the model is fetched, the driver compiles shaders
+WORK_PATIENCE_S = 300
+FIRST_WORK_PATIENCE_S = 300  # the model is fetched, the driver compiles shaders
 CLAIM_PATIENCE_S = 5
 MAX_WORK_BEFORE_INPUT_S = 1.5
 TRIALS_BETWEEN_WORDS = 20
@@ -66,7 +66,8 @@ class AgentSubject:
             return wait_until("the agent works", working, patience_s)
         except Patience as trouble:
             status = self._agent.status()
-            sys.exit(f"bench_yield: {trouble}; it is {status['state']}: {status['reason']}")
+            sys.exit(f"bench_yield: {trouble}; it is {status['state']}: {status['reason']}. Other programs and it use "
+                     f"{load_by_others()} % of the processors: it gives way to all of them")
 
     def working_processes(self):
         status = self._agent.status()
