@@ -85,8 +85,10 @@ void Overseer::Decide(Signals signals) {
 }
 
 bool Overseer::MayBeginSoon(const Signals& signals) const {
-  const Settings::Presence& presence = settings_().settings.presence;
-  if (presence.dedicated) return true;
+  const Settings& settings = settings_().settings;
+  const Settings::Presence& presence = settings.presence;
+  // Where a GPU may go on beside its owner, work may begin at any time.
+  if (presence.dedicated || settings.compute.yield_display_gpu_alone) return true;
   const auto least = LeastIdle(signals);
   return least && *least + kSensorLead >= presence.idle_after;
 }

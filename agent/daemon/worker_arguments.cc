@@ -2,7 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "agent/daemon/policy/policy_rules.h"
+
 namespace fallow {
+namespace {
+
+// So much free is no reason to wait any more.
+std::uint64_t SpareMib(std::uint64_t min_free_mib) {
+  return static_cast<std::uint64_t>(std::ceil(static_cast<double>(min_free_mib) * kMemoryRelease));
+}
+
+}  // namespace
+
 std::vector<std::string> WorkerArguments(const std::string& log_level, const Settings& settings,
                                          std::span<const std::string> only_gpus) {
   const Settings::Compute& compute = settings.compute;
@@ -21,6 +34,9 @@ std::vector<std::string> WorkerArguments(const std::string& log_level, const Set
   };
   cap("--max-memory-mib", settings.limits.memory_mib);
   cap("--max-gpu-memory-mib", settings.limits.gpu_memory_mib);
+  // What the policy wants free must not be taken by our own model: it would stop us for it.
+  cap("--spare-memory-mib", SpareMib(settings.load.min_free_memory_mib));
+  cap("--spare-gpu-memory-mib", SpareMib(settings.load.min_free_gpu_memory_mib));
   return arguments;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/cpu/cpu_backend.h"
 #include "engine/vulkan/vulkan_backend.h"
 #include "platform/mapped_file.h"
+#include "platform/system.h"
 
 namespace fallow {
 namespace {
@@ -30,18 +31,28 @@ bool HasUsableGpu() {
   return false;
 }
 
+// 0: none.
+std::uint64_t MachineMemoryCap(const BackendOptions& options) {
+  const std::uint64_t memory = PhysicalMemoryBytes();
+  const std::uint64_t spare = options.spare_memory_bytes;
+  if (spare == 0 || memory < 2 * spare) return options.max_memory_bytes;
+  const std::uint64_t left = memory - spare;
+  return options.max_memory_bytes == 0 ? left : std::min(options.max_memory_bytes, left);
+}
+
 Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& options) {
   engine::VulkanBackendOptions vulkan;
   vulkan.device = options.device;
   vulkan.max_memory_bytes = options.max_gpu_memory_bytes;
-  vulkan.max_machine_memory_bytes = options.max_memory_bytes;
+  vulkan.max_machine_memory_bytes = MachineMemoryCap(options);
+  vulkan.spare_memory_bytes = options.spare_gpu_memory_bytes;
   return engine::NewVulkanBackend(vulkan);
 }
 
 std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
   engine::CpuBackendOptions cpu;
   cpu.thread_count = options.thread_count;
-  cpu.memory_bytes = options.max_memory_bytes;
+  cpu.memory_bytes = MachineMemoryCap(options);
   return engine::NewCpuBackend(cpu);
 }
 

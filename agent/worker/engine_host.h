@@ -21,6 +21,9 @@ struct BackendOptions {
   // For weights and caches; 0: as much as there is.
   std::uint64_t max_memory_bytes = 0;      // of the machine
   std::uint64_t max_gpu_memory_bytes = 0;  // of a Vulkan device
+  // Of each, left to other programs where there is twice as much.
+  std::uint64_t spare_memory_bytes = 0;
+  std::uint64_t spare_gpu_memory_bytes = 0;
 };
 
 // kAuto takes Vulkan where there is a GPU or a device was asked for, else the CPU backend: a

@@ -115,16 +115,20 @@ int Main(int argc, char** argv) {
                  "Requests in the batch at once [32]")
       ->check(CLI::Range(1, 1024))
       ->option_text("COUNT");
-  const auto add_cap = [&app](const std::string& name, std::uint64_t& bytes,
-                              const std::string& of) {
+  const auto add_mib = [&app](const char* name, std::uint64_t& bytes, const char* what) {
     app.add_option_function<std::uint64_t>(
-           name, [&bytes](std::uint64_t mib) { bytes = mib << 20; },
-           "For weights and caches, of " + of + " [0: as much as there is]")
+           name, [&bytes](std::uint64_t mib) { bytes = mib << 20; }, what)
         ->check(CLI::Range(0, 1 << 30))
         ->option_text("MIB");
   };
-  add_cap("--max-memory-mib", options.backend.max_memory_bytes, "the machine's memory");
-  add_cap("--max-gpu-memory-mib", options.backend.max_gpu_memory_bytes, "a Vulkan device's");
+  add_mib("--max-memory-mib", options.backend.max_memory_bytes,
+          "For weights and caches, of the machine's memory [0: as much as there is]");
+  add_mib("--max-gpu-memory-mib", options.backend.max_gpu_memory_bytes,
+          "The same, of a Vulkan device's");
+  add_mib("--spare-memory-mib", options.backend.spare_memory_bytes,
+          "Left to other programs, of the machine's memory [0]");
+  add_mib("--spare-gpu-memory-mib", options.backend.spare_gpu_memory_bytes,
+          "The same, of a Vulkan device's [0]");
   app.add_flag("--foreground", options.foreground,
                "Keep the priority it is started with, for measurements");
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")

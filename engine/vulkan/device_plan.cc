@@ -117,6 +117,8 @@ Result<DevicePlan> PlanDevice(const DeviceSnapshot& device, const DeviceTuning& 
   plan.device_memory_cached = memory.host_cached && plan.device_memory_mapped;
   plan.memory_bytes = memory.budget_bytes != 0 ? std::min(memory.budget_bytes, memory.heap_bytes)
                                                : memory.heap_bytes;
+  if (memory.heap_bytes >= 2 * tuning.spare_memory_bytes)
+    plan.memory_bytes -= std::min(plan.memory_bytes, tuning.spare_memory_bytes);
   if (tuning.memory_bytes != 0)
     plan.memory_bytes = std::min(plan.memory_bytes, tuning.memory_bytes);
 

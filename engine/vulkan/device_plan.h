@@ -72,7 +72,9 @@ enum class DotProduct : std::uint8_t { kAuto, kFloat, kPacked };
 struct DeviceTuning {
   std::uint64_t max_range_bytes = 0;  // 0: the device's
   std::uint64_t memory_bytes = 0;     // 0: the device's
-  bool use_staging = false;           // as if device memory could not be mapped
+  // Left to other programs, of a device that has twice as much.
+  std::uint64_t spare_memory_bytes = 0;
+  bool use_staging = false;  // as if device memory could not be mapped
   DotProduct dot_product = DotProduct::kAuto;
   std::uint32_t workgroup_lanes = 0;  // 0: chosen for the device
 };

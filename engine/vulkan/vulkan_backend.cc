@@ -358,6 +358,7 @@ Result<std::unique_ptr<TunedVulkanBackend>> NewTunedVulkanBackend(
   FALLOW_ASSIGN_OR_RETURN(const std::uint32_t index, ChooseDevice(infos, options.device));
   DeviceTuning capped = tuning;
   capped.memory_bytes = SmallerCap(tuning.memory_bytes, MemoryCap(options, infos[index].type));
+  capped.spare_memory_bytes = std::max(tuning.spare_memory_bytes, options.spare_memory_bytes);
   FALLOW_ASSIGN_OR_RETURN(const DevicePlan plan, PlanDevice(TakeSnapshot(devices[index]), capped));
   FALLOW_ASSIGN_OR_RETURN(auto device,
                           VulkanDevice::Open(std::move(instance), devices[index], plan));

@@ -36,6 +36,8 @@ struct VulkanBackendOptions {
   std::uint64_t max_memory_bytes = 0;  // of device memory; 0: as much as there is
   // The same, of a device whose memory is the machine's.
   std::uint64_t max_machine_memory_bytes = 0;
+  // Of device memory, left to other programs where there is twice as much.
+  std::uint64_t spare_memory_bytes = 0;
   bool validation = false;  // Khronos validation layer, for tests
 };
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options);

@@ -60,6 +60,19 @@ TEST(DevicePlan, CountsWithWhatOthersLeaveOfTheMemory) {
   EXPECT_EQ(PlanDevice(card, {})->memory_bytes, 8192 * kMiB);
 }
 
+TEST(DevicePlan, LeavesOthersTheirPartOfAMemoryThatIsTwiceAsLarge) {
+  DeviceSnapshot card = Card();
+  EXPECT_EQ(PlanDevice(card, {.spare_memory_bytes = 640 * kMiB})->memory_bytes, 7552 * kMiB);
+  EXPECT_EQ(PlanDevice(card, {.memory_bytes = 100 * kMiB, .spare_memory_bytes = 640 * kMiB})
+                ->memory_bytes,
+            100 * kMiB);
+  card.memory_types[0].heap_bytes = 1024 * kMiB;
+  EXPECT_EQ(PlanDevice(card, {.spare_memory_bytes = 640 * kMiB})->memory_bytes, 1024 * kMiB);
+  card.memory_types[0].heap_bytes = 8192 * kMiB;
+  card.memory_types[0].budget_bytes = 100 * kMiB;
+  EXPECT_EQ(PlanDevice(card, {.spare_memory_bytes = 640 * kMiB})->memory_bytes, 0u);
+}
+
 TEST(DevicePlan, StagesForMemoryThatTheHostCannotReach) {
   const auto plan = PlanDevice(Card(), {});
   ASSERT_TRUE(plan.has_value()) << plan.error().message;

@@ -127,6 +127,13 @@ TEST(Overseer, WatchesCloselyAndReadsSensorsBeforeWorkMayBegin) {
   EXPECT_GT(f.sensor_reads, 1) << "loads are means over the time between two readings";
 }
 
+TEST(Overseer, ReadsSensorsBesideAnOwnerWhoseOtherGpuMayWork) {
+  Fixture f;
+  f.settings.compute.yield_display_gpu_alone = true;
+  f.overseer.Look();
+  EXPECT_EQ(f.sensor_reads, 1);
+}
+
 TEST(Overseer, KeepsReadingWhileAModelIsInMemory) {
   Fixture f;
   f.holds_memory = true;

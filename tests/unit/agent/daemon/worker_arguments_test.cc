@@ -14,6 +14,7 @@ TEST(WorkerArguments, FollowsTheSettings) {
   settings.compute.backend = "cpu";
   settings.compute.threads = 3;
   settings.compute.max_sequences = 8;
+  settings.load.min_free_memory_mib = settings.load.min_free_gpu_memory_mib = 0;
   EXPECT_THAT(WorkerArguments("warn", settings, {}),
               ElementsAre("--backend", "cpu", "--threads", "3", "--max-sequences", "8",
                           "--log-level", "warn"));
@@ -27,6 +28,14 @@ TEST(WorkerArguments, NamesCapsAndDeviceWhereThereAreAny) {
   EXPECT_THAT(WorkerArguments("info", settings, {}),
               IsSupersetOf({"--device", "Radeon", "--max-memory-mib", "4096",
                             "--max-gpu-memory-mib", "2048"}));
+}
+
+TEST(WorkerArguments, LeavesFreeWhatThePolicyWantsFree) {
+  Settings settings;
+  settings.load.min_free_memory_mib = 1000;
+  settings.load.min_free_gpu_memory_mib = 513;
+  EXPECT_THAT(WorkerArguments("info", settings, {}),
+              IsSupersetOf({"--spare-memory-mib", "1250", "--spare-gpu-memory-mib", "642"}));
 }
 
 TEST(WorkerArguments, TakesTheGpusThatThePolicyLeaves) {
