@@ -34,7 +34,7 @@ class InputFile {
 Result<std::unique_ptr<OutputFile>> CreateOutputFile(const std::string& path);  // 0600; must be new
 // Written on at its end; made (0600) if it is not there.
 Result<std::unique_ptr<OutputFile>> OpenFileToAppend(const std::string& path);
-Result<std::unique_ptr<InputFile>> OpenInputFile(const std::string& path);      // kNotFound
+Result<std::unique_ptr<InputFile>> OpenInputFile(const std::string& path);  // kNotFound
 // Replaces `to`; durable when it returns. Both on one file system.
 Status RenameDurably(const std::string& from, const std::string& to);
 Status RemoveFileIfAny(const std::string& path);

@@ -1,5 +1,5 @@
-// An owner's program that only computes: `fallow-bench-owner-work THREADS STEPS` does the steps in each
-// thread and prints how long that took, in seconds.
+// An owner's program that only computes: `fallow-bench-owner-work THREADS STEPS` does the steps in
+// each thread and prints how long that took, in seconds.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
