@@ -35,7 +35,8 @@ Status SetHaste(std::int64_t process_id, Haste haste);
 // pages for each processor); none if it cannot be read.
 std::optional<std::uint64_t> ResidentBytes(std::int64_t process_id);
 // Gives back what this process does not need at the moment: free heap, and pages of program files,
-// which come back from the page cache when touched. Takes some milliseconds.
+// which come back from the page cache when touched. The first time, and after a library was loaded,
+// takes some milliseconds; else a fraction of one.
 void TrimResidentMemory();
 
 }  // namespace fallow

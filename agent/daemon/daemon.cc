@@ -34,8 +34,6 @@ constexpr milliseconds kShutdownPatience{5'000};
 // Before sleep: less than logind waits.
 constexpr milliseconds kSleepPatience{3'000};
 constexpr milliseconds kReleasePeriod{50};
-// While an owner is there the daemon does next to nothing: what it does not need is given back.
-constexpr milliseconds kTrimPeriod{20'000};
 
 // What the coordinator and the owner are shown.
 DeviceState StateOf(const Decision& decision) {
@@ -107,7 +105,6 @@ class Daemon {
   std::vector<std::string> worker_arguments_;
   bool shutting_down_ = false;
   std::unique_ptr<Timer> sleep_timer_;
-  std::unique_ptr<Timer> trim_timer_;
   std::unique_ptr<Listener> local_calls_;
 };
 
@@ -194,9 +191,6 @@ Status Daemon::Run() {
            membership_.coordinator_url, folder_.path());
   loop_->OnTerminate([this] { ShutDown(); });
   FALLOW_RETURN_IF_ERROR(owner_->Start());
-  trim_timer_ = loop_->Every(kTrimPeriod, [this] {
-    if (owner_->overseer().entry().decision.action == Action::kPause) TrimResidentMemory();
-  });
   loop_->Run();
   return {};
 }
@@ -208,6 +202,8 @@ void Daemon::Act(const Decision& decision, SteadyTime noticed_at) {
     // How fast an owner gets the machine is measured where an owner wants it.
     if (state == DeviceState::kInUse || IsByOwner(decision)) stop.input_at = noticed_at;
     session_->Stop(state, decision.text, stop);
+    // Next to nothing is to do until the next look: what that needs comes back by itself.
+    loop_->Post([] { TrimResidentMemory(); });
     return;
   }
   if (decision.only_gpus != only_gpus_) {
@@ -307,7 +303,6 @@ void Daemon::ShutDown() {
   if (std::exchange(shutting_down_, true)) return;
   LOG_INFO("agent: shutting down");
   owner_->End();
-  trim_timer_.reset();
   session_->ShutDown(kShutdownPatience, [this] { loop_->Stop(); });
 }
 

@@ -7,7 +7,7 @@
 
 #include "agent/daemon/policy/setting_specs.h"
 #include "agent/daemon/verbs.h"
-#include "platform/background.h"
+#include "platform/heap.h"
 #include "platform/paths.h"
 
 namespace fallow {
@@ -163,5 +163,6 @@ class CommandLine {
 }  // namespace fallow
 
 int main(int argc, char** argv) {
+  fallow::KeepHeapSmall();
   return fallow::CommandLine().Main(argc, argv);
 }

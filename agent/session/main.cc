@@ -89,12 +89,12 @@ int Report(const Options& options) {
                            {.session = ReportableText(login.session),
                             .session_type = ReportableText(login.session_type),
                             .desktop = ReportableText(login.desktop)},
-                           PresenceKinds(*loop, login, plan), SignalKinds(*loop, login, plan));
+                           PresenceKinds(*loop, login, plan), SignalKinds(*loop, login, plan),
+                           {.at_rest = TrimResidentMemory});
   DaemonLink link(*loop, *clock, reporter,
                   [&loop, paths = SocketPaths(options)] { return ConnectToFirst(*loop, paths); });
   loop->OnTerminate([&] { link.End(kGoodbyePatience, [&] { loop->Stop(); }); });
   link.Start();
-  TrimResidentMemory();
   loop->Run();
   return kExitOk;
 }

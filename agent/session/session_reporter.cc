@@ -96,9 +96,14 @@ void SessionReporter::Attach(std::unique_ptr<ByteStream> daemon, OnLost on_lost)
        .on_end =
            [this](const Status& status) { Lose(status ? "it hung up" : status.error().message); },
        .on_writable = nullptr});
-  heartbeat_timer_ = loop_.Every(options_.heartbeat, [this] { ReadAndReport(std::nullopt); });
+  heartbeat_timer_ = loop_.Every(options_.heartbeat, [this] { Heartbeat(); });
   Send(hello_);
   ReadAndReport(std::nullopt);
+}
+
+void SessionReporter::Heartbeat() {
+  ReadAndReport(std::nullopt);
+  if (!closely_ && options_.at_rest) options_.at_rest();
 }
 
 void SessionReporter::SayGoodbye() {

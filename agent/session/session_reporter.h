@@ -28,6 +28,9 @@ struct SessionReporterOptions {
   std::chrono::milliseconds urgent_gap{250};
   // While watched closely: how often sources are read that cannot wait for input.
   std::chrono::milliseconds poll_period{250};
+  // Called after a heartbeat while the daemon does not watch closely: nothing is to do until the
+  // next. Null: nothing is called.
+  std::function<void()> at_rest;
 };
 
 class SessionReporter {
@@ -63,6 +66,7 @@ class SessionReporter {
 
   // False once goodbye was said or the daemon was lost.
   bool reporting() const { return heartbeat_timer_ != nullptr; }
+  void Heartbeat();
   void ReadAndReport(std::optional<SteadyTime> seen_input_at);
   // Without asking any source: `place` saw input just now, and that is all that counts.
   void ReportInput(std::size_t place);

@@ -7,7 +7,8 @@
 //     segments only (what it makes read-only afterwards, RELRO, lies in them), but for files with
 //     text relocations, which are left alone;
 //   - the kernel counts no written page in the mapping (a debugger's breakpoint is one).
-// The loader's lock, which dl_iterate_phdr holds, keeps files from being unloaded meanwhile.
+// The loader's lock, which dl_iterate_phdr holds, keeps files from being unloaded meanwhile. While
+// it has loaded and unloaded nothing since, the segments that were found last time are these again.
 #include <elf.h>
 #include <fmt/format.h>
 #include <link.h>
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -89,8 +91,20 @@ bool HasTextRelocations(const dl_phdr_info& file) {
   return false;
 }
 
-void GiveBack(AddressRange segment, const std::vector<AddressRange>& unwritten,
-              std::uintptr_t page_bytes) {
+void GiveBack(const AddressRange& range) {
+  ::madvise(reinterpret_cast<void*>(range.begin), range.end - range.begin, MADV_DONTNEED);
+}
+
+// What may be given back, and the loader's counts when that was found.
+struct Trimmable {
+  std::vector<AddressRange> ranges;
+  unsigned long long loaded_count = 0;
+  unsigned long long unloaded_count = 0;
+  bool known = false;
+};
+
+void AddParts(AddressRange segment, const std::vector<AddressRange>& unwritten,
+              std::uintptr_t page_bytes, std::vector<AddressRange>& parts) {
   for (const AddressRange& mapping : unwritten) {
     const std::uintptr_t begin = std::max(segment.begin, mapping.begin);
     const std::uintptr_t end = std::min(segment.end, mapping.end);
@@ -98,24 +112,52 @@ void GiveBack(AddressRange segment, const std::vector<AddressRange>& unwritten,
     // A page that two segments share belongs to both mappings only by its file: whole pages alone.
     const std::uintptr_t first = (begin + page_bytes - 1) / page_bytes * page_bytes;
     const std::uintptr_t last = end / page_bytes * page_bytes;
-    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+    if (first < last) parts.push_back({first, last});
   }
 }
 
 struct Visit {
   const std::vector<AddressRange>& unwritten;
   std::uintptr_t page_bytes;
+  Trimmable& found;
 };
 
 int GiveBackFile(dl_phdr_info* file, std::size_t, void* context) {
   const auto& visit = *static_cast<const Visit*>(context);
+  visit.found.loaded_count = file->dlpi_adds;
+  visit.found.unloaded_count = file->dlpi_subs;
   if (HasTextRelocations(*file)) return 0;
   for (const ElfW(Phdr) & header : std::span(file->dlpi_phdr, file->dlpi_phnum)) {
     if (header.p_type != PT_LOAD || (header.p_flags & PF_W) != 0) continue;
     const std::uintptr_t begin = file->dlpi_addr + header.p_vaddr;
-    GiveBack({begin, begin + header.p_memsz}, visit.unwritten, visit.page_bytes);
+    const std::size_t before = visit.found.ranges.size();
+    AddParts({begin, begin + header.p_memsz}, visit.unwritten, visit.page_bytes,
+             visit.found.ranges);
+    std::ranges::for_each(std::span(visit.found.ranges).subspan(before), GiveBack);
   }
   return 0;
+}
+
+// The first file tells whether anything was loaded or unloaded since. Stops there.
+int GiveBackAgain(dl_phdr_info* file, std::size_t, void* context) {
+  auto& trimmable = *static_cast<Trimmable*>(context);
+  trimmable.known = trimmable.known && trimmable.loaded_count == file->dlpi_adds &&
+                    trimmable.unloaded_count == file->dlpi_subs;
+  if (trimmable.known) std::ranges::for_each(trimmable.ranges, GiveBack);
+  return 1;
+}
+
+void GiveBackFiles(Trimmable& trimmable) {
+  ::dl_iterate_phdr(GiveBackAgain, &trimmable);
+  if (trimmable.known) return;
+  trimmable = {};
+  const long page_bytes = ::sysconf(_SC_PAGESIZE);
+  const auto smaps = ReadKernelText("/proc/self/smaps", kMaxSmapsBytes);
+  if (!smaps || page_bytes <= 0) return;
+  const auto unwritten = UnwrittenFileMappings(*smaps);
+  Visit visit{unwritten, static_cast<std::uintptr_t>(page_bytes), trimmable};
+  ::dl_iterate_phdr(GiveBackFile, &visit);
+  trimmable.known = true;
 }
 
 }  // namespace
@@ -134,13 +176,10 @@ std::optional<std::uint64_t> ResidentBytes(std::int64_t process_id) {
 }
 
 void TrimResidentMemory() {
-  const long page_bytes = ::sysconf(_SC_PAGESIZE);
-  const auto smaps = ReadKernelText("/proc/self/smaps", kMaxSmapsBytes);
-  if (smaps && page_bytes > 0) {
-    const auto unwritten = UnwrittenFileMappings(*smaps);
-    Visit visit{unwritten, static_cast<std::uintptr_t>(page_bytes)};
-    ::dl_iterate_phdr(GiveBackFile, &visit);
-  }
+  static std::mutex mutex;
+  static Trimmable trimmable;
+  const std::lock_guard lock(mutex);
+  GiveBackFiles(trimmable);
   ::malloc_trim(0);
 }
 

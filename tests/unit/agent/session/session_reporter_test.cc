@@ -57,18 +57,22 @@ struct Fixture {
   FakeSessionSignalSource* game = nullptr;
   bool display_can_await = true;
   std::vector<std::string> losses;
+  int rests = 0;
   SessionReporter reporter{
       loop,
       clock,
       {.session = "2", .session_type = "x11", .desktop = "XFCE"},
       {Presence("x11 :0", display), Presence("gamepads", gamepads)},
-      {{.absent = {.kind = SessionSignalKind::kGameMode, .source = "gamemode"}, .open = [this] {
-          auto made =
-              std::make_unique<FakeSessionSignalSource>(SessionSignalKind::kGameMode, "gamemode");
-          made->Become(false);
-          game = made.get();
-          return Result<std::unique_ptr<SessionSignalSource>>(std::move(made));
-        }}}};
+      {{.absent = {.kind = SessionSignalKind::kGameMode, .source = "gamemode"},
+        .open =
+            [this] {
+              auto made = std::make_unique<FakeSessionSignalSource>(SessionSignalKind::kGameMode,
+                                                                    "gamemode");
+              made->Become(false);
+              game = made.get();
+              return Result<std::unique_ptr<SessionSignalSource>>(std::move(made));
+            }}},
+      {.at_rest = [this] { ++rests; }}};
 
   SessionReporter::PresenceSet::Kind Presence(const std::string& name, FakePresenceSource*& place) {
     return {.absent = {.source = name}, .open = [this, name, &place] {
@@ -91,6 +95,16 @@ struct Fixture {
     loop.RunPending();
   }
 };
+
+TEST(SessionReporter, RestsBetweenHeartbeatsUnlessItWatchesClosely) {
+  Fixture f;
+  const auto daemon = f.Connect();
+  f.loop.Advance(10s);
+  EXPECT_EQ(f.rests, 2);
+  f.Watch(*daemon, true);
+  f.loop.Advance(10s);
+  EXPECT_EQ(f.rests, 2);
+}
 
 TEST(SessionReporter, IntroducesTheLoginAndReportsEveryFiveSeconds) {
   Fixture f;
