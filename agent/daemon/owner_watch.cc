@@ -155,7 +155,7 @@ bool OwnerWatch::SeenByAHelper(const std::string& session, std::int64_t user_id)
   return std::ranges::any_of(helpers, [&](const SessionDesk::HelperView& helper) {
     // A helper that was not started by its login does not know the session's id; it sees its
     // user's display all the same.
-    return helper.trouble.empty() && helper.user_id == user_id &&
+    return helper.sees_input && helper.user_id == user_id &&
            (helper.session.empty() || helper.session == session);
   });
 }

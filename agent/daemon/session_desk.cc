@@ -55,6 +55,12 @@ struct Departed {
   SteadyTime until;
 };
 
+bool SeesInput(const SessionReport& report) {
+  return std::ranges::any_of(report.presence, [](const PresenceReport& told) {
+    return told.known && told.kind == PresenceReport::Kind::kInput;
+  });
+}
+
 Departed OfHelper(const Helper& helper, Departed one) {
   one.user_id = helper.user_id;
   one.user = helper.user;
@@ -435,12 +441,14 @@ std::vector<SessionDesk::HelperView> SessionDesk::helpers() const {
   std::vector<HelperView> views;
   for (const Helper& helper : impl_->helpers) {
     const SteadyTime heard_at = helper.report ? helper.heard_at : helper.connected_at;
+    const std::string trouble = impl_->TroubleOf(helper, now);
     views.push_back({.user_id = helper.user_id,
                      .process_id = helper.process_id,
                      .user = helper.user,
                      .session = helper.hello ? helper.hello->session : "",
                      .heard_ago = std::chrono::duration_cast<milliseconds>(now - heard_at),
-                     .trouble = impl_->TroubleOf(helper, now)});
+                     .trouble = trouble,
+                     .sees_input = trouble.empty() && helper.report && SeesInput(*helper.report)});
   }
   return views;
 }

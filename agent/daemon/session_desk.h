@@ -65,6 +65,8 @@ class SessionDesk {
     std::string session;  // logind's id, or empty
     std::chrono::milliseconds heard_ago{0};
     std::string trouble;  // why it is not believed; empty if it is
+    // Its last report is believed, and a source in it tells of keyboards, mice and the like.
+    bool sees_input = false;
   };
   std::vector<HelperView> helpers() const;
 

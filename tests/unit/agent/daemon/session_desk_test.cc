@@ -430,5 +430,29 @@ TEST(SessionDesk, SleepsWhileAllIsWell) {
   EXPECT_EQ(f.loop.timer_count(), 0u);
 }
 
+// logind leaves a login to its helper; one that sees no input there must not take it.
+TEST(SessionDesk, AHelperSeesInputOnlyWhileASourceOfItsTells) {
+  Fixture f;
+  const auto sees = [&] { return f.desk->helpers().at(0).sees_input; };
+  Helper& helper = f.Connect();
+  f.Say(helper, SessionHello{.session = "2", .session_type = "wayland"});
+  EXPECT_FALSE(sees()) << "it has not reported";
+  SessionReport report = f.Report(helper, 90s);
+  f.Say(helper, report);
+  EXPECT_TRUE(sees());
+  report = f.Report(helper, 0ms);
+  report.presence[0].known = false;
+  report.presence.push_back({.source = "gamepads",
+                             .known = true,
+                             .idle_for = 90s,
+                             .kind = PresenceReport::Kind::kGamepad});
+  f.Say(helper, report);
+  EXPECT_FALSE(sees()) << "a gamepad at rest tells nothing of the keyboard";
+  f.Say(helper, f.Report(helper, 1s));
+  EXPECT_TRUE(sees());
+  f.clock.Advance(16s);
+  EXPECT_FALSE(sees()) << "it fell silent";
+}
+
 }  // namespace
 }  // namespace fallow
