@@ -79,7 +79,8 @@ struct EvdevOptions {
 // by themselves. At first it is idle since it was opened.
 Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, EvdevOptions options);
 // systemd-logind's sessions over the system bus: the least idle one counts; remote sessions count
-// as use. kUnavailable, with the reason, if there is no bus or no logind.
+// as use. kUnavailable, with the reason, if there is no bus or no logind. One that answered and no
+// longer does is of kind kDistrusted: it alone tells of logins that nobody else sees.
 //
 // Which sessions count, and what they prove (class "user" that is not closing; greeters and
 // services do not count):

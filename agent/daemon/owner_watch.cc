@@ -18,14 +18,19 @@ constexpr milliseconds kInputStaysNews{500};
 // Where helpers of every login find the daemon of the whole system.
 constexpr const char* kSystemSessionSocket = "/run/fallow/session.sock";
 
-std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop, SeenElsewhere seen) {
-  const auto absent = [](const char* name) {
-    return PresenceReading{.source = name, .known = false, .idle_for = {}, .detail = ""};
+std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop, bool whole_system,
+                                                           SeenElsewhere seen) {
+  const auto absent = [](const char* name, PresenceKind kind) {
+    return PresenceReading{
+        .source = name, .known = false, .idle_for = {}, .detail = "", .kind = kind};
   };
-  return {{.absent = absent("logind"),
-           .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); }},
-          {.absent = absent("input devices"),
-           .open = [&loop] { return NewEvdevPresenceSource(loop, {}); }}};
+  // A helper speaks for its own login: of a whole machine, without logind, nobody tells which
+  // others there are.
+  return {
+      {.absent = absent("logind", whole_system ? PresenceKind::kDistrusted : PresenceKind::kInput),
+       .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); }},
+      {.absent = absent("input devices", PresenceKind::kInput),
+       .open = [&loop] { return NewEvdevPresenceSource(loop, {}); }}};
 }
 
 std::vector<SourceSet<SessionSignalSource>::Kind> SignalKinds(Loop& loop) {
@@ -63,7 +68,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                   overseer_.Look();
                 }),
       desk_(loop, clock, {}, [this] { overseer_.Look(); }),
-      presence_(clock, PresenceKinds(loop,
+      presence_(clock, PresenceKinds(loop, options_.whole_system,
                                      [this](const std::string& session, std::int64_t user) {
                                        return SeenByAHelper(session, user);
                                      })),

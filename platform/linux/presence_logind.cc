@@ -154,7 +154,11 @@ class LogindPresenceSource : public PresenceSource {
   PresenceReading Read() override {
     const auto sessions = ReadSessions();
     if (sessions) return JudgeSessions(*sessions, MonotonicNow());
-    return {.source = name(), .known = false, .idle_for = {}, .detail = sessions.error().message};
+    return {.source = name(),
+            .known = false,
+            .idle_for = {},
+            .detail = sessions.error().message,
+            .kind = PresenceKind::kDistrusted};
   }
 
   // All of it within kBusPatience.

@@ -105,7 +105,9 @@ TEST_F(LogindPresence, TellsTheLeastIdleSession) {
   EXPECT_GE(reading.idle_for, milliseconds(59'000));
 
   Set({});
-  EXPECT_FALSE((*source)->Read().known);
+  reading = (*source)->Read();
+  EXPECT_FALSE(reading.known);
+  EXPECT_EQ(reading.kind, PresenceKind::kInput) << "it answers: other sources may tell";
 }
 
 TEST_F(LogindPresence, SessionThatEndsMeanwhileIsLeftOut) {
@@ -148,6 +150,7 @@ TEST_F(LogindPresence, SilentLogindCostsABoundedWait) {
   PresenceReading reading;
   EXPECT_LT(TimeOf([&] { reading = (*source)->Read(); }), kBoundedWait);
   EXPECT_FALSE(reading.known);
+  EXPECT_EQ(reading.kind, PresenceKind::kDistrusted) << "what others tell is not enough";
   EXPECT_THAT(reading.detail, HasSubstr("org.freedesktop.login1 does not answer"));
 }
 
