@@ -86,7 +86,9 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                  .holds_memory = work_.holds_memory,
                  .watch_closely = [this](bool closely) { WatchClosely(closely); },
                  .act = [this](const Decision& decision) { Act(decision); },
-                 .now = [this] { return MomentNow(clock_); }}) {}
+                 .now = [this] { return MomentNow(clock_); }}) {
+  presence_.OnOpen([this](std::size_t place, PresenceSource&) { awaited_.erase(place); });
+}
 
 OwnerWatch::~OwnerWatch() = default;
 
@@ -167,17 +169,22 @@ bool OwnerWatch::SeenByAHelper(const std::string& session, std::int64_t user_id)
 
 void OwnerWatch::WatchClosely(bool closely) {
   desk_.WatchClosely(closely);
-  presence_.ForEach([this, closely](std::size_t, PresenceSource& source) {
+  presence_.ForEach([this, closely](std::size_t place, PresenceSource& source) {
     if (!closely) {
       source.AwaitInput(nullptr);
+      awaited_.erase(place);
       return;
     }
-    // Not from inside the source's own call: looking may close it.
-    source.AwaitInput([this] {
+    // A wait that begins anew takes no notice of what came since the source was read.
+    if (awaited_.contains(place)) return;
+    const bool awaits = source.AwaitInput([this, place] {
+      awaited_.erase(place);
+      // Not from inside the source's own call: looking may close it.
       loop_.Post([this, alive = std::weak_ptr(alive_)] {
         if (!alive.expired()) overseer_.Look();
       });
     });
+    if (awaits) awaited_.insert(place);
   });
 }
 

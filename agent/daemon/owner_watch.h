@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,7 @@ class OwnerWatch {
   std::unique_ptr<Listener> helpers_;
   std::optional<HelperProcess> helper_;
   SourceSet<PresenceSource> presence_;
+  std::set<std::size_t> awaited_;  // places of sources that will call at the next input
   SourceSet<SessionSignalSource> signals_;
   MachineSenses machine_;
   std::unique_ptr<PolicyLogFiles> log_files_;
