@@ -65,6 +65,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
       settings_(loop, options_.settings_path, options_.overrides,
                 [this] {
                   work_.on_settings();
+                  KeepHelper();
                   overseer_.Look();
                 }),
       desk_(loop, clock, {}, [this] { overseer_.Look(); }),
@@ -102,14 +103,22 @@ Status OwnerWatch::Start() {
       });
   if (!listener) return Wrap(listener.error(), "session helpers cannot report");
   helpers_ = *std::move(listener);
-  if (!options_.whole_system && !settings().presence.dedicated) {
-    std::vector<std::string> command = options_.helper_command;
-    command.insert(command.end(), {"--with-parent", "--socket", socket});
-    helper_.emplace(loop_, random_, launcher_, std::move(command));
-  }
+  KeepHelper();
   WatchSleep();
   overseer_.PauseUntil(options_.folder.LoadPause());
   return {};
+}
+
+void OwnerWatch::KeepHelper() {
+  if (helpers_ == nullptr || options_.whole_system) return;
+  if (settings().presence.dedicated) {
+    helper_.reset();
+  } else if (!helper_) {
+    std::vector<std::string> command = options_.helper_command;
+    command.insert(command.end(),
+                   {"--with-parent", "--socket", options_.folder.session_socket_path()});
+    helper_.emplace(loop_, random_, launcher_, std::move(command));
+  }
 }
 
 void OwnerWatch::WatchSleep() {

@@ -74,6 +74,8 @@ class OwnerWatch {
   bool SeenByAHelper(const std::string& session, std::int64_t user_id) const;
   void WatchClosely(bool closely);
   void Act(const Decision& decision);
+  // Runs a helper of its own where one is wanted: not of a whole system, nor without an owner.
+  void KeepHelper();
   void WatchSleep();
 
   Loop& loop_;
