@@ -36,6 +36,12 @@ struct PresenceReading {
   bool operator==(const PresenceReading&) const = default;
 };
 
+// Whether it says for how long nobody was here. A gamepad at rest tells nothing of the keyboard.
+inline bool TellsOfPresence(const PresenceReading& reading) {
+  return reading.known &&
+         (reading.kind == PresenceKind::kInput || reading.kind == PresenceKind::kRemote);
+}
+
 class PresenceSource {
  public:
   virtual ~PresenceSource() = default;

@@ -101,7 +101,9 @@ class Doctor {
     bool anybody_tells = false;
     for (const Json& reading : List(told, "presence")) {
       const bool known = Flag(reading, "known");
-      anybody_tells = anybody_tells || known;
+      const std::string kind = Text(reading, "kind");
+      // As TellsOfPresence: a gamepad at rest tells nothing of the keyboard.
+      anybody_tells = anybody_tells || (known && (kind == "input" || kind == "remote"));
       Note("presence", known ? Health::kGood : Health::kNone,
            Sentence(reading, known ? fmt::format("idle for {}", IdleOf(reading)) : "cannot tell"));
     }

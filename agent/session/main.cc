@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -76,8 +77,7 @@ int TellOnce(const Options& options) {
   const auto told = signals.Read();
   fmt::print("{}{}", options.json ? SourceJson(readings, told) : SourceText(readings, told),
              options.json ? "\n" : "");
-  const bool known = std::ranges::any_of(readings, &PresenceReading::known);
-  return known ? kExitOk : kExitNobodyTells;
+  return std::ranges::any_of(readings, TellsOfPresence) ? kExitOk : kExitNobodyTells;
 }
 
 int Report(const Options& options) {

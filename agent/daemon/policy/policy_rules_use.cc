@@ -32,12 +32,6 @@ const PresenceReading* LeastIdle(const Signals& signals, std::optional<PresenceK
   return least;
 }
 
-// A gamepad at rest tells nothing of the keyboard.
-bool TellsOfPresence(const PresenceReading& reading) {
-  return reading.known &&
-         (reading.kind == PresenceKind::kInput || reading.kind == PresenceKind::kRemote);
-}
-
 Sign DistrustedSign(const Signals& signals) {
   Sign sign{.reason = Reason::kDistrustedSource};
   const auto at =
