@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/daemon/policy/policy_rules.h"
 #include "base/log.h"
 
 namespace fallow {
@@ -10,8 +11,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The least of what is known; none if nothing is.
+// The least of what is known; none if nothing tells of presence.
 std::optional<milliseconds> LeastIdle(const Signals& signals) {
+  if (std::ranges::none_of(signals.presence, TellsOfPresence)) return std::nullopt;
   std::optional<milliseconds> least;
   for (const PresenceReading& reading : signals.presence) {
     if (reading.known) least = std::min(least.value_or(reading.idle_for), reading.idle_for);
@@ -59,7 +61,7 @@ void Overseer::Look() {
   signals.paused_until = paused_until_;
   signals.settings_trouble = settings_().trouble;
   const bool soon = MayBeginSoon(signals);
-  if (soon || memory_.action != Action::kPause || around_.holds_memory())
+  if (WantsSensors(signals, soon))
     machine_.Read(settings_().settings, around_.own_processes(), signals);
   Decide(std::move(signals));
   around_.watch_closely(soon || entry_.decision.action != Action::kPause);
@@ -91,6 +93,15 @@ bool Overseer::MayBeginSoon(const Signals& signals) const {
   if (presence.dedicated || settings.compute.yield_display_gpu_alone) return true;
   const auto least = LeastIdle(signals);
   return least && *least + kSensorLead >= presence.idle_after;
+}
+
+bool Overseer::WantsSensors(const Signals& signals, bool soon) const {
+  if (memory_.action == Action::kPause) return soon || around_.holds_memory();
+  const Settings& settings = settings_().settings;
+  // Which GPUs may go on beside the owner only the sensors tell.
+  if (settings.compute.yield_display_gpu_alone) return true;
+  const auto signs = UseSigns(settings, signals, memory_.was_free);
+  return std::ranges::none_of(signs, [](const Sign& sign) { return sign.seen == Seen::kThere; });
 }
 
 milliseconds Overseer::UntilNextLook(bool soon) const {

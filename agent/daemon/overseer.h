@@ -2,7 +2,8 @@
 // every few seconds while it does not.
 //
 // The machine's own sensors are read only while work goes on, holds memory, or may begin soon: an
-// owner at the keyboard pays for nothing but the look at presence. Threading: the loop's thread.
+// owner at the keyboard pays for nothing but the look at presence, and one who comes back does not
+// wait for the sensors either. Threading: the loop's thread.
 #pragma once
 
 #include <chrono>
@@ -61,6 +62,7 @@ class Overseer {
 
  private:
   bool MayBeginSoon(const Signals& signals) const;
+  bool WantsSensors(const Signals& signals, bool soon) const;
   std::chrono::milliseconds UntilNextLook(bool soon) const;
   void Decide(Signals signals);
 

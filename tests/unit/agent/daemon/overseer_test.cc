@@ -53,33 +53,37 @@ struct Fixture {
   int sensor_reads = 0;
   MachineSenses machine{clock, {.cpu = std::make_unique<CountedCpu>(sensor_reads)}};
   std::optional<milliseconds> idle = 0ms;
+  PresenceKind kind = PresenceKind::kInput;
   bool holds_memory = false;
   bool closely = false;
   int looks = 0;
   Decision last;
-  Overseer overseer{
-      loop,
-      [this] {
-        return OwnersWord{settings, settings_trouble};
-      },
-      machine,
-      log,
-      {.tell_presence =
-           [this](Signals& signals) {
-             ++looks;
-             if (idle) {
-               signals.presence.push_back(
-                   {.source = "test", .known = true, .idle_for = *idle, .detail = ""});
-             }
-           },
-       .own_processes = [] { return std::vector<std::int64_t>{}; },
-       .holds_memory = [this] { return holds_memory; },
-       .watch_closely = [this](bool value) { closely = value; },
-       .act = [this](const Decision& decision) { last = decision; },
-       .now =
-           [this] {
-             return Moment{.steady = clock.Steady(), .wall = clock.Wall(), .weekday = 3};
-           }}};
+  Overseer overseer{loop,
+                    [this] {
+                      return OwnersWord{settings, settings_trouble};
+                    },
+                    machine,
+                    log,
+                    {.tell_presence =
+                         [this](Signals& signals) {
+                           ++looks;
+                           if (idle) {
+                             signals.presence.push_back({.source = "test",
+                                                         .known = true,
+                                                         .idle_for = *idle,
+                                                         .detail = "",
+                                                         .kind = kind});
+                           }
+                         },
+                     .own_processes = [] { return std::vector<std::int64_t>{}; },
+                     .holds_memory = [this] { return holds_memory; },
+                     .watch_closely = [this](bool value) { closely = value; },
+                     .act = [this](const Decision& decision) { last = decision; },
+                     .now =
+                         [this] {
+                           return Moment{
+                               .steady = clock.Steady(), .wall = clock.Wall(), .weekday = 3};
+                         }}};
 
   // Lets `duration` pass with nobody at the machine.
   void Away(milliseconds duration) {
@@ -140,6 +144,41 @@ TEST(Overseer, KeepsReadingWhileAModelIsInMemory) {
   f.overseer.Look();
   f.loop.Advance(20s);
   EXPECT_GT(f.sensor_reads, 2) << "others may want the memory";
+}
+
+// An owner who comes back does not wait until a driver has told its temperature.
+TEST(Overseer, StopsWorkBeforeItReadsASensor) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(4min);
+  ASSERT_NE(f.last.action, Action::kPause) << f.last.text;
+  f.clock.Advance(999ms);
+  f.sensor_reads = 0;
+  f.Input();
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_EQ(f.sensor_reads, 0);
+}
+
+TEST(Overseer, ReadsSensorsWhereSomeGpusMayGoOnBesideTheOwner) {
+  Fixture f;
+  f.settings.compute.yield_display_gpu_alone = true;
+  f.overseer.Look();
+  f.Away(4min);
+  ASSERT_NE(f.last.action, Action::kPause) << f.last.text;
+  f.clock.Advance(999ms);
+  f.sensor_reads = 0;
+  f.Input();
+  EXPECT_EQ(f.sensor_reads, 1) << "which GPUs drive a display is asked of the machine";
+}
+
+TEST(Overseer, AGamepadAtRestIsNoReasonToReadSensors) {
+  Fixture f;
+  f.kind = PresenceKind::kGamepad;
+  f.idle = 1h;
+  f.overseer.Look();
+  f.loop.Advance(1min);
+  EXPECT_EQ(f.sensor_reads, 0);
+  EXPECT_FALSE(f.closely);
 }
 
 TEST(Overseer, TheOwnersPauseHoldsUntilResume) {
