@@ -14,6 +14,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstRestart{1'000};
 constexpr milliseconds kMaxRestart{60'000};
+// One that ran for so long was well: its end has nothing to do with those before.
+constexpr milliseconds kIsWellAfter{300'000};
 constexpr std::size_t kMaxLineBytes = 200;
 
 }  // namespace
@@ -47,6 +49,7 @@ void HelperProcess::Launch() {
   auto process = launcher_.Launch(std::move(options));
   if (!process) return Retry(process.error().message);
   process_ = *std::move(process);
+  timer_ = loop_.After(kIsWellAfter, [this] { backoff_.Reset(); });
 }
 
 void HelperProcess::OnExit(SubprocessExit exit) {

@@ -36,7 +36,7 @@ class HelperProcess {
   Backoff backoff_;
   std::unique_ptr<Subprocess> process_;
   std::unique_ptr<Subprocess> gone_;  // ended inside its callback; destroyed before the next
-  std::unique_ptr<Timer> timer_;
+  std::unique_ptr<Timer> timer_;  // until the next start; while it runs, until it counts as well
   std::string last_line_;
   std::string trouble_;
 };

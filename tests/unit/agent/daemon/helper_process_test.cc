@@ -57,5 +57,21 @@ TEST(HelperProcess, OneThatNeverStaysIsTriedOnceAMinuteAtMost) {
   EXPECT_THAT(f.helper.trouble(), HasSubstr("signal 11"));
 }
 
+// Without it the machine counts as in use: one end a week is not to cost a minute.
+TEST(HelperProcess, OneThatRanWellIsStartedAgainAtOnce) {
+  Fixture f;
+  for (int i = 0; i < 20; ++i) {
+    f.launcher.last().Exit({.code = 1, .signal = 0});
+    f.loop.RunPending();
+    f.loop.Advance(60s);
+  }
+  f.loop.Advance(5min);
+  f.launcher.last().Exit({.code = 1, .signal = 0});
+  f.loop.RunPending();
+  f.loop.Advance(1s);
+  EXPECT_EQ(f.launcher.children().size(), 22u);
+  EXPECT_TRUE(f.helper.process_id().has_value());
+}
+
 }  // namespace
 }  // namespace fallow
