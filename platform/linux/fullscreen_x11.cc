@@ -147,7 +147,7 @@ class X11FullScreenSource : public SessionSignalSource {
     const auto fills = active && *active ? FillsScreen(ask, **active) : std::nullopt;
     auto program = fills && *fills ? Program(ask, **active) : "";
     // A window's questions go unanswered when it has gone; the root's only when the server hangs.
-    const bool answers = fills || ActiveWindow(ask);
+    const bool answers = active && (fills || ActiveWindow(ask));
     if (!answers) {
       Lose();
       return NoAnswer();
