@@ -237,10 +237,12 @@ std::vector<std::int64_t> Daemon::OwnProcesses() const {
 }
 
 void Daemon::GiveAllBack(std::function<void()> done) {
-  // The policy has stopped the session by now: what is left are its releases on their way.
+  // The policy has stopped the session by now: what is left are its releases on their way, and a
+  // worker that drains and leaves.
   const SteadyTime deadline = clock_->Steady() + kSleepPatience;
   sleep_timer_ = loop_->Every(kReleasePeriod, [this, deadline, done = std::move(done)] {
-    if (!session_->leases().empty() && clock_->Steady() < deadline) return;
+    const bool given_back = session_->leases().empty() && !worker_->process_id();
+    if (!given_back && clock_->Steady() < deadline) return;
     // The function goes with its timer.
     const std::function<void()> call = done;
     sleep_timer_.reset();
