@@ -42,7 +42,7 @@ int ChangeLimits(const VerbOptions& options, const std::string& text) {
   if (!changed) return FailWith(changed.error(), kExitUsage);
   if (auto made = MakePrivateDirectory(ParentOf(options.settings_path)); !made)
     return FailWith(made.error(), kExitFailed);
-  if (auto written = WriteFileAtomically(options.settings_path, *changed); !written)
+  if (auto written = ChangeFileAtomically(options.settings_path, *changed); !written)
     return FailWith(written.error(), kExitFailed);
   const auto settings = ParseSettings(*changed, options.settings_path);
   if (!settings) return FailWith(settings.error(), kExitFailed);

@@ -137,17 +137,29 @@ Result<std::string> ReadSmallFile(const std::string& path, std::size_t max_bytes
   }
 }
 
-Status WriteFileAtomically(const std::string& path, std::string_view content) {
+namespace {
+
+constexpr mode_t kPrivate = S_IRUSR | S_IWUSR;
+constexpr mode_t kReadable = kPrivate | S_IRGRP | S_IROTH;
+
+// `like`: whose owner and rights the new file takes; without it, it has `mode`.
+Status Replace(const std::string& path, std::string_view content, mode_t mode,
+               const struct stat* like) {
   const std::string parent = ParentOf(path);
   if (parent != ".") FALLOW_RETURN_IF_ERROR(MakePrivateDirectory(parent));
 
   const std::string temporary = TemporaryNameFor(path);
-  File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (file.descriptor() < 0) {
     return std::unexpected(os::SystemError("cannot write " + path, errno));
   }
-  if (!WriteAll(file.descriptor(), content) || ::fsync(file.descriptor()) != 0 || !file.Close() ||
-      ::rename(temporary.c_str(), path.c_str()) != 0) {
+  const auto has_rights = [&] {
+    if (like == nullptr) return true;
+    return ::fchown(file.descriptor(), like->st_uid, like->st_gid) == 0 &&
+           ::fchmod(file.descriptor(), like->st_mode & 07777) == 0;
+  };
+  if (!has_rights() || !WriteAll(file.descriptor(), content) || ::fsync(file.descriptor()) != 0 ||
+      !file.Close() || ::rename(temporary.c_str(), path.c_str()) != 0) {
     const int error_number = errno;
     ::unlink(temporary.c_str());
     return std::unexpected(os::SystemError("cannot write " + path, error_number));
@@ -158,6 +170,21 @@ Status WriteFileAtomically(const std::string& path, std::string_view content) {
     return std::unexpected(os::SystemError("cannot make durable " + path, errno));
   }
   return {};
+}
+
+}  // namespace
+
+Status WriteFileAtomically(const std::string& path, std::string_view content) {
+  return Replace(path, content, kPrivate, nullptr);
+}
+
+Status ChangeFileAtomically(const std::string& path, std::string_view content) {
+  std::error_code error;
+  const std::string real = std::filesystem::weakly_canonical(path, error).string();
+  if (error) return std::unexpected(os::SystemError("cannot find " + path, error.value()));
+  struct stat facts {};
+  if (::stat(real.c_str(), &facts) != 0) return Replace(real, content, kReadable, nullptr);
+  return Replace(real, content, kPrivate, &facts);
 }
 
 }  // namespace fallow

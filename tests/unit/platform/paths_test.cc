@@ -112,6 +112,21 @@ TEST(Paths, FailedAtomicWriteKeepsTheOldState) {
   EXPECT_EQ(entries, 1) << "the temporary file must be gone";
 }
 
+TEST(Paths, AChangedFileKeepsItsRightsAndTheLinkToIt) {
+  const TemporaryFolder folder;
+  const std::string file = folder.path() + "/dotfiles/agent.toml";
+  const std::string link = folder.path() + "/agent.toml";
+  ASSERT_TRUE(ChangeFileAtomically(file, "old").has_value());
+  EXPECT_EQ(ModeOf(file) & 0077u, ModeOf(file) & 0044u)
+      << "for everybody to read, as far as the umask";
+  ASSERT_EQ(chmod(file.c_str(), 0640), 0);
+  std::filesystem::create_symlink("dotfiles/agent.toml", link);
+  ASSERT_TRUE(ChangeFileAtomically(link, "new").has_value());
+  EXPECT_EQ(ReadFile(file), "new");
+  EXPECT_EQ(ModeOf(file), 0640u);
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+}
+
 TEST(Paths, SmallFileIsReadWholeOrRefused) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/file";
