@@ -1,5 +1,7 @@
 #include "agent/daemon/settings_source.h"
 
+#include <filesystem>
+
 #include "agent/daemon/policy/setting_specs.h"
 #include "agent/daemon/policy/settings_file.h"
 #include "base/check.h"
@@ -27,6 +29,8 @@ SettingsSource::SettingsSource(Loop& loop, std::string path, SettingOverrides ov
     FALLOW_CHECK(SetSetting(defaults, key, value).has_value());
   now_ = LoadSettings(path_, overrides_, defaults);
   if (!now_.trouble.empty()) LOG_WARN("agent: settings: {}", now_.trouble);
+  // Should it not succeed, the watch says that there is no such folder.
+  (void)MakePrivateDirectory(std::filesystem::absolute(path_).parent_path().string());
   auto watch = WatchFile(loop, path_, [this] { Reload(); });
   if (watch) {
     watch_ = *std::move(watch);

@@ -62,6 +62,22 @@ TEST(AgentProgram, CountsAsInUseAndSaysSoWhenNothingTellsPresence) {
   EXPECT_FALSE(status.at("presence").empty());
 }
 
+TEST(AgentProgram, FollowsTheFirstSettingsThatItsOwnerEverMakes) {
+  Stack stack;
+  ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
+  ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
+  const auto disk_bytes = [&] {
+    const auto status = StatusOf(stack);
+    return status.is_null() ? 0 : status.at("cache").at("max_bytes").get<std::uint64_t>();
+  };
+  ASSERT_TRUE(WaitUntil([&] { return disk_bytes() == 50ull << 30; }, 20s)) << stack.Logs();
+  const std::string settings = stack.folder() + "/config/fallow/agent.toml";
+  ASSERT_FALSE(std::filesystem::exists(settings));
+  ASSERT_EQ(
+      Agent(stack, {"limits", "set", "limits.disk_gib", "7", "--settings", settings}).exit_code, 0);
+  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 7ull << 30; }, 20s)) << stack.Logs();
+}
+
 TEST(AgentProgram, OneStateFolderHasOneAgent) {
   Stack stack;
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
