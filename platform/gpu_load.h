@@ -19,7 +19,7 @@ namespace fallow {
 struct GpuReading {
   std::string pci_address;  // "0000:01:00.0"; empty if it has none
   std::string name;         // "amdgpu card0", "NVIDIA GeForce RTX 4070"
-  std::optional<bool> drives_display;
+  std::optional<bool> drives_display;  // none: it may
   std::optional<double> busy_share;
   std::optional<double> foreign_busy_share;  // without our own processes
   std::optional<std::uint64_t> memory_total_bytes;

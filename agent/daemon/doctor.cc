@@ -167,7 +167,9 @@ class Doctor {
            fmt::format("{} {}: {}, {}", gpu.pci_address, gpu.name,
                        gpu.busy_share ? fmt::format("{:.0f} % busy", *gpu.busy_share * 100)
                                       : "does not tell its load",
-                       gpu.drives_display.value_or(false) ? "drives a display" : "no display"));
+                       !gpu.drives_display   ? "may drive a display"
+                       : *gpu.drives_display ? "drives a display"
+                                             : "no display"));
     }
     if (gpus.empty()) Note("gpu", Health::kNone, "no GPU's load can be read");
   }

@@ -63,12 +63,16 @@ std::vector<Card> FindCards(const std::string& sys) {
 }
 
 // A monitor is plugged in, whether or not it is on at the moment. The kernel tells from memory.
-bool DrivesDisplay(const std::string& sys, const Card& card) {
+// NVIDIA's driver shows it no connectors unless it was told to (modeset), and drives them itself.
+std::optional<bool> DrivesDisplay(const std::string& sys, const Card& card) {
   const std::string prefix = card.name + "-";
+  bool any_connector = false;
   for (const std::string& name : NamesIn(sys + "/class/drm")) {
     if (!name.starts_with(prefix)) continue;
+    any_connector = true;
     if (ReadKernelText(sys + "/class/drm/" + name + "/status", 64) == "connected") return true;
   }
+  if (!any_connector && card.driver == "nvidia") return std::nullopt;
   return false;
 }
 
@@ -131,8 +135,8 @@ class LinuxGpuLoadSensor : public GpuLoadSensor {
         return !card.pci_address.empty() && reading.pci_address == card.pci_address;
       });
       if (same != nvidia_end) {
-        same->drives_display =
-            same->drives_display.value_or(false) || DrivesDisplay(folders_.sys, card);
+        const auto by_kernel = DrivesDisplay(folders_.sys, card);
+        if (by_kernel == true || !same->drives_display) same->drives_display = by_kernel;
       } else {
         readings.push_back(ReadCard(card, clients));
       }

@@ -128,6 +128,14 @@ TEST_F(GpuLoad, DrivesADisplayWhenAConnectorIsConnected) {
   EXPECT_EQ(Read().drives_display, true);
 }
 
+// Work goes on there beside the owner, so that "no display" must be certain.
+TEST_F(GpuLoad, NvidiasCardWithoutConnectorsMayDriveADisplayAllTheSame) {
+  Card("card1", "nvidia", "0000:01:00.0");
+  EXPECT_EQ(sensor().Read({}).at(1).drives_display, std::nullopt);
+  machine_.Write("sys/class/drm/card1-DP-1/status", "disconnected");
+  EXPECT_EQ(sensor().Read({}).at(1).drives_display, false);
+}
+
 TEST_F(GpuLoad, DoesNotTakeAnotherCardsConnectorForItsOwn) {
   machine_.Write("sys/class/drm/card01-DP-1/status", "connected");
   EXPECT_EQ(sensor().Read({}).at(0).drives_display, false);
