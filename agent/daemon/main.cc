@@ -127,7 +127,8 @@ class CommandLine {
     CLI::App* log = Add("log", "When it began and stopped working, and why", LogVerb);
     log->add_option("--since", options_.since, "From then on: 21:40, or '2026-07-30 21:40'")
         ->option_text("TIME");
-    log->add_option("-n,--lines", options_.max_entries, "At most so many, the latest [20]")
+    log->add_option("-n,--lines", options_.max_entries,
+                    "At most so many, the latest [20; with --since all]")
         ->option_text("COUNT")
         ->check(CLI::Range(1, 1'000'000));
     log->add_flag("--verify", options_.verify,

@@ -1,6 +1,7 @@
 // What a running daemon understands on its local socket, and how the owner's commands say it.
 //
-// A call is a JSON object {"call": NAME, …}; the answer is JSON, {"error": TEXT} if it failed.
+// A call is a JSON object {"call": NAME, …}; the answer is {"error": TEXT} if it failed, else what
+// the handler gives.
 // Pure functions.
 #pragma once
 
@@ -16,8 +17,8 @@ namespace fallow {
 
 struct OwnerCallHandlers {
   std::function<std::string()> status;  // StatusJson
-  std::function<std::string()> why;     // WhyJson
-  // None: until `resume`. Both answer as `why` does.
+  std::function<std::string()> why;     // EntryText
+  // None: until `resume`.
   std::function<std::string(std::optional<std::chrono::milliseconds>)> pause;
   std::function<std::string()> resume;
   std::function<std::string()> stop;

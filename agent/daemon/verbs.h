@@ -2,6 +2,7 @@
 // returns the program's exit code.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ struct VerbOptions {
   std::string duration;
   // why, log: local times; empty: now, or everything
   std::string at, since;
-  std::size_t max_entries = 20;
+  std::optional<std::size_t> max_entries;  // none: 20, or everything since `since`
   bool verify = false;
   // limits
   std::vector<std::string> change;  // KEY and VALUE

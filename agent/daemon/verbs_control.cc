@@ -36,10 +36,16 @@ int ChangeLimits(const VerbOptions& options, const std::string& text) {
                     kExitUsage);
   }
   const std::string& key = options.change[0];
+  // A file that is broken already is no wrong usage of this command.
+  if (auto now = ParseSettings(text, options.settings_path); !now)
+    return FailWith(now.error(), kExitFailed);
   // Without a file the owner gets one that explains itself.
   const std::string base = text.empty() ? DefaultSettingsText() : text;
   const auto changed = ChangeSetting(base, options.settings_path, key, options.change[1]);
-  if (!changed) return FailWith(changed.error(), kExitUsage);
+  if (!changed) {
+    const bool is_usage = changed.error().code == ErrorCode::kInvalidArgument;
+    return FailWith(changed.error(), is_usage ? kExitUsage : kExitFailed);
+  }
   if (auto made = MakePrivateDirectory(ParentOf(options.settings_path)); !made)
     return FailWith(made.error(), kExitFailed);
   if (auto written = ChangeFileAtomically(options.settings_path, *changed); !written)

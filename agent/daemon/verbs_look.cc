@@ -1,6 +1,7 @@
 // fallow-agent status, why, log: what it does, did, and why.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -16,6 +17,9 @@ namespace fallow {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// What `log` shows unless it is told otherwise.
+constexpr std::size_t kLatestEntries = 20;
 
 Json EntryJson(const PolicyEntry& entry) {
   Json json = {{"time_ms", UnixMs(entry.moment.wall)},
@@ -121,9 +125,9 @@ int LogVerb(const VerbOptions& options) {
     const auto since = ParseLocalTime(options.since, MomentNow(*clock));
     if (!since) return FailWith(since.error(), kExitUsage);
     entries = history->Since(*since);
-  } else if (entries.size() > options.max_entries) {
-    entries = entries.last(options.max_entries);
   }
+  const std::size_t all = options.since.empty() ? kLatestEntries : entries.size();
+  entries = entries.last(std::min(entries.size(), options.max_entries.value_or(all)));
   if (!options.json) {
     fmt::print("{}", LogText(entries));
     return kExitOk;
