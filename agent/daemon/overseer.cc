@@ -21,13 +21,6 @@ std::optional<milliseconds> LeastIdle(const Signals& signals) {
   return least;
 }
 
-bool SameState(const Decision& a, const Decision& b) {
-  const auto first = [](const Decision& decision) {
-    return decision.reasons.empty() ? std::nullopt : std::optional(decision.reasons[0].reason);
-  };
-  return a.action == b.action && first(a) == first(b);
-}
-
 }  // namespace
 
 Overseer::Overseer(Loop& loop, std::function<OwnersWord()> settings, MachineSenses& machine,
@@ -71,7 +64,6 @@ void Overseer::Look() {
 
 void Overseer::Decide(Signals signals) {
   const Moment now = around_.now();
-  const bool first = !since_.has_value();
   PolicyEntry entry{.moment = now,
                     .settings = settings_().settings,
                     .signals = std::move(signals),
@@ -82,7 +74,6 @@ void Overseer::Decide(Signals signals) {
       DecideAndRecord(entry.settings, entry.signals, now, memory_, log_, &log_trouble_);
   if (!log_trouble_.empty() && log_trouble_ != old_trouble)
     LOG_WARN("agent: the policy's log cannot be kept: {}", log_trouble_);
-  if (first || !SameState(entry.decision, entry_.decision)) since_ = now;
   entry_ = std::move(entry);
 }
 

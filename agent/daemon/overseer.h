@@ -56,9 +56,8 @@ class Overseer {
   // Decides no more.
   void End();
 
-  // The last decision with all it was made of, and since when its action and first reason hold.
+  // The last decision with all it was made of.
   const PolicyEntry& entry() const { return entry_; }
-  std::optional<Moment> since() const { return since_; }
 
  private:
   bool MayBeginSoon(const Signals& signals) const;
@@ -77,7 +76,6 @@ class Overseer {
   bool ended_ = false;
   PolicyMemory memory_;
   PolicyEntry entry_;
-  std::optional<Moment> since_;
   std::string log_trouble_;
   std::unique_ptr<Timer> timer_;
 };

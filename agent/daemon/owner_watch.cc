@@ -131,8 +131,7 @@ void OwnerWatch::WatchSleep() {
   if (sleep) {
     sleep_ = *std::move(sleep);
   } else {
-    sleep_trouble_ = sleep.error().message;
-    LOG_INFO("agent: the machine's sleep will not be noticed: {}", sleep_trouble_);
+    LOG_INFO("agent: the machine's sleep will not be noticed: {}", sleep.error().message);
   }
 }
 

@@ -67,7 +67,6 @@ class OwnerWatch {
   Overseer& overseer() { return overseer_; }
   const Overseer& overseer() const { return overseer_; }
   std::vector<SessionDesk::HelperView> helpers() const { return desk_.helpers(); }
-  const std::string& sleep_trouble() const { return sleep_trouble_; }
 
  private:
   void TellPresence(Signals& signals);
@@ -97,7 +96,6 @@ class OwnerWatch {
   PolicyLog log_;
   Overseer overseer_;
   std::unique_ptr<SleepWatch> sleep_;
-  std::string sleep_trouble_;
   // Posted calls look here before they touch the watch.
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
