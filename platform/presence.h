@@ -4,12 +4,15 @@
 // machine as in use.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -24,6 +27,12 @@ enum class PresenceKind : std::uint8_t {
   kRemote,      // somebody works here from another machine
   kDistrusted,  // a source whose word is not taken (silent, flooding, lying): counts as use
 };
+// What logs and programs see, in the order of the kinds.
+inline constexpr std::array<std::string_view, 4> kPresenceKindNames = {"input", "gamepad", "remote",
+                                                                       "distrusted"};
+inline std::string_view NameOf(PresenceKind kind) {
+  return kPresenceKindNames.at(static_cast<std::size_t>(kind));
+}
 
 // What one source knows at one moment.
 struct PresenceReading {

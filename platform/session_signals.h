@@ -4,10 +4,13 @@
 // They only add to presence: one that cannot tell proves nothing. Threading: the loop's thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "platform/loop.h"
@@ -15,6 +18,12 @@
 namespace fallow {
 
 enum class SessionSignalKind : std::uint8_t { kFullScreen, kGameMode, kIdleInhibitor };
+// What logs and programs see, in the order of the kinds.
+inline constexpr std::array<std::string_view, 3> kSessionSignalKindNames = {
+    "full_screen", "game_mode", "idle_inhibitor"};
+inline std::string_view NameOf(SessionSignalKind kind) {
+  return kSessionSignalKindNames.at(static_cast<std::size_t>(kind));
+}
 
 struct SessionSignal {
   SessionSignalKind kind = SessionSignalKind::kFullScreen;

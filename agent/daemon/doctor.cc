@@ -103,7 +103,8 @@ class Doctor {
       const bool known = Flag(reading, "known");
       const std::string kind = Text(reading, "kind");
       // As TellsOfPresence: a gamepad at rest tells nothing of the keyboard.
-      anybody_tells = anybody_tells || (known && (kind == "input" || kind == "remote"));
+      anybody_tells = anybody_tells || (known && (kind == NameOf(PresenceKind::kInput) ||
+                                                  kind == NameOf(PresenceKind::kRemote)));
       Note("presence", known ? Health::kGood : Health::kNone,
            Sentence(reading, known ? fmt::format("idle for {}", IdleOf(reading)) : "cannot tell"));
     }

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/daemon/policy/durations.h"
-#include "base/check.h"
 
 namespace fallow {
 namespace {
@@ -22,42 +21,16 @@ Json LeaseJson(const WorkSession::LeaseView& lease) {
           {"releasing", lease.releasing}};
 }
 
-std::string_view KindName(PresenceKind kind) {
-  switch (kind) {
-    case PresenceKind::kInput:
-      return "input";
-    case PresenceKind::kGamepad:
-      return "gamepad";
-    case PresenceKind::kRemote:
-      return "remote";
-    case PresenceKind::kDistrusted:
-      return "distrusted";
-  }
-  FALLOW_UNREACHABLE();
-}
-
-std::string_view KindName(SessionSignalKind kind) {
-  switch (kind) {
-    case SessionSignalKind::kFullScreen:
-      return "full_screen";
-    case SessionSignalKind::kGameMode:
-      return "game_mode";
-    case SessionSignalKind::kIdleInhibitor:
-      return "idle_inhibitor";
-  }
-  FALLOW_UNREACHABLE();
-}
-
 Json PresenceJson(const PresenceReading& reading) {
   Json json = {
-      {"source", reading.source}, {"kind", KindName(reading.kind)}, {"known", reading.known}};
+      {"source", reading.source}, {"kind", NameOf(reading.kind)}, {"known", reading.known}};
   json["idle_s"] = reading.known ? Json(reading.idle_for.count() / 1000) : Json(nullptr);
   json["detail"] = reading.detail;
   return json;
 }
 
 Json SignalJson(const SessionSignal& signal) {
-  Json json = {{"source", signal.source}, {"kind", KindName(signal.kind)}, {"known", signal.known}};
+  Json json = {{"source", signal.source}, {"kind", NameOf(signal.kind)}, {"known", signal.known}};
   json["active"] = signal.known ? Json(signal.active) : Json(nullptr);
   json["detail"] = signal.detail;
   return json;

@@ -12,32 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string_view NameOf(PresenceKind kind) {
-  switch (kind) {
-    case PresenceKind::kInput:
-      return "input";
-    case PresenceKind::kGamepad:
-      return "gamepad";
-    case PresenceKind::kRemote:
-      return "remote";
-    case PresenceKind::kDistrusted:
-      break;
-  }
-  return "distrusted";
-}
-
-std::string_view NameOf(SessionSignalKind kind) {
-  switch (kind) {
-    case SessionSignalKind::kFullScreen:
-      return "full_screen";
-    case SessionSignalKind::kGameMode:
-      return "game_mode";
-    case SessionSignalKind::kIdleInhibitor:
-      break;
-  }
-  return "idle_inhibitor";
-}
-
 std::string_view WordsFor(SessionSignalKind kind) {
   switch (kind) {
     case SessionSignalKind::kFullScreen:

@@ -8,13 +8,11 @@ namespace fallow {
 
 template <>
 std::span<const std::string_view> EnumNames<PresenceKind>() {
-  static constexpr std::string_view kNames[] = {"input", "gamepad", "remote", "distrusted"};
-  return kNames;
+  return kPresenceKindNames;
 }
 template <>
 std::span<const std::string_view> EnumNames<SessionSignalKind>() {
-  static constexpr std::string_view kNames[] = {"full_screen", "game_mode", "idle_inhibitor"};
-  return kNames;
+  return kSessionSignalKindNames;
 }
 template <>
 std::span<const std::string_view> EnumNames<HeatedPart>() {
