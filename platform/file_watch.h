@@ -1,4 +1,4 @@
-// Tells when a file was changed, made, replaced or removed.
+// Tells when a file was changed, made, replaced or removed, or its rights were.
 #pragma once
 
 #include <functional>

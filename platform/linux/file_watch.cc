@@ -22,8 +22,10 @@ constexpr std::chrono::milliseconds kSettleTime{100};
 
 constexpr std::uint32_t kContentChanges =
     IN_MODIFY | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF;
+// Of attributes the folder tells too where the file itself may not be watched, for it may not be
+// read.
 constexpr std::uint32_t kFolderChanges = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO |
-                                         IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+                                         IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
 class InotifyFileWatch : public FileWatch {
  public:

@@ -53,6 +53,16 @@ TEST(FileWatch, SeesAFileMadeEditedReplacedAndRemoved) {
   EXPECT_TRUE(f.Told(5)) << "removal";
 }
 
+// A file that could not be read may be readable now.
+TEST(FileWatch, SeesThatRightsChange) {
+  Fixture f;
+  f.Write(f.path, "made");
+  std::filesystem::permissions(f.path, std::filesystem::perms(0000));
+  f.Watch();
+  std::filesystem::permissions(f.path, std::filesystem::perms(0644));
+  EXPECT_TRUE(f.Told(1));
+}
+
 TEST(FileWatch, TellsSeveralQuickChangesOnce) {
   Fixture f;
   f.Watch();
