@@ -17,7 +17,10 @@ struct LocalPeer {
   std::int64_t user_id = 0;
   std::int64_t process_id = 0;
 };
-enum class LocalCallers : std::uint8_t { kSameUser, kAnyUser };
+enum class LocalCallers : std::uint8_t {
+  kSameUser,  // and root, who may do as much without us
+  kAnyUser,
+};
 
 // Accepts connections at `path` (made 0600, or 0666 for any user; replaced if stale), by peer
 // credentials. kAlreadyExists if a live server answers there.
@@ -28,7 +31,7 @@ Result<std::unique_ptr<Listener>> ListenLocal(
 Result<std::unique_ptr<ByteStream>> ConnectLocal(Loop& loop, const std::string& path);
 
 // Serves at `path` (made 0600, replaced if stale). kAlreadyExists if a live server answers there.
-// Callers of another user are refused by peer credentials.
+// Callers are of LocalCallers::kSameUser, by peer credentials.
 Result<std::unique_ptr<Listener>> ServeLocalCalls(
     Loop& loop, const std::string& path,
     std::function<std::string(std::string_view request)> answer);

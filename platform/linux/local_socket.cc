@@ -22,6 +22,7 @@
 namespace fallow {
 namespace {
 
+constexpr std::int64_t kRoot = 0;
 constexpr mode_t kForUser = S_IRUSR | S_IWUSR;
 constexpr mode_t kForEverybody = kForUser | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
 // Where everybody may look for a socket, but only its owner may put one.
@@ -109,7 +110,8 @@ class LocalListener : public Listener {
     const auto peer = PeerOf(descriptor);
     if (!peer) return false;
     admitted_ = *peer;
-    return callers_ == LocalCallers::kAnyUser || peer->user_id == std::int64_t{::geteuid()};
+    return callers_ == LocalCallers::kAnyUser || peer->user_id == std::int64_t{::geteuid()} ||
+           peer->user_id == kRoot;
   }
 
   std::string path_;
