@@ -48,9 +48,11 @@ class Doctor {
 
   void ExamineAgent() {
     const auto membership = folder_.LoadMembership();
-    if (!membership) {
+    if (!membership && membership.error().code == ErrorCode::kNotFound) {
       Note("agent", Health::kBad, "has not joined a coordinator",
            "fallow-agent join 'LINK', with a link of the coordinator's operator");
+    } else if (!membership) {
+      Note("agent", Health::kBad, membership.error().message);
     } else {
       Note("agent", Health::kGood,
            fmt::format("joined {} as {}", membership->coordinator_url, membership->device.value));
@@ -88,7 +90,7 @@ class Doctor {
       Note("presence", Health::kNone, "does not count: presence.dedicated is set");
     Json told = status_;
     if (told.is_object()) {
-      ExamineHelpers();
+      if (!settings.presence.dedicated) ExamineHelpers();
     } else {
       const auto output = ChildOutput({ProgramDirectory() + "/fallow-session", "--once", "--json"},
                                       kHelperPatience);
@@ -129,7 +131,7 @@ class Doctor {
       const std::string trouble = Text(helper, "trouble");
       Note("helpers", trouble.empty() ? Health::kGood : Health::kWarning,
            fmt::format("session '{}' of user {}{}", Text(helper, "session"),
-                       helper.value("user_id", 0), trouble.empty() ? "" : ": " + trouble));
+                       Part(helper, "user_id").dump(), trouble.empty() ? "" : ": " + trouble));
     }
     if (helpers.empty()) {
       Note("helpers", Health::kWarning, "no session helper reports",

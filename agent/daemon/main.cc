@@ -153,6 +153,7 @@ class CommandLine {
                                            "Change one: `limits set quiet.level 40`; "
                                            "the value `unset` brings back its default");
     set->add_option("KEY VALUE", options_.change)->expected(2)->required();
+    set->fallthrough();  // --settings may come after it too
   }
 
   CLI::App app_{"Lends this machine's idle hours to a coordinator."};
