@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -188,6 +189,33 @@ TEST(LocalCalls, OtherUsersAreRefused) {
   ASSERT_TRUE(WIFEXITED(exit_status));
   EXPECT_EQ(WEXITSTATUS(exit_status), 0);
   EXPECT_EQ(answers, 0);
+}
+
+// The agent of a whole machine has a user of its own, whom nobody is.
+TEST(LocalCalls, RootMayCallTheServerOfAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  const TemporaryFolder folder;
+  ASSERT_EQ(chmod(folder.path().c_str(), 0777), 0);
+  const std::string path = folder.path() + "/run/agent.sock";
+  const pid_t child = fork();
+  if (child == 0) {
+    if (setuid(65534) != 0) _exit(3);
+    const auto loop = NewMainLoop();
+    const auto server =
+        ServeLocalCalls(*loop, path, [](std::string_view) { return std::string("served"); });
+    if (server) fallow::testing::RunFor(*loop, std::chrono::seconds(30));
+    _exit(2);
+  }
+  std::string answer;
+  EXPECT_TRUE(fallow::testing::WaitUntil(
+      [&] {
+        answer = CallLocal(path, "hello").value_or("");
+        return !answer.empty();
+      },
+      std::chrono::seconds(20)));
+  EXPECT_EQ(answer, "served");
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 // A listener that keeps what connects, and what each end of a connection received.
