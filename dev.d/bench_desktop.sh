@@ -19,8 +19,8 @@ desktop_stack() {
 desktop_bench() {
   local script=$1
   shift
-  run_with_stack stack_environment /usr/bin/python3 -B "$desktop_programs/$script" --agent "$programs/fallow-agent" \
-    --state-dir "$stack_folder/agent" --fallow "$programs/fallow" --model $demo_model \
+  run_with_stack env "${stack_variables[@]}" /usr/bin/python3 -B "$desktop_programs/$script" \
+    --agent "$programs/fallow-agent" --state-dir "$stack_folder/agent" --fallow "$programs/fallow" --model $demo_model \
     --like $example/batch-2000.jsonl --folder "$stack_folder" "$@" || stack_fail "the benchmark failed" agent coordinator
 }
 

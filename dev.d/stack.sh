@@ -6,6 +6,7 @@ readonly start_patience_s=60 # a first start makes keys and certificates; an age
 readonly stop_patience_s=5
 
 stack_folder=
+stack_variables=()
 stack_processes=()
 
 # stack_open: makes the folder and sees to it that nothing outlives this script.
@@ -15,6 +16,9 @@ stack_open() {
   trap 'exit 143' TERM HUP
   stack_folder=$(mktemp -d "${TMPDIR:-/tmp}/fallow.XXXXXX")
   mkdir -m 700 "$stack_folder"/{config,cache,state,run}
+  # Everything of ours reads and writes in the stack's folder, not in the user's.
+  stack_variables=(XDG_CONFIG_HOME="$stack_folder/config" XDG_CACHE_HOME="$stack_folder/cache"
+    XDG_STATE_HOME="$stack_folder/state" XDG_RUNTIME_DIR="$stack_folder/run")
 }
 
 stack_close() {
@@ -34,11 +38,7 @@ stack_close() {
   stack_folder=
 }
 
-# Everything of ours reads and writes in the stack's folder, not in the user's.
-stack_environment() {
-  env XDG_CONFIG_HOME="$stack_folder/config" XDG_CACHE_HOME="$stack_folder/cache" \
-    XDG_STATE_HOME="$stack_folder/state" XDG_RUNTIME_DIR="$stack_folder/run" "$@"
-}
+stack_environment() { env "${stack_variables[@]}" "$@"; }
 
 fallow() { stack_environment "$programs/fallow" "$@"; }
 
@@ -47,14 +47,13 @@ stack_start() {
   local name=$1
   shift
   # The shell in between becomes the program, so that the process id is the program's.
-  (exec env XDG_CONFIG_HOME="$stack_folder/config" XDG_CACHE_HOME="$stack_folder/cache" \
-    XDG_STATE_HOME="$stack_folder/state" XDG_RUNTIME_DIR="$stack_folder/run" \
-    "$@" </dev/null >>"$stack_folder/$name.log" 2>&1) &
+  (exec env "${stack_variables[@]}" "$@" </dev/null >>"$stack_folder/$name.log" 2>&1) &
   stack_processes+=($!)
 }
 
 # run_with_stack COMMAND…: COMMAND's status; fails if a program of the stack ends first. A signal to this script ends it
-# at once, as it would not in the foreground.
+# at once, as it would not in the foreground. A COMMAND that starts programs of its own must be a program, not a function,
+# whose shell would be ended in its place.
 run_with_stack() {
   "$@" &
   local process=$! ended='' status=0

@@ -35,10 +35,14 @@ class Agent:
         settings_path.write_text(settings)
         with open(log_path, "ab") as log:
             # A session of its own, as a service manager or a login would give it.
-            self._process = subprocess.Popen(
+            self._process = processes.start(
                 [program, "run", "--state-dir", folder, *options], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env=self._environment, start_new_session=True)
-        wait_until("the agent answers", self._status_or_none, START_PATIENCE_S)
+        try:
+            wait_until("the agent answers", self._status_or_none, START_PATIENCE_S)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def process_id(self):
@@ -76,9 +80,4 @@ class Agent:
         return [process for process in processes.descendants(self.process_id) if process not in workers]
 
     def close(self):
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        processes.stop(self._process, STOP_PATIENCE_S)

@@ -25,8 +25,8 @@ from agent import HELPER, Agent
 from desktop import Desktop, Owner
 from endless_work import EndlessWork
 from figures import median
-from processes import (Memory, ProcessorTime, load_by_others, memory_of, name_of, processor_name, resident_kib_of,
-                       wakeups_of)
+from processes import (Memory, ProcessorTime, clean_up_when_told_to_end, load_by_others, memory_of, name_of,
+                       processor_name, resident_kib_of, wakeups_of)
 from waiting import wait_until
 from yield_trial import is_busy
 
@@ -197,6 +197,7 @@ def start_agent(options, desktop, idle_after_s):
 
 def main():
     options = parse_options()
+    clean_up_when_told_to_end()
     others = load_by_others()
     desktop = Desktop(options.folder / "xvfb.log")
     try:

@@ -29,7 +29,7 @@ from agent import ALONE_ON_THE_MACHINE, Agent
 from desktop import Desktop, Owner
 from endless_work import EndlessWork
 from figures import histogram, percentile
-from processes import load_by_others, processor_name
+from processes import clean_up_when_told_to_end, load_by_others, processor_name
 from waiting import Patience, wait_until
 from yield_trial import ALLOWANCE_NS, Claim, is_busy, judge, observe_input
 
@@ -212,6 +212,7 @@ def parse_options():
 
 def main():
     options = parse_options()
+    clean_up_when_told_to_end()
     chance = random.Random(options.seed)
     others = {"others_load_percent": load_by_others()}
     desktop = Desktop(options.folder / "xvfb.log")

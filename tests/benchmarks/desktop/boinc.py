@@ -18,7 +18,7 @@ PROGRAM = "boinc"
 IDLE_S = 3
 POLL_INTERVAL = "POLL_INTERVAL 1.0 s (client/client_state.h), idle time in whole seconds (HOST_INFO::user_idle_time, client/hostinfo_unix.cpp)"
 QUIT_TIMEOUT = "QUIT_TIMEOUT 60 s (client/client_state.h), then it kills"
-STOP_PATIENCE_S = 10
+STOP_PATIENCE_S = 20  # it waits 15 s for its tasks
 _URL = "http://localhost/bench/"
 _FOLDER = "localhost_bench"  # what it makes of the address
 _TASK = "bench_task"
@@ -126,7 +126,7 @@ class Boinc:
             self._add_project(task)
         self.log_path = self.folder / "log"
         with open(self.log_path, "ab") as log:
-            self._process = subprocess.Popen(
+            self._process = processes.start(
                 [PROGRAM, "--dir", str(self.folder), "--gui_rpc_port", str(_free_port())], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env={**os.environ, **environment}, start_new_session=True)
 
@@ -154,9 +154,4 @@ class Boinc:
         return [process for process in processes.descendants(self.process_id) if process != self.process_id]
 
     def close(self):
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        processes.stop(self._process, STOP_PATIENCE_S)

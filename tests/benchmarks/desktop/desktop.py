@@ -2,9 +2,11 @@
 import ctypes
 import ctypes.util
 import os
-import subprocess
 import time
 
+import processes
+
+STOP_PATIENCE_S = 10
 _SHIFT_KEYCODE = 50  # the left shift key of the evdev and pc105 keyboards: typed alone it does nothing
 
 
@@ -15,7 +17,7 @@ class Desktop:
         reading, writing = os.pipe()
         with open(log_path, "ab") as log:
             # Without -noreset the server forgets the last input whenever its last client leaves.
-            self._server = subprocess.Popen(
+            self._server = processes.start(
                 ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-ac", "-noreset",
                  "-nolisten", "tcp"],
                 pass_fds=[writing], stdout=log, stderr=log)
@@ -31,8 +33,7 @@ class Desktop:
         return {"DISPLAY": self.display}
 
     def close(self):
-        self._server.terminate()
-        self._server.wait()
+        processes.stop(self._server, STOP_PATIENCE_S)
 
 
 class Owner:

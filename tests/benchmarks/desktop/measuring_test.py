@@ -1,5 +1,6 @@
 """The measuring itself: a benchmark that misreads a yield would be believed."""
 import os
+import subprocess
 import sys
 import time
 import unittest
@@ -10,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import processes  # noqa: E402
 from figures import histogram, median, percentile, slope  # noqa: E402
 from processes import MS  # noqa: E402
+from waiting import wait_until  # noqa: E402
 from yield_trial import QUIET_NS, Claim, Observation, is_busy, judge, observe_input  # noqa: E402
 
 
@@ -80,6 +82,14 @@ class Watching(unittest.TestCase):
             os.waitpid(child, 0)
 
 
+def has_ended(process_id):
+    """Whether it is gone, or waits to be reaped."""
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 class Processes(unittest.TestCase):
     def test_a_process_that_has_gone_keeps_what_it_used(self):
         child = os.fork()
@@ -103,6 +113,21 @@ class Processes(unittest.TestCase):
             ballast[page] = 1
         grown = processes.memory_of(os.getpid()).private_dirty_kib - before.private_dirty_kib
         self.assertAlmostEqual(grown, 32 << 10, delta=2 << 10)
+
+    def test_what_is_left_below_a_stopped_program_is_ended(self):
+        script = "sleep 300 & echo $!; wait"
+        shell = processes.start(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
+        below = int(shell.stdout.readline())
+        shell.stdout.close()
+        self.assertEqual(processes.descendants(shell.pid), [shell.pid, below])
+        processes.stop(shell, patience_s=10)
+        wait_until("the process below has ended", lambda: has_ended(below), patience_s=10)
+
+    def test_a_program_ends_with_the_one_that_started_it(self):
+        script = "import processes; print(processes.start(['sleep', '300']).pid, flush=True); import os; os._exit(0)"
+        run = subprocess.run([sys.executable, "-B", "-c", script], cwd=Path(__file__).parent, check=True, text=True,
+                             stdout=subprocess.PIPE, timeout=10)
+        wait_until("the program has ended", lambda: has_ended(int(run.stdout)), patience_s=10)
 
     def test_descendants_are_found_below_children(self):
         self.assertIn(os.getpid(), processes.descendants(os.getppid()))

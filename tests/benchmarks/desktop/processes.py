@@ -3,6 +3,8 @@
 Times are in nanoseconds, memory in KiB. A process that has gone uses nothing more.
 """
 import os
+import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -12,8 +14,43 @@ MS = 1_000_000  # nanoseconds
 BUSY_PERCENT = 5
 
 
+def start(command, **options):
+    """A program that is told to end when this one ends, however it ends. `options`: of subprocess.Popen."""
+    return subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], **options)
+
+
+def stop(process, patience_s):
+    """Ends a program that `start` started, and what is left below it."""
+    below = [handle for child in descendants(process.pid)[1:] if (handle := _handle_of(child)) is not None]
+    process.terminate()
+    try:
+        process.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for handle in below:
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        except ProcessLookupError:  # the usual case: it has ended
+            pass
+        os.close(handle)
+
+
+def _handle_of(process_id):
+    """A file that stands for the process, whoever gets its id later; None if it has gone."""
+    try:
+        return os.pidfd_open(process_id)
+    except OSError:
+        return None
+
+
+def clean_up_when_told_to_end():
+    """SIGTERM ends this program as an error would: what it started is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def descendants(process_id):
-    """The process and all below it, in no particular order."""
+    """The process and all below it, itself first."""
     found, to_visit = [], [process_id]
     while to_visit:
         process = to_visit.pop()
@@ -94,7 +131,11 @@ def wakeups_of(process_id):
     """How often the process's threads went to sleep of themselves, and so were woken, up to now."""
     count = 0
     for task in _tasks(process_id):
-        for line in (task / "status").read_text().splitlines():
+        try:
+            lines = (task / "status").read_text().splitlines()
+        except OSError:  # the thread has ended
+            continue
+        for line in lines:
             if line.startswith("voluntary_ctxt_switches:"):
                 count += int(line.split()[1])
     return count
