@@ -17,8 +17,8 @@ namespace fallow {
 
 // Shares are of one GPU, 0 to 1, over the time since the reading before; none where nothing tells.
 struct GpuReading {
-  std::string pci_address;  // "0000:01:00.0"; empty if it has none
-  std::string name;         // "amdgpu card0", "NVIDIA GeForce RTX 4070"
+  std::string pci_address;             // "0000:01:00.0"; empty if it has none
+  std::string name;                    // "amdgpu card0", "NVIDIA GeForce RTX 4070"
   std::optional<bool> drives_display;  // none: it may
   std::optional<double> busy_share;
   std::optional<double> foreign_busy_share;  // without our own processes
