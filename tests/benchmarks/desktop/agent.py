@@ -5,7 +5,8 @@ import subprocess
 from pathlib import Path
 
 import processes
-from waiting import wait_until
+from waiting import Patience, wait_until
+from yield_trial import is_busy
 
 START_PATIENCE_S = 90  # a first start compiles the driver's shaders
 ANSWER_PATIENCE_S = 20
@@ -73,6 +74,15 @@ class Agent:
         """Those that compute; none if there is no worker."""
         worker = self.status()["worker"]["process_id"]
         return processes.descendants(worker) if worker is not None else []
+
+    def wait_until_computing(self, patience_s, computing=None):
+        """Until its worker uses a processor, or `computing()` is true; gives what that gave."""
+        try:
+            return wait_until("the agent computes", computing or (lambda: is_busy(self.worker_processes())), patience_s)
+        except Patience as trouble:
+            status = self.status()
+            raise Patience(f"{trouble}; it is {status['state']}: {status['reason']}. All programs together use "
+                           f"{processes.load_by_others()} % of the processors, and it gives way to all others") from None
 
     def standing_processes(self):
         """The daemon and its session helper: what is there while the owner works."""

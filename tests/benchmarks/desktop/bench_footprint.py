@@ -27,7 +27,7 @@ from endless_work import EndlessWork
 from figures import median
 from processes import (Memory, ProcessorTime, clean_up_when_told_to_end, load_by_others, memory_of, name_of,
                        processor_name, resident_kib_of, wakeups_of)
-from waiting import wait_until
+from waiting import Patience, wait_until
 from yield_trial import is_busy
 
 INPUT_PERIOD_S = 2
@@ -107,7 +107,7 @@ def row(name, usage):
 
 
 def work_for_a_while(agent, seconds):
-    wait_until("the agent works", lambda: is_busy(agent.worker_processes()), WORK_PATIENCE_S)
+    agent.wait_until_computing(WORK_PATIENCE_S)
     time.sleep(seconds)
 
 
@@ -223,4 +223,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (Patience, RuntimeError) as trouble:
+        sys.exit(f"bench_footprint: {trouble}")

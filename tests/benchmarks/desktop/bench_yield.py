@@ -62,12 +62,7 @@ class AgentSubject:
                 raise RuntimeError(f"no more work can be submitted: {self._work.trouble}")
             return self.working_processes()
 
-        try:
-            return wait_until("the agent works", working, patience_s)
-        except Patience as trouble:
-            status = self._agent.status()
-            sys.exit(f"bench_yield: {trouble}; it is {status['state']}: {status['reason']}. Other programs and it use "
-                     f"{load_by_others()} % of the processors: it gives way to all of them")
+        return self._agent.wait_until_computing(patience_s, working)
 
     def working_processes(self):
         status = self._agent.status()
@@ -266,4 +261,7 @@ def result(ours, theirs, backend, device):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (Patience, RuntimeError) as trouble:
+        sys.exit(f"bench_yield: {trouble}")

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from agent import ALONE_ON_THE_MACHINE, Agent
 from figures import median
-from waiting import wait_until
-from yield_trial import is_busy
 
 ROUND_S = 3  # of the program alone
 START_PATIENCE_S = 120
@@ -36,8 +34,10 @@ def cases():
         Case("neighbour_slowdown", f"as shipped, a program of {processors} threads", processors, _OWNER, ""),
         Case("neighbour_one_thread_slowdown", "as shipped, a program of one thread", 1, _OWNER, ""),
         Case("neighbour_priority_alone_slowdown",
-             f"the policy blind to load and owner, a program of {processors} threads", processors, ("--dedicated",),
+             f"by its priority alone, blind to load, a program of {processors} threads", processors, _OWNER,
              ALONE_ON_THE_MACHINE),
+        Case("neighbour_dedicated_slowdown", f"on a dedicated machine, a program of {processors} threads", processors,
+             ("--dedicated",), ALONE_ON_THE_MACHINE),
     ]
 
 
@@ -66,7 +66,7 @@ def measure(program, rounds, start_agent):
             alone.append(neighbour.run_s(case.thread_count))
             agent = start_agent(case.options, case.settings)
             try:
-                wait_until("the agent works", lambda: is_busy(agent.worker_processes()), START_PATIENCE_S)
+                agent.wait_until_computing(START_PATIENCE_S)
                 beside.append(neighbour.run_s(case.thread_count))
             finally:
                 agent.close()

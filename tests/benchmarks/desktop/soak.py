@@ -26,7 +26,7 @@ def run(agent, owner, by, transitions, minutes):
     started = time.monotonic()
     for cycle in range(cycles):
         start()
-        wait_until("the agent works", lambda: is_busy(agent.worker_processes(), 0.02, 0.25), CHANGE_PATIENCE_S, 0.02)
+        agent.wait_until_computing(CHANGE_PATIENCE_S, lambda: is_busy(agent.worker_processes(), 0.02, 0.25))
         workers_seen.add(agent.status()["worker"]["process_id"])
         stop()
         wait_until("the agent stops", lambda: agent.status()["state"] in ("in_use", "paused"), CHANGE_PATIENCE_S, 0.02)
