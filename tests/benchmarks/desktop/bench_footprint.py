@@ -28,7 +28,6 @@ from figures import median
 from processes import (Memory, ProcessorTime, clean_up_when_told_to_end, load_by_others, memory_of, name_of,
                        processor_name, resident_kib_of, wakeups_of)
 from waiting import Patience, wait_until
-from yield_trial import is_busy
 
 INPUT_PERIOD_S = 2
 IDLE_AFTER_S = 5  # longer than between two inputs
