@@ -171,7 +171,7 @@ Status Daemon::Open() {
     if (auto status = folder.SaveHeldLeases(leases); !status)
       LOG_WARN("agent: {}", status.error().message);
   };
-  session.yields = [this] { return FiguresOf(worker_->yields().Summarise()); };
+  session.yields = [this] { return FiguresOf(worker_->yields().summary()); };
   session_ = std::make_unique<WorkSession>(*loop_, *clock_, *random_, *client_, *cache_, *worker_,
                                            Profile(), std::move(session));
   session_->GiveBack(left_over);
@@ -297,7 +297,7 @@ std::string Daemon::StatusAnswer() const {
   report.worker_process_id = worker_->process_id();
   report.worker_loss_count = worker_->loss_count();
   report.worker_trouble = worker_->last_trouble();
-  report.yields = worker_->yields().Summarise();
+  report.yields = worker_->yields().summary();
   report.cache_bytes = cache_->size_bytes();
   report.cache_max_bytes = cache_->max_bytes();
   return StatusJson(report);

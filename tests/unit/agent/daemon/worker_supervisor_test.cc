@@ -378,7 +378,7 @@ TEST(WorkerSupervisor, MeasuresFromTheOwnersInput) {
   f.loop.Advance(9ms);
   f.Says(Stopped{});
   const Yield expected{.input_at = input, .freed_at = input + 12ms, .how = Yield::How::kStopped};
-  EXPECT_EQ(f.worker.yields().Summarise().last, expected);
+  EXPECT_EQ(f.worker.yields().summary().last, expected);
   EXPECT_EQ(f.worker.last_stop_latency(), 9ms);
 }
 
@@ -389,11 +389,11 @@ TEST(WorkerSupervisor, AKilledWorkerHasFreedTheDeviceWhenItIsGone) {
   const SteadyTime input = f.clock.Steady();
   f.worker.Stop({.input_at = input});
   f.loop.Advance(100ms);
-  EXPECT_EQ(f.worker.yields().Summarise().count, 0u);
+  EXPECT_EQ(f.worker.yields().summary().count, 0u);
   f.loop.Advance(7ms);
   f.child().Exit({.code = -1, .signal = 9});
   const Yield expected{.input_at = input, .freed_at = input + 107ms, .how = Yield::How::kKilled};
-  EXPECT_EQ(f.worker.yields().Summarise().last, expected);
+  EXPECT_EQ(f.worker.yields().summary().last, expected);
 }
 
 TEST(WorkerSupervisor, CountsYieldsOfABusyDeviceToAnOwnerAlone) {
@@ -405,7 +405,7 @@ TEST(WorkerSupervisor, CountsYieldsOfABusyDeviceToAnOwnerAlone) {
   f.Work(1, 2);
   f.worker.Stop({.keep_memory = true});  // no owner: the machine is hot
   f.Says(Stopped{});
-  const auto summary = f.worker.yields().Summarise();
+  const auto summary = f.worker.yields().summary();
   EXPECT_EQ(summary.count, 0u);
   EXPECT_EQ(summary.idle_count, 1u);
 }
