@@ -156,11 +156,7 @@ Status Daemon::Open() {
           .on_settings = [this] { FollowSettings(); }});
   WorkerSupervisorOptions worker;
   worker.command = {options_.program_folder + "/fallow-worker"};
-  worker.set_haste = [](std::int64_t process_id, Haste haste) {
-    // Without it the worker stops all the same, later where neighbours take all processors.
-    if (auto status = SetHaste(process_id, haste); !status)
-      LOG_DEBUG("agent: {}", status.error().message);
-  };
+  worker.set_haste = SetHaste;
   worker_ = std::make_unique<WorkerSupervisor>(*loop_, *clock_, *random_, *launcher_, worker);
   FALLOW_ASSIGN_OR_RETURN(
       cache_, ArtifactCache::Open(*loop_, *http_, signer_, *random_, folder_.models_path(), 0));

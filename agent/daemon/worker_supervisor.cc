@@ -268,10 +268,7 @@ void WorkerSupervisor::HandleStopped() {
   if (!stop_.keep_memory) return Leave();
   timer_.reset();
   state_ = State::kParked;
-  haste_timer_ = loop_.After(options_.haste_lasts, [this] {
-    haste_timer_.reset();
-    if (options_.set_haste) options_.set_haste(process_->process_id(), Haste::kNone);
-  });
+  GiveWayAgainLater();
   if (wanted_) Start();
 }
 
@@ -286,7 +283,21 @@ void WorkerSupervisor::NoteFreed(Yield::How how) {
 
 void WorkerSupervisor::Hurry() {
   haste_timer_.reset();
-  if (options_.set_haste) options_.set_haste(process_->process_id(), Haste::kHurry);
+  if (!options_.set_haste) return;
+  // Without it the worker stops all the same, later where neighbours take all processors.
+  if (auto status = options_.set_haste(process_->process_id(), Haste::kHurry); !status)
+    LOG_DEBUG("agent: {}", status.error().message);
+}
+
+// Until it is done: a worker at an ordinary part of the processors would be felt.
+void WorkerSupervisor::GiveWayAgainLater() {
+  haste_timer_ = loop_.After(options_.haste_lasts, [this] {
+    if (!options_.set_haste) return;
+    const Status status = options_.set_haste(process_->process_id(), Haste::kNone);
+    if (status) return;
+    LOG_DEBUG("agent: {}", status.error().message);
+    if (status.error().code == ErrorCode::kUnavailable) GiveWayAgainLater();
+  });
 }
 
 void WorkerSupervisor::Leave() {

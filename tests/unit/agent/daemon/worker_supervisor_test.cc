@@ -22,9 +22,12 @@ struct Fixture {
   SeededRandom random;
   FakeSubprocessLauncher launcher;
   std::vector<Haste> hastes;
-  WorkerSupervisorOptions options{
-      .command = {"fallow-worker", "--backend", "cpu"},
-      .set_haste = [this](std::int64_t, Haste haste) { hastes.push_back(haste); }};
+  Status haste_answer;
+  WorkerSupervisorOptions options{.command = {"fallow-worker", "--backend", "cpu"},
+                                  .set_haste = [this](std::int64_t, Haste haste) {
+                                    hastes.push_back(haste);
+                                    return haste_answer;
+                                  }};
   WorkerSupervisor worker{loop, clock, random, launcher, options};
   std::vector<std::string> events;
 
@@ -365,6 +368,29 @@ TEST(WorkerSupervisor, AResumedWorkerGivesWayAgain) {
   f.Says(Stopped{});
   f.worker.Start();
   f.loop.Advance(f.options.haste_lasts);
+  EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry, Haste::kNone));
+}
+
+// Somebody else's change came just before: the kernel refuses ours.
+TEST(WorkerSupervisor, TriesToGiveWayAgainUntilItMay) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.Stop({.keep_memory = true});
+  f.Says(Stopped{});
+  f.worker.Start();
+  f.haste_answer = Fail(ErrorCode::kUnavailable, "too soon");
+  f.loop.Advance(3 * f.options.haste_lasts);
+  f.haste_answer = {};
+  f.loop.Advance(10 * f.options.haste_lasts);
+  EXPECT_THAT(f.hastes,
+              ElementsAre(Haste::kHurry, Haste::kNone, Haste::kNone, Haste::kNone, Haste::kNone));
+}
+
+TEST(WorkerSupervisor, DoesNotTryAgainWhatCannotBe) {
+  Fixture f;
+  f.haste_answer = Fail(ErrorCode::kNotFound, "this kernel has no autogroups");
+  f.Park();
+  f.loop.Advance(10 * f.options.haste_lasts);
   EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry, Haste::kNone));
 }
 
