@@ -156,7 +156,11 @@ Status Daemon::Open() {
           .on_settings = [this] { FollowSettings(); }});
   WorkerSupervisorOptions worker;
   worker.command = {options_.program_folder + "/fallow-worker"};
-  worker.set_haste = SetHaste;
+  worker.set_haste = [this](std::int64_t process_id, Haste haste) -> Status {
+    // A worker in the foreground gives way to nobody, so it needs no haste, and none taken away.
+    if (owner_->settings().presence.dedicated) return {};
+    return SetHaste(process_id, haste);
+  };
   worker_ = std::make_unique<WorkerSupervisor>(*loop_, *clock_, *random_, *launcher_, worker);
   FALLOW_ASSIGN_OR_RETURN(
       cache_, ArtifactCache::Open(*loop_, *http_, signer_, *random_, folder_.models_path(), 0));
