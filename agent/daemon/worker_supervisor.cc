@@ -81,7 +81,12 @@ void WorkerSupervisor::SetShare(double share) {
   share_ = std::clamp(share, kMinPaceShare, 1.0);
   if (state_ != State::kReady || told_share_ == share_) return;
   TellShare();
-  if (timer_ != nullptr) WatchForProgress();  // at a lower share a step takes longer
+  // At a lower share a step takes longer.
+  if (loading_) {
+    WatchAtPace(options_.load_patience, "load a model");
+  } else if (timer_ != nullptr) {
+    WatchForProgress();
+  }
 }
 
 void WorkerSupervisor::TellShare() {
@@ -133,7 +138,7 @@ void WorkerSupervisor::Send(const ToWorker& message) {
   if (std::holds_alternative<LoadModel>(message)) {
     loading_ = true;
     model_loaded_ = false;
-    Watch(options_.load_patience, "load a model");
+    WatchAtPace(options_.load_patience, "load a model");
   } else if (const auto* run = std::get_if<RunRequests>(&message)) {
     if (!run->requests.empty()) unfinished_[run->ticket] += run->requests.size();
     WatchForProgress();
@@ -368,8 +373,13 @@ void WorkerSupervisor::WatchForProgress() {
   if (loading_) return;
   timer_.reset();
   if (unfinished_.empty()) return;
-  const auto patience = std::chrono::duration<double, std::milli>(options_.progress_patience);
-  Watch(std::chrono::ceil<milliseconds>(patience / share_), "make progress");
+  WatchAtPace(options_.progress_patience, "make progress");
+}
+
+// `patience`: with all of the time.
+void WorkerSupervisor::WatchAtPace(milliseconds patience, std::string what) {
+  const std::chrono::duration<double, std::milli> whole = patience;
+  Watch(std::chrono::ceil<milliseconds>(whole / share_), std::move(what));
 }
 
 }  // namespace fallow

@@ -73,8 +73,9 @@ struct WorkerSupervisorOptions {
   // either way.
   std::chrono::milliseconds exit_patience{250};
   std::chrono::milliseconds start_patience{
-      180'000};                                      // drivers compile shaders at their first start
-  std::chrono::milliseconds load_patience{600'000};  // a large model from a slow disk
+      180'000};  // drivers compile shaders at their first start
+  // With all of the time: a large model from a slow disk, and its first steps.
+  std::chrono::milliseconds load_patience{600'000};
   // With work in hand and all of the time: a slow device computes a step in less, even while its
   // owner's programs take most of it.
   std::chrono::milliseconds progress_patience{300'000};
@@ -157,6 +158,7 @@ class WorkerSupervisor : public Worker {
   void Lose(const Error& why);
   void Watch(std::chrono::milliseconds patience, std::string what);
   void WatchForProgress();
+  void WatchAtPace(std::chrono::milliseconds patience, std::string what);
 
   Loop& loop_;
   const Clock& clock_;

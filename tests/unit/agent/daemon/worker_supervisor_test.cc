@@ -343,6 +343,19 @@ TEST(WorkerSupervisor, IsAsPatientAsThePaceAsks) {
   EXPECT_TRUE(f.child().killed);
 }
 
+// A load ends with some steps, which are paced.
+TEST(WorkerSupervisor, IsAsPatientWithALoad) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.SetShare(0.5);
+  f.worker.Send(LoadModel{"m"});
+  f.worker.SetShare(0.1);
+  f.loop.Advance(10 * f.options.load_patience - 1ms);
+  EXPECT_FALSE(f.child().killed);
+  f.loop.Advance(1ms);
+  EXPECT_TRUE(f.child().killed);
+}
+
 // Neighbours that take all processors would keep it from stopping.
 TEST(WorkerSupervisor, GivesAStoppingWorkerAnOrdinaryPartOfTheProcessors) {
   Fixture f;
