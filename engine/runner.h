@@ -58,7 +58,7 @@ class Runner {
   virtual void Add(std::uint64_t ticket, InferenceRequest request) = 0;
   // Forgets a ticket's requests.
   virtual void Drop(std::uint64_t ticket) = 0;
-  // Forgets everything.
+  // Forgets everything, what progress counts too.
   virtual void Clear() = 0;
 
   virtual bool idle() const = 0;  // nothing waits and nothing runs

@@ -13,8 +13,9 @@ namespace fallow {
 // scheduling class, a session of its own whose autogroup is at the lowest, idle disk priority, and
 // first to go when memory runs out. Call before threads start. Says what was reached, and what was
 // not and why ("SCHED_IDLE, nice 19, autogroup 19, idle disk class, oom 1000, timer slack 1 ms");
-// an error if even the scheduling class was refused. Control groups are left as they are: one that
-// gives the process a part of the processors of its own is named.
+// an error if even the scheduling class was refused. Waits up to a second where an autogroup was
+// changed just before. Control groups are left as they are: one that gives the process a part of
+// the processors of its own is named.
 Result<std::string> EnterBackground();
 
 // This thread, and those that it starts, weigh as little as any outside the idle class. For the

@@ -84,7 +84,8 @@ inline Digest VectorDigest(std::span<const float> vector) {
 
 // What the worker is doing now, for progress bars and the device page.
 struct WorkProgress {
-  std::uint64_t generated_token_count = 0;  // since the worker took its first request
+  // Since the model was loaded, or work last stopped.
+  std::uint64_t generated_token_count = 0;
   std::uint64_t prompt_token_count = 0;
   std::uint32_t active_sequence_count = 0;
   std::uint32_t waiting_request_count = 0;

@@ -40,7 +40,7 @@ struct DropTicket {
   bool operator==(const DropTicket&) const = default;
 };
 // Stops at the next dispatch boundary, a model's loading at its next tensor, and forgets all
-// requests; answered by Stopped. A model that is loaded stays.
+// requests; answered by Stopped. A model that is loaded stays, and its progress is counted anew.
 struct StopWork {
   bool operator==(const StopWork&) const = default;
 };

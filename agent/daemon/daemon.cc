@@ -153,10 +153,10 @@ Status Daemon::Open() {
           .on_settings = [this] { FollowSettings(); }});
   WorkerSupervisorOptions worker;
   worker.command = {options_.program_folder + "/fallow-worker"};
-  worker.set_haste = [](std::int64_t process_id, Haste haste) {
-    // Without it the worker stops all the same, later where neighbours take all processors.
-    if (auto status = SetHaste(process_id, haste); !status)
-      LOG_DEBUG("agent: {}", status.error().message);
+  worker.set_haste = [this](std::int64_t process_id, Haste haste) -> Status {
+    // A worker in the foreground gives way to nobody, so it needs no haste, and none taken away.
+    if (owner_->settings().presence.dedicated) return {};
+    return SetHaste(process_id, haste);
   };
   worker_ = std::make_unique<WorkerSupervisor>(*loop_, *clock_, *random_, *launcher_, worker);
   FALLOW_ASSIGN_OR_RETURN(
@@ -168,7 +168,7 @@ Status Daemon::Open() {
     if (auto status = folder.SaveHeldLeases(leases); !status)
       LOG_WARN("agent: {}", status.error().message);
   };
-  session.yields = [this] { return FiguresOf(worker_->yields().Summarise()); };
+  session.yields = [this] { return FiguresOf(worker_->yields().summary()); };
   session_ = std::make_unique<WorkSession>(*loop_, *clock_, *random_, *client_, *cache_, *worker_,
                                            Profile(), std::move(session));
   session_->GiveBack(left_over);
@@ -295,7 +295,7 @@ std::string Daemon::StatusAnswer() const {
   report.worker_process_id = worker_->process_id();
   report.worker_loss_count = worker_->loss_count();
   report.worker_trouble = worker_->last_trouble();
-  report.yields = worker_->yields().Summarise();
+  report.yields = worker_->yields().summary();
   report.cache_bytes = cache_->size_bytes();
   report.cache_max_bytes = cache_->max_bytes();
   return StatusJson(report);

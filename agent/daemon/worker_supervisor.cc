@@ -81,7 +81,12 @@ void WorkerSupervisor::SetShare(double share) {
   share_ = std::clamp(share, kMinPaceShare, 1.0);
   if (state_ != State::kReady || told_share_ == share_) return;
   TellShare();
-  if (timer_ != nullptr) WatchForProgress();  // at a lower share a step takes longer
+  // At a lower share a step takes longer.
+  if (loading_) {
+    WatchAtPace(options_.load_patience, "load a model");
+  } else if (timer_ != nullptr) {
+    WatchForProgress();
+  }
 }
 
 void WorkerSupervisor::TellShare() {
@@ -133,7 +138,7 @@ void WorkerSupervisor::Send(const ToWorker& message) {
   if (std::holds_alternative<LoadModel>(message)) {
     loading_ = true;
     model_loaded_ = false;
-    Watch(options_.load_patience, "load a model");
+    WatchAtPace(options_.load_patience, "load a model");
   } else if (const auto* run = std::get_if<RunRequests>(&message)) {
     if (!run->requests.empty()) unfinished_[run->ticket] += run->requests.size();
     WatchForProgress();
@@ -268,10 +273,7 @@ void WorkerSupervisor::HandleStopped() {
   if (!stop_.keep_memory) return Leave();
   timer_.reset();
   state_ = State::kParked;
-  haste_timer_ = loop_.After(options_.haste_lasts, [this] {
-    haste_timer_.reset();
-    if (options_.set_haste) options_.set_haste(process_->process_id(), Haste::kNone);
-  });
+  GiveWayAgainLater();
   if (wanted_) Start();
 }
 
@@ -286,7 +288,21 @@ void WorkerSupervisor::NoteFreed(Yield::How how) {
 
 void WorkerSupervisor::Hurry() {
   haste_timer_.reset();
-  if (options_.set_haste) options_.set_haste(process_->process_id(), Haste::kHurry);
+  if (!options_.set_haste) return;
+  // Without it the worker stops all the same, later where neighbours take all processors.
+  if (auto status = options_.set_haste(process_->process_id(), Haste::kHurry); !status)
+    LOG_DEBUG("agent: {}", status.error().message);
+}
+
+// Until it is done: a worker at an ordinary part of the processors would be felt.
+void WorkerSupervisor::GiveWayAgainLater() {
+  haste_timer_ = loop_.After(options_.haste_lasts, [this] {
+    if (!options_.set_haste) return;
+    const Status status = options_.set_haste(process_->process_id(), Haste::kNone);
+    if (status) return;
+    LOG_DEBUG("agent: {}", status.error().message);
+    if (status.error().code == ErrorCode::kUnavailable) GiveWayAgainLater();
+  });
 }
 
 void WorkerSupervisor::Leave() {
@@ -357,8 +373,13 @@ void WorkerSupervisor::WatchForProgress() {
   if (loading_) return;
   timer_.reset();
   if (unfinished_.empty()) return;
-  const auto patience = std::chrono::duration<double, std::milli>(options_.progress_patience);
-  Watch(std::chrono::ceil<milliseconds>(patience / share_), "make progress");
+  WatchAtPace(options_.progress_patience, "make progress");
+}
+
+// `patience`: with all of the time.
+void WorkerSupervisor::WatchAtPace(milliseconds patience, std::string what) {
+  const std::chrono::duration<double, std::milli> whole = patience;
+  Watch(std::chrono::ceil<milliseconds>(whole / share_), std::move(what));
 }
 
 }  // namespace fallow

@@ -73,14 +73,17 @@ struct WorkerSupervisorOptions {
   // either way.
   std::chrono::milliseconds exit_patience{250};
   std::chrono::milliseconds start_patience{
-      180'000};                                      // drivers compile shaders at their first start
-  std::chrono::milliseconds load_patience{600'000};  // a large model from a slow disk
+      180'000};  // drivers compile shaders at their first start
+  // With all of the time: a large model from a slow disk, and its first steps.
+  std::chrono::milliseconds load_patience{600'000};
   // With work in hand and all of the time: a slow device computes a step in less, even while its
   // owner's programs take most of it.
   std::chrono::milliseconds progress_patience{300'000};
-  // How soon a process that gives way to everybody does as it is told; null: nothing is done.
-  std::function<void(std::int64_t process_id, Haste haste)> set_haste;
-  // From having stopped to giving way again; more than the 100 ms below which it is refused.
+  // How soon a process that gives way to everybody does as it is told, as SetHaste; null: nothing
+  // is done.
+  std::function<Status(std::int64_t process_id, Haste haste)> set_haste;
+  // From having stopped to giving way again, and to the next try where that is refused; more than
+  // the 100 ms below which it is.
   std::chrono::milliseconds haste_lasts{250};
   std::chrono::milliseconds first_restart{1'000};
   std::chrono::milliseconds max_restart{60'000};
@@ -150,10 +153,12 @@ class WorkerSupervisor : public Worker {
   void NoteFreed(Yield::How how);
   void TellShare();
   void Hurry();
+  void GiveWayAgainLater();
   void Reject(const Error& crime);
   void Lose(const Error& why);
   void Watch(std::chrono::milliseconds patience, std::string what);
   void WatchForProgress();
+  void WatchAtPace(std::chrono::milliseconds patience, std::string what);
 
   Loop& loop_;
   const Clock& clock_;

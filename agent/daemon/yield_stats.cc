@@ -8,9 +8,9 @@
 namespace fallow {
 namespace {
 
-// The smallest of `sorted` that at least `percent` per cent of them do not exceed.
+// The smallest of `sorted`, which is not empty, that at least `percent` per cent of them do not
+// exceed.
 double NearestRankMs(const std::vector<std::chrono::microseconds>& sorted, std::size_t percent) {
-  if (sorted.empty()) return 0;
   const std::size_t rank = (sorted.size() * percent + 99) / 100;
   return std::chrono::duration<double, std::milli>(sorted[std::max<std::size_t>(rank, 1) - 1])
       .count();
@@ -32,26 +32,21 @@ std::string_view YieldHowName(Yield::How how) {
 
 void YieldStats::Add(const Yield& yield) {
   if (yield.how == Yield::How::kIdle) {
-    ++idle_count_;
+    ++summary_.idle_count;
     return;
   }
-  ++count_;
-  killed_count_ += yield.how == Yield::How::kKilled;
+  ++summary_.count;
+  summary_.killed_count += yield.how == Yield::How::kKilled;
+  summary_.last = yield;
   last_.push_back(yield);
   if (last_.size() > kMaxYields) last_.pop_front();
-}
 
-YieldStats::Summary YieldStats::Summarise() const {
   std::vector<std::chrono::microseconds> latencies;
-  for (const Yield& yield : last_) latencies.push_back(yield.latency());
+  for (const Yield& one : last_) latencies.push_back(one.latency());
   std::ranges::sort(latencies);
-  Summary summary{
-      .count = count_, .killed_count = killed_count_, .idle_count = idle_count_, .last = {}};
-  summary.p50_ms = NearestRankMs(latencies, 50);
-  summary.p99_ms = NearestRankMs(latencies, 99);
-  summary.max_ms = NearestRankMs(latencies, 100);
-  if (!last_.empty()) summary.last = last_.back();
-  return summary;
+  summary_.p50_ms = NearestRankMs(latencies, 50);
+  summary_.p99_ms = NearestRankMs(latencies, 99);
+  summary_.max_ms = NearestRankMs(latencies, 100);
 }
 
 }  // namespace fallow

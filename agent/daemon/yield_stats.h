@@ -48,13 +48,11 @@ class YieldStats {
     double max_ms = 0;
     std::optional<Yield> last;  // of a busy device
   };
-  Summary Summarise() const;
+  const Summary& summary() const { return summary_; }
 
  private:
   std::deque<Yield> last_;
-  std::uint64_t count_ = 0;
-  std::uint64_t killed_count_ = 0;
-  std::uint64_t idle_count_ = 0;
+  Summary summary_;  // kept up to date: it is asked for with every report, yields are rare
 };
 
 }  // namespace fallow

@@ -68,6 +68,7 @@ class BatchRunner final : public Runner {
   void Clear() override {
     finished_.clear();
     lender_.RemoveIf([](const Sequence&) { return true; });
+    progress_ = {};
   }
 
   bool idle() const override {

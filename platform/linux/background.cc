@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "platform/linux/kernel_files.h"
@@ -29,6 +31,10 @@ constexpr int kLowestNice = 19;
 // Sleeps between slices are of some milliseconds: a little more, so that the machine wakes less
 // often, does not spoil the pace.
 constexpr unsigned long kTimerSlackNs = 1'000'000;
+// The kernel lets 100 ms pass between two changes of autogroups, whoever makes them: enough tries
+// for a few others who want one too.
+constexpr std::chrono::milliseconds kAutogroupRetry{20};
+constexpr int kAutogroupTries = 50;
 
 // What was reached, and what was not and why.
 class Account {
@@ -56,6 +62,10 @@ Status FromReturn(long value, std::string_view what) {
   return std::unexpected(os::SystemError(what, errno));
 }
 
+bool IsTooSoon(const Status& changed) {
+  return !changed && changed.error().code == ErrorCode::kUnavailable;
+}
+
 Status EnterIdleClass() {
   const sched_param none{};
   return FromReturn(::sched_setscheduler(0, SCHED_IDLE, &none),
@@ -64,11 +74,19 @@ Status EnterIdleClass() {
 
 // A session has an autogroup of its own. To write to that of the session we came from would slow
 // down whoever started us.
+//
+// Waits where the kernel refuses a change so soon after another: that may have been made to the
+// process that this one takes over from, and without ours it would work at full weight for hours.
 Status EnterIdleAutogroup() {
   if (::getsid(0) != ::getpid()) {
     FALLOW_RETURN_IF_ERROR(FromReturn(::setsid(), "cannot start a session of its own"));
   }
-  return SetHaste(::getpid(), Haste::kNone);
+  Status entered = SetHaste(::getpid(), Haste::kNone);
+  for (int tries = 1; tries < kAutogroupTries && IsTooSoon(entered); ++tries) {
+    std::this_thread::sleep_for(kAutogroupRetry);
+    entered = SetHaste(::getpid(), Haste::kNone);
+  }
+  return entered;
 }
 
 Status EnterIdleDiskClass() {

@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "platform/background.h"
 #include "platform/cpu_load.h"
@@ -20,6 +23,7 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 bool HasEntries(const std::string& folder) {
   std::error_code none;
@@ -92,10 +96,12 @@ TEST(ThisMachine, RunsThisTest) {
 
 class InBackground : public ::testing::Test {
  protected:
+  static constexpr const char* kChild = "../tests/platform_machine_test_child";
+
   // What a child in the background says of itself.
-  static std::string Say() {
+  static std::string Say(std::vector<std::string> arguments = {kChild}) {
     const auto done = fallow::testing::RunProgram(
-        {.arguments = {"../tests/platform_machine_test_child"}, .environment = {}, .log_path = ""});
+        {.arguments = std::move(arguments), .environment = {}, .log_path = ""});
     EXPECT_EQ(done.exit_code, 0);
     return done.output;
   }
@@ -119,6 +125,17 @@ TEST_F(InBackground, ItsSessionWeighsLittle) {
   EXPECT_THAT(said, HasSubstr("nice 19\n"));
   EXPECT_THAT(said, ContainsRegex("hurried: /autogroup-[0-9]+ nice 0\n"));
   EXPECT_EQ(fallow::testing::ReadFile("/proc/self/autogroup"), before);
+}
+
+// As when a worker follows one that was hurried out: the kernel refuses a second change at once.
+TEST_F(InBackground, ItsSessionWeighsLittleThoughOneWasChangedJustBefore) {
+  if (fallow::testing::ReadFile("/proc/sys/kernel/sched_autogroup_enabled") != "1\n") {
+    GTEST_SKIP() << "this kernel does not group processes by session";
+  }
+  const std::string said = Say({kChild, "changed-before"});
+  EXPECT_THAT(said, ContainsRegex("before, hurried: /autogroup-[0-9]+ nice 0\n"));
+  EXPECT_THAT(said, ContainsRegex("oom: 1000\n/autogroup-[0-9]+ nice 19\n"));
+  EXPECT_THAT(said, Not(HasSubstr("not reached: autogroup")));
 }
 
 // Its session is ours: what was meant for it would slow us down.

@@ -125,8 +125,13 @@ TEST(WorkerProcess, StopsAtOnceAndGoesOnWhenAsked) {
   }
   std::printf("stop latency %.2f ms (best of 5)\n", static_cast<double>(best_us) / 1000);
   EXPECT_LT(best_us, 100'000u);
-  EXPECT_EQ(RunAll(*worker, DemoRequests(3)).size(), 3u)
-      << "nothing of the stopped work comes any more";
+  const auto answers = RunAll(*worker, DemoRequests(3));
+  EXPECT_EQ(answers.size(), 3u) << "nothing of the stopped work comes any more";
+  std::uint64_t token_count = 0;
+  for (const auto& [index, answer] : answers) token_count += answer.token_ids.size();
+  const auto report = worker->Next<ProgressReport>();
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->progress.generated_token_count, token_count);
 }
 
 TEST(WorkerProcess, ForgetsADroppedTicket) {

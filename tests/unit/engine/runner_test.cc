@@ -174,6 +174,8 @@ TEST_F(RunnerTest, CountsPromptAndGeneratedTokens) {
   const AttemptResult& result = finished[0].result;
   EXPECT_EQ(runner->progress().prompt_token_count, result.prompt_token_count);
   EXPECT_EQ(runner->progress().generated_token_count, result.token_ids.size());
+  runner->Clear();
+  EXPECT_EQ(runner->progress(), WorkProgress{}) << "speeds are measured from 0 on";
 }
 
 // A vocabulary of one token with a very long spelling.

@@ -22,9 +22,12 @@ struct Fixture {
   SeededRandom random;
   FakeSubprocessLauncher launcher;
   std::vector<Haste> hastes;
-  WorkerSupervisorOptions options{
-      .command = {"fallow-worker", "--backend", "cpu"},
-      .set_haste = [this](std::int64_t, Haste haste) { hastes.push_back(haste); }};
+  Status haste_answer;
+  WorkerSupervisorOptions options{.command = {"fallow-worker", "--backend", "cpu"},
+                                  .set_haste = [this](std::int64_t, Haste haste) {
+                                    hastes.push_back(haste);
+                                    return haste_answer;
+                                  }};
   WorkerSupervisor worker{loop, clock, random, launcher, options};
   std::vector<std::string> events;
 
@@ -340,6 +343,19 @@ TEST(WorkerSupervisor, IsAsPatientAsThePaceAsks) {
   EXPECT_TRUE(f.child().killed);
 }
 
+// A load ends with some steps, which are paced.
+TEST(WorkerSupervisor, IsAsPatientWithALoad) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.SetShare(0.5);
+  f.worker.Send(LoadModel{"m"});
+  f.worker.SetShare(0.1);
+  f.loop.Advance(10 * f.options.load_patience - 1ms);
+  EXPECT_FALSE(f.child().killed);
+  f.loop.Advance(1ms);
+  EXPECT_TRUE(f.child().killed);
+}
+
 // Neighbours that take all processors would keep it from stopping.
 TEST(WorkerSupervisor, GivesAStoppingWorkerAnOrdinaryPartOfTheProcessors) {
   Fixture f;
@@ -368,6 +384,29 @@ TEST(WorkerSupervisor, AResumedWorkerGivesWayAgain) {
   EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry, Haste::kNone));
 }
 
+// Somebody else's change came just before: the kernel refuses ours.
+TEST(WorkerSupervisor, TriesToGiveWayAgainUntilItMay) {
+  Fixture f;
+  f.BecomeReady();
+  f.worker.Stop({.keep_memory = true});
+  f.Says(Stopped{});
+  f.worker.Start();
+  f.haste_answer = Fail(ErrorCode::kUnavailable, "too soon");
+  f.loop.Advance(3 * f.options.haste_lasts);
+  f.haste_answer = {};
+  f.loop.Advance(10 * f.options.haste_lasts);
+  EXPECT_THAT(f.hastes,
+              ElementsAre(Haste::kHurry, Haste::kNone, Haste::kNone, Haste::kNone, Haste::kNone));
+}
+
+TEST(WorkerSupervisor, DoesNotTryAgainWhatCannotBe) {
+  Fixture f;
+  f.haste_answer = Fail(ErrorCode::kNotFound, "this kernel has no autogroups");
+  f.Park();
+  f.loop.Advance(10 * f.options.haste_lasts);
+  EXPECT_THAT(f.hastes, ElementsAre(Haste::kHurry, Haste::kNone));
+}
+
 TEST(WorkerSupervisor, MeasuresFromTheOwnersInput) {
   Fixture f;
   f.BecomeReady();
@@ -378,7 +417,7 @@ TEST(WorkerSupervisor, MeasuresFromTheOwnersInput) {
   f.loop.Advance(9ms);
   f.Says(Stopped{});
   const Yield expected{.input_at = input, .freed_at = input + 12ms, .how = Yield::How::kStopped};
-  EXPECT_EQ(f.worker.yields().Summarise().last, expected);
+  EXPECT_EQ(f.worker.yields().summary().last, expected);
   EXPECT_EQ(f.worker.last_stop_latency(), 9ms);
 }
 
@@ -389,11 +428,11 @@ TEST(WorkerSupervisor, AKilledWorkerHasFreedTheDeviceWhenItIsGone) {
   const SteadyTime input = f.clock.Steady();
   f.worker.Stop({.input_at = input});
   f.loop.Advance(100ms);
-  EXPECT_EQ(f.worker.yields().Summarise().count, 0u);
+  EXPECT_EQ(f.worker.yields().summary().count, 0u);
   f.loop.Advance(7ms);
   f.child().Exit({.code = -1, .signal = 9});
   const Yield expected{.input_at = input, .freed_at = input + 107ms, .how = Yield::How::kKilled};
-  EXPECT_EQ(f.worker.yields().Summarise().last, expected);
+  EXPECT_EQ(f.worker.yields().summary().last, expected);
 }
 
 TEST(WorkerSupervisor, CountsYieldsOfABusyDeviceToAnOwnerAlone) {
@@ -405,7 +444,7 @@ TEST(WorkerSupervisor, CountsYieldsOfABusyDeviceToAnOwnerAlone) {
   f.Work(1, 2);
   f.worker.Stop({.keep_memory = true});  // no owner: the machine is hot
   f.Says(Stopped{});
-  const auto summary = f.worker.yields().Summarise();
+  const auto summary = f.worker.yields().summary();
   EXPECT_EQ(summary.count, 0u);
   EXPECT_EQ(summary.idle_count, 1u);
 }
