@@ -153,6 +153,21 @@ TEST(DesktopAgent, FollowsItsSettingsWhileItRunsAndATypoStopsIt) {
       << "a program of the owner's list wants the memory too";
 }
 
+TEST(DesktopAgent, AMachineThatIsDedicatedNoLongerSeesItsOwner) {
+  SKIP_WITHOUT_DESKTOP();
+  Desktop desktop;
+  Stack& stack = desktop.stack();
+  desktop.WriteSettings("[presence]\ndedicated = true\n");
+  StartWork(stack);
+  EXPECT_TRUE(StatusOf(stack).at("helpers").empty());
+  desktop.WriteSettings("");
+  ASSERT_TRUE(WaitUntil([&] { return !StatusOf(stack).at("helpers").empty(); }, 10s))
+      << stack.Logs();
+  ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
+  ASSERT_NO_FATAL_FAILURE(desktop.TouchMouse());
+  ASSERT_TRUE(desktop.Becomes("in_use", "input")) << stack.Logs();
+}
+
 TEST(DesktopAgent, AHelperThatDiesCountsAsUseUntilANewOneReports) {
   SKIP_WITHOUT_DESKTOP();
   Desktop desktop;
