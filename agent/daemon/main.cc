@@ -152,7 +152,8 @@ class CommandLine {
     CLI::App* set = limits->add_subcommand("set",
                                            "Change one: `limits set quiet.level 40`; "
                                            "the value `unset` brings back its default");
-    set->add_option("KEY VALUE", options_.change)->expected(2)->required();
+    set->add_option("KEY", options_.key, "One that `limits` shows")->required();
+    set->add_option("VALUE", options_.value, "As `limits` shows it, or `unset`")->required();
     set->fallthrough();  // --settings may come after it too
   }
 

@@ -4,7 +4,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/settings_source.h"
@@ -39,7 +38,7 @@ struct VerbOptions {
   std::optional<std::size_t> max_entries;  // none: 20, or everything since `since`
   bool verify = false;
   // limits
-  std::vector<std::string> change;  // KEY and VALUE
+  std::string key, value;  // to change; without a key all are shown
   bool print_defaults = false;
 };
 

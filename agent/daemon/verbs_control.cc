@@ -17,11 +17,6 @@
 namespace fallow {
 namespace {
 
-std::string ParentOf(const std::string& path) {
-  const auto slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 // The file's text; empty if there is none.
 Result<std::string> ReadSettingsText(const std::string& path) {
   auto text = ReadSmallFile(path, kMaxSettingsFileBytes);
@@ -30,30 +25,22 @@ Result<std::string> ReadSettingsText(const std::string& path) {
 }
 
 int ChangeLimits(const VerbOptions& options, const std::string& text) {
-  if (options.change.size() != 2) {
-    return FailWith({ErrorCode::kInvalidArgument,
-                     "say which setting and its value: `fallow-agent limits set KEY VALUE`"},
-                    kExitUsage);
-  }
-  const std::string& key = options.change[0];
   // A file that is broken already is no wrong usage of this command.
   if (auto now = ParseSettings(text, options.settings_path); !now)
     return FailWith(now.error(), kExitFailed);
   // Without a file the owner gets one that explains itself.
   const std::string base = text.empty() ? DefaultSettingsText() : text;
-  const auto changed = ChangeSetting(base, options.settings_path, key, options.change[1]);
+  const auto changed = ChangeSetting(base, options.settings_path, options.key, options.value);
   if (!changed) {
     const bool is_usage = changed.error().code == ErrorCode::kInvalidArgument;
     return FailWith(changed.error(), is_usage ? kExitUsage : kExitFailed);
   }
-  if (auto made = MakePrivateDirectory(ParentOf(options.settings_path)); !made)
-    return FailWith(made.error(), kExitFailed);
   if (auto written = ChangeFileAtomically(options.settings_path, *changed); !written)
     return FailWith(written.error(), kExitFailed);
   const auto settings = ParseSettings(*changed, options.settings_path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
-  fmt::print("{} = {} in {}; a running agent follows it at once\n", key,
-             SettingValue(*FindSetting(key), *settings), options.settings_path);
+  fmt::print("{} = {} in {}; a running agent follows it at once\n", options.key,
+             SettingValue(*FindSetting(options.key), *settings), options.settings_path);
   return kExitOk;
 }
 
@@ -95,7 +82,7 @@ int LimitsVerb(const VerbOptions& options) {
   }
   const auto text = ReadSettingsText(options.settings_path);
   if (!text) return FailWith(text.error(), kExitFailed);
-  if (!options.change.empty()) return ChangeLimits(options, *text);
+  if (!options.key.empty()) return ChangeLimits(options, *text);
   const auto settings = ParseSettings(*text, options.settings_path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
   const auto rows = SettingsTable(*settings, *text);
