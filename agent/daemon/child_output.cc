@@ -12,7 +12,7 @@
 namespace fallow {
 
 Result<std::string> ChildOutput(std::vector<std::string> command,
-                                std::chrono::milliseconds patience) {
+                                std::chrono::milliseconds patience, int other_success) {
   const auto loop = NewMainLoop();
   const auto launcher = NewSubprocessLauncher(*loop);
   std::string output, last_line;
@@ -42,7 +42,7 @@ Result<std::string> ChildOutput(std::vector<std::string> command,
     return Fail(ErrorCode::kDeadlineExceeded,
                 fmt::format("{} did not end within {} s", command[0], patience.count() / 1000));
   }
-  if (exit->code != 0) {
+  if (exit->code != 0 && exit->code != other_success) {
     return Fail(ErrorCode::kUnavailable,
                 fmt::format("{} failed{}{}", command[0], last_line.empty() ? "" : ": ", last_line));
   }

@@ -13,8 +13,8 @@ inline constexpr std::size_t kMaxChildOutputBytes = 1 << 20;
 
 // Blocks, at most `patience`; then the program is killed. kNotFound: there is no such program;
 // kDeadlineExceeded; kUnavailable: it failed, with its last words; kResourceExhausted: it printed
-// more than kMaxChildOutputBytes.
+// more than kMaxChildOutputBytes. `other_success`: an exit code, besides 0, that is no failure.
 Result<std::string> ChildOutput(std::vector<std::string> command,
-                                std::chrono::milliseconds patience);
+                                std::chrono::milliseconds patience, int other_success = 0);
 
 }  // namespace fallow

@@ -24,6 +24,8 @@ using Json = nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kHelperPatience{5'000};
+// Of fallow-session --once: it has looked, and no source tells.
+constexpr int kNobodyTells = 3;
 // A driver compiles its first kernels; some take their time to wake a GPU.
 constexpr milliseconds kDevicesPatience{20'000};
 
@@ -93,7 +95,7 @@ class Doctor {
       if (!settings.presence.dedicated) ExamineHelpers();
     } else {
       const auto output = ChildOutput({ProgramDirectory() + "/fallow-session", "--once", "--json"},
-                                      kHelperPatience);
+                                      kHelperPatience, kNobodyTells);
       if (!output) {
         Note("presence", Health::kBad, output.error().message, "install the agent anew");
         return;
@@ -145,7 +147,7 @@ class Doctor {
     Note("power", power.on_battery ? Health::kGood : Health::kNone,
          power.on_battery
              ? fmt::format("{} ({})", *power.on_battery ? "on battery" : "on mains", power.detail)
-             : "no battery of this machine's own: " + power.detail);
+             : power.detail);
     const ThermalReading thermal = NewThermalSensor(*clock)->Read();
     for (const Temperature& temperature : thermal.temperatures) {
       Note("heat", Health::kGood,

@@ -62,6 +62,19 @@ TEST(AgentProgram, CountsAsInUseAndSaysSoWhenNothingTellsPresence) {
   EXPECT_FALSE(status.at("presence").empty());
 }
 
+TEST(AgentProgram, DoctorSaysThatNothingTellsPresenceAndWhatHelps) {
+  const TemporaryFolder folder;
+  const Finished doctor =
+      RunProgram({.arguments = {"fallow-agent", "doctor", "--state-dir", folder.path() + "/agent",
+                                "--settings", folder.path() + "/agent.toml"},
+                  .environment = {"DISPLAY=", "WAYLAND_DISPLAY=", "XDG_SESSION_TYPE=",
+                                  "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent",
+                                  "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}});
+  EXPECT_EQ(doctor.exit_code, 1);
+  EXPECT_THAT(doctor.output, HasSubstr("nothing tells whether somebody is at this machine"));
+  EXPECT_THAT(doctor.output, HasSubstr("gamepads"));
+}
+
 TEST(AgentProgram, FollowsTheFirstSettingsThatItsOwnerEverMakes) {
   Stack stack;
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
