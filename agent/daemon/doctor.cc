@@ -88,11 +88,11 @@ class Doctor {
 
   // What the daemon is told, or else what a helper of this login would tell it.
   void ExaminePresence(const Settings& settings) {
-    if (settings.presence.dedicated)
-      Note("presence", Health::kNone, "does not count: presence.dedicated is set");
+    const bool dedicated = settings.presence.dedicated || Flag(status_, "dedicated");
+    if (dedicated) Note("presence", Health::kNone, "does not count: presence.dedicated is set");
     Json told = status_;
     if (told.is_object()) {
-      if (!settings.presence.dedicated) ExamineHelpers();
+      if (!dedicated) ExamineHelpers();
     } else {
       const auto output = ChildOutput({ProgramDirectory() + "/fallow-session", "--once", "--json"},
                                       kHelperPatience, kNobodyTells);
@@ -119,7 +119,7 @@ class Doctor {
                             : Flag(signal, "active") ? "active"
                                                      : "quiet"));
     }
-    if (!anybody_tells && !settings.presence.dedicated) {
+    if (!anybody_tells && !dedicated) {
       Note("presence", Health::kBad,
            "nothing tells whether somebody is at this machine, so it counts as in use",
            "start the agent in the desktop's session, or let its user read input devices: "

@@ -168,6 +168,7 @@ std::string StatusJson(const StatusReport& report) {
   json["memory_bytes"] = report.profile.memory_bytes;
   json["agent_version"] = report.profile.agent_version;
   json["rule"] = RuleOf(report.decided.settings);
+  json["dedicated"] = report.decided.settings.presence.dedicated;
   json["settings"] = report.settings_path;
   json["policy"] = PolicyJson(report.decided);
   json["presence"] = Json::array();

@@ -8,7 +8,6 @@
 #include "platform/background.h"
 
 #include <fmt/format.h>
-#include <linux/ioprio.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,6 +27,10 @@ namespace fallow {
 namespace {
 
 constexpr int kLowestNice = 19;
+// ioprio_set(2): whose, and the idle class in the upper bits. The kernel's header for these is no
+// C++ in some versions.
+constexpr int kOneProcess = 1;
+constexpr int kIdleDiskPriority = 3 << 13;
 // Sleeps between slices are of some milliseconds: a little more, so that the machine wakes less
 // often, does not spoil the pace.
 constexpr unsigned long kTimerSlackNs = 1'000'000;
@@ -90,9 +93,8 @@ Status EnterIdleAutogroup() {
 }
 
 Status EnterIdleDiskClass() {
-  return FromReturn(
-      ::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)),
-      "cannot lower its disk priority");
+  return FromReturn(::syscall(SYS_ioprio_set, kOneProcess, 0, kIdleDiskPriority),
+                    "cannot lower its disk priority");
 }
 
 }  // namespace
