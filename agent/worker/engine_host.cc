@@ -31,12 +31,17 @@ bool HasUsableGpu() {
   return false;
 }
 
+// What is left to other programs of this machine's memory.
+std::uint64_t SpareMemory(const BackendOptions& options) {
+  const bool has_twice_as_much = PhysicalMemoryBytes() / 2 >= options.spare_memory_bytes;
+  return has_twice_as_much ? options.spare_memory_bytes : 0;
+}
+
 // 0: none.
 std::uint64_t MachineMemoryCap(const BackendOptions& options) {
-  const std::uint64_t memory = PhysicalMemoryBytes();
-  const std::uint64_t spare = options.spare_memory_bytes;
-  if (spare == 0 || memory < 2 * spare) return options.max_memory_bytes;
-  const std::uint64_t left = memory - spare;
+  const std::uint64_t spare = SpareMemory(options);
+  if (spare == 0) return options.max_memory_bytes;
+  const std::uint64_t left = PhysicalMemoryBytes() - spare;
   return options.max_memory_bytes == 0 ? left : std::min(options.max_memory_bytes, left);
 }
 
@@ -52,7 +57,8 @@ Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& option
 std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
   engine::CpuBackendOptions cpu;
   cpu.thread_count = options.thread_count;
-  cpu.memory_bytes = MachineMemoryCap(options);
+  cpu.memory_bytes = options.max_memory_bytes;
+  cpu.spare_memory_bytes = SpareMemory(options);
   return engine::NewCpuBackend(cpu);
 }
 

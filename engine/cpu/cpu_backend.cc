@@ -34,6 +34,12 @@ std::uint64_t AvailableMemoryBytes() {
   return kAssumedMemoryBytes;
 }
 
+std::uint64_t MemoryLimit(const CpuBackendOptions& options) {
+  const std::uint64_t available = AvailableMemoryBytes();
+  const std::uint64_t ours = available - std::min(available, options.spare_memory_bytes);
+  return options.memory_bytes != 0 ? std::min(ours, options.memory_bytes) : ours;
+}
+
 CpuTensor& Own(Tensor& tensor) {
   return static_cast<CpuTensor&>(tensor);
 }
@@ -51,8 +57,7 @@ class CpuBackend final : public Backend {
       : kernels_(options.path == CpuPath::kPlain ? PlainKernels() : BestKernels()),
         pool_(options.thread_count != 0 ? options.thread_count
                                         : std::max(1u, std::thread::hardware_concurrency())),
-        budget_(std::min(AvailableMemoryBytes(),
-                         options.memory_bytes != 0 ? options.memory_bytes : UINT64_MAX)) {
+        budget_(MemoryLimit(options)) {
     info_.processor = fmt::format("{}, {} thread{}", kernels_.name, pool_.thread_count(),
                                   pool_.thread_count() == 1 ? "" : "s");
     info_.driver = "none";

@@ -117,6 +117,18 @@ TEST(CpuBackend, GivesMemoryBackAndSaysWhenThereIsNone) {
   EXPECT_EQ(backend->NewKvCache({~0u, 1000, 256}).error().code, ErrorCode::kResourceExhausted);
 }
 
+// Of what is left of the machine now, for others may hold the most of it.
+TEST(CpuBackend, LeavesMemoryToOthers) {
+  constexpr std::uint64_t kSpare = 64 << 20;
+  const std::uint64_t all = NewCpuBackend({.thread_count = 1})->info().memory_bytes;
+  const auto left = [&](std::uint64_t spare) {
+    const CpuBackendOptions options{.thread_count = 1, .spare_memory_bytes = spare};
+    return NewCpuBackend(options)->info().memory_bytes;
+  };
+  EXPECT_LT(left(all - kSpare), all / 2) << "the machine's memory moves while this is measured";
+  EXPECT_EQ(left(UINT64_MAX), 0u);
+}
+
 TEST(CpuBackend, NamesItsProcessor) {
   EXPECT_EQ(NewCpuBackend({.thread_count = 1, .path = CpuPath::kPlain})->info().processor,
             "plain C++, 1 thread");
