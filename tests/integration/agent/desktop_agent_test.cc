@@ -153,7 +153,7 @@ TEST(DesktopAgent, FollowsItsSettingsWhileItRunsAndATypoStopsIt) {
       << "a program of the owner's list wants the memory too";
 }
 
-TEST(DesktopAgent, AMachineThatIsDedicatedNoLongerSeesItsOwner) {
+TEST(DesktopAgent, AMachineThatIsNoLongerDedicatedSeesItsOwner) {
   SKIP_WITHOUT_DESKTOP();
   Desktop desktop;
   Stack& stack = desktop.stack();
