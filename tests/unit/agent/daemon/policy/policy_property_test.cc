@@ -16,8 +16,23 @@ using namespace std::chrono_literals;
 constexpr int kSeeds = 60;
 constexpr int kSteps = 1500;
 
+bool CountsAsUse(const Settings::Presence& presence, SessionSignalKind kind) {
+  switch (kind) {
+    case SessionSignalKind::kFullScreen:
+      return presence.full_screen;
+    case SessionSignalKind::kGameMode:
+      return presence.game_mode;
+    case SessionSignalKind::kIdleInhibitor:
+      return presence.idle_inhibitors;
+  }
+  return true;
+}
+
 bool IsUsed(const Settings& settings, const Signals& signals) {
   if (settings.presence.dedicated) return false;
+  if (!signals.owner_programs.empty()) return true;
+  for (const SessionSignal& signal : signals.session)
+    if (signal.known && signal.active && CountsAsUse(settings.presence, signal.kind)) return true;
   bool told = false;
   for (const PresenceReading& reading : signals.presence) {
     if (reading.kind == PresenceKind::kDistrusted) return true;
