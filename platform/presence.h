@@ -91,7 +91,8 @@ struct EvdevOptions {
 // kUnavailable if there is no such folder or device, kPermissionDenied if one may not be read: it
 // could be the keyboard. With `gamepads_only` neither is an error, for most machines have no
 // gamepad, and those that may not be read are none of the user's. Devices that come later are found
-// by themselves. At first it is idle since it was opened.
+// by themselves. At first it is idle since it was opened; of gamepads, since the last one came, or
+// the machine was started if there is none.
 Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, EvdevOptions options);
 // systemd-logind's sessions over the system bus: the least idle one counts; remote sessions count
 // as use. kUnavailable, with the reason, if there is no bus or no logind. One that answered and no

@@ -104,7 +104,7 @@ class EvdevPresenceSource : public PresenceSource {
       : loop_(loop),
         options_(std::move(options)),
         probe_(std::move(probe)),
-        last_input_(steady_clock::now()),
+        last_input_(options_.gamepads_only ? Time{} : steady_clock::now()),
         wait_(loop) {}
 
   std::string name() const override { return options_.gamepads_only ? "gamepads" : "evdev"; }
@@ -239,6 +239,10 @@ class EvdevPresenceSource : public PresenceSource {
       broken_[name] = device.error().message;
     } else if (Wants(KindOf(*device))) {
       devices_.emplace(name, EvdevDevice(std::move(descriptor), *device));
+      // What it did before is not known, and a gamepad that comes is in somebody's hands.
+      if (!options_.gamepads_only) return;
+      last_input_ = steady_clock::now();
+      Told();
     } else {
       others_.insert(name);
     }
@@ -320,7 +324,8 @@ class EvdevPresenceSource : public PresenceSource {
   std::set<std::string> others_;               // not of a kind that is wanted
   std::set<std::string> forbidden_;            // what they are is not known
   std::map<std::string, std::string> broken_;  // and why
-  Time last_input_;                            // or when the source was made, if that is later
+  // Or when the source was made, if that is later; of gamepads, when the last one came.
+  Time last_input_;
   InputWait wait_;
   std::unique_ptr<DescriptorWatch> folder_watch_;  // goes before the folder; while somebody waits
 };

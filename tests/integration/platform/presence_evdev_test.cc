@@ -314,6 +314,18 @@ TEST_F(EvdevPresence, DeviceThatMayNotBeReadIsNamed) {
   EXPECT_EQ((*gamepads)->Read().detail, "1 gamepad, 1 that may not be read");
 }
 
+// Else each start of a helper would count as use of a gamepad that is not there.
+TEST_F(EvdevPresence, WithoutAGamepadNobodyPlayedOnOne) {
+  const auto source = Open(/*gamepads_only=*/true);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  const auto reading = (*source)->Read();
+  ASSERT_TRUE(reading.known);
+  EXPECT_THAT(reading.detail, HasSubstr("no gamepad"));
+  EXPECT_GE(reading.idle_for, milliseconds(5'000)) << "since the machine was started";
+  Plug("event3", Gamepad());
+  EXPECT_LT((*source)->Read().idle_for, milliseconds(5'000)) << "it is in somebody's hands";
+}
+
 TEST_F(EvdevPresence, FolderThatGoesAndComesIsNoticed) {
   const std::string input = folder_.path() + "/input";
   std::filesystem::create_directory(input);
