@@ -51,6 +51,9 @@ int PauseVerb(const VerbOptions& options) {
   if (!options.duration.empty()) {
     const auto parsed = ParseDuration(options.duration);
     if (!parsed) return FailWith(parsed.error(), kExitUsage);
+    if (parsed->count() == 0) {
+      return FailWith({ErrorCode::kInvalidArgument, "a pause takes more than nothing"}, kExitUsage);
+    }
     duration = *parsed;
   }
   int code = kExitOk;

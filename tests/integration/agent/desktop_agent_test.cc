@@ -106,6 +106,7 @@ TEST(DesktopAgent, TheOwnersCommandsPauseAndResumeItAndItSaysWhy) {
   Stack& stack = desktop.stack();
   StartWork(stack);
   EXPECT_EQ(desktop.Verb({"pause", "forever"}).exit_code, 2);
+  EXPECT_EQ(desktop.Verb({"pause", "0s"}).exit_code, 2);
   ASSERT_EQ(desktop.Verb({"pause", "30m"}).exit_code, 0) << stack.Logs();
   ASSERT_TRUE(desktop.Becomes("paused", "paused_by_owner")) << stack.Logs();
   const Finished why = desktop.Verb({"why"});
