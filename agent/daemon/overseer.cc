@@ -56,25 +56,20 @@ void Overseer::Look() {
   const bool soon = MayBeginSoon(signals);
   if (WantsSensors(signals, soon))
     machine_.Read(settings_().settings, around_.own_processes(), signals);
-  Decide(std::move(signals));
-  around_.watch_closely(soon || entry_.decision.action != Action::kPause);
+  entry_ = DecideEntry(settings_().settings, signals, around_.now(), memory_);
   around_.act(entry_.decision);
+  around_.watch_closely(soon || entry_.decision.action != Action::kPause);
+  // Last: a busy disk makes whoever writes wait, and the owner is not to wait with it.
+  Record();
   if (!ended_) timer_ = loop_.After(UntilNextLook(soon), [this] { Look(); });
 }
 
-void Overseer::Decide(Signals signals) {
-  const Moment now = around_.now();
-  PolicyEntry entry{.moment = now,
-                    .settings = settings_().settings,
-                    .signals = std::move(signals),
-                    .before = memory_,
-                    .decision = {}};
-  const std::string old_trouble = log_trouble_;
-  entry.decision =
-      DecideAndRecord(entry.settings, entry.signals, now, memory_, log_, &log_trouble_);
-  if (!log_trouble_.empty() && log_trouble_ != old_trouble)
-    LOG_WARN("agent: the policy's log cannot be kept: {}", log_trouble_);
-  entry_ = std::move(entry);
+void Overseer::Record() {
+  const auto recorded = log_.Record(entry_);
+  const std::string trouble = recorded ? "" : recorded.error().message;
+  if (!trouble.empty() && trouble != log_trouble_)
+    LOG_WARN("agent: the policy's log cannot be kept: {}", trouble);
+  log_trouble_ = trouble;
 }
 
 bool Overseer::MayBeginSoon(const Signals& signals) const {

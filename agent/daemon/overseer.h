@@ -63,7 +63,7 @@ class Overseer {
   bool MayBeginSoon(const Signals& signals) const;
   bool WantsSensors(const Signals& signals, bool soon) const;
   std::chrono::milliseconds UntilNextLook(bool soon) const;
-  void Decide(Signals signals);
+  void Record();
 
   Loop& loop_;
   const std::function<OwnersWord()> settings_;

@@ -130,17 +130,15 @@ Status PolicyLog::Write(const PolicyEntry& entry, const std::string& settings_di
   return {};
 }
 
-Decision DecideAndRecord(const Settings& settings, const Signals& signals, const Moment& now,
-                         PolicyMemory& memory, PolicyLog& log, std::string* trouble) {
+PolicyEntry DecideEntry(const Settings& settings, const Signals& signals, const Moment& now,
+                        PolicyMemory& memory) {
   PolicyEntry entry{.moment = now,
                     .settings = settings,
                     .signals = Bounded(signals),
                     .before = memory,
                     .decision = {}};
   entry.decision = Decide(settings, entry.signals, now, memory);
-  const auto recorded = log.Record(entry);
-  if (trouble != nullptr) *trouble = recorded ? "" : recorded.error().message;
-  return entry.decision;
+  return entry;
 }
 
 }  // namespace fallow

@@ -63,9 +63,8 @@ class PolicyLog {
   std::optional<Last> last_;
 };
 
-// Decides, and records what was decided; a log that fails costs no decision. `trouble`, if not
-// null, is set to why it failed, or emptied.
-Decision DecideAndRecord(const Settings& settings, const Signals& signals, const Moment& now,
-                         PolicyMemory& memory, PolicyLog& log, std::string* trouble = nullptr);
+// Decides: what PolicyLog::Record takes.
+PolicyEntry DecideEntry(const Settings& settings, const Signals& signals, const Moment& now,
+                        PolicyMemory& memory);
 
 }  // namespace fallow

@@ -58,6 +58,7 @@ struct Fixture {
   bool closely = false;
   int looks = 0;
   Decision last;
+  std::size_t bytes_logged_before = 0;  // it was acted on
   Overseer overseer{loop,
                     [this] {
                       return OwnersWord{settings, settings_trouble};
@@ -78,7 +79,11 @@ struct Fixture {
                      .own_processes = [] { return std::vector<std::int64_t>{}; },
                      .holds_memory = [this] { return holds_memory; },
                      .watch_closely = [this](bool value) { closely = value; },
-                     .act = [this](const Decision& decision) { last = decision; },
+                     .act =
+                         [this](const Decision& decision) {
+                           last = decision;
+                           bytes_logged_before = files.text.size();
+                         },
                      .now =
                          [this] {
                            return Moment{
@@ -219,6 +224,16 @@ TEST(Overseer, KeepsWhatItDecidedFrom) {
   f.Away(5min);
   EXPECT_EQ(f.overseer.entry().decision, f.last);
   EXPECT_FALSE(f.files.text.empty());
+}
+
+TEST(Overseer, GivesTheMachineBackBeforeItWritesThatItDoes) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(4min);
+  ASSERT_NE(f.last.action, Action::kPause);
+  f.Input();
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_GT(f.files.text.size(), f.bytes_logged_before);
 }
 
 TEST(Overseer, ALogThatCannotBeKeptCostsNoDecision) {

@@ -19,6 +19,15 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+// A log that fails costs no decision. `trouble` is set to why it failed, or emptied.
+Decision DecideAndRecord(const Settings& settings, const Signals& signals, const Moment& now,
+                         PolicyMemory& memory, PolicyLog& log, std::string* trouble = nullptr) {
+  const PolicyEntry entry = DecideEntry(settings, signals, now, memory);
+  const auto recorded = log.Record(entry);
+  if (trouble != nullptr) *trouble = recorded ? "" : recorded.error().message;
+  return entry.decision;
+}
+
 // Files in memory whose disk may be full.
 class FakePolicyLogFiles : public PolicyLogFiles {
  public:
