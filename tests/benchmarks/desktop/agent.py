@@ -31,9 +31,9 @@ class Agent:
     def __init__(self, program, folder, log_path, environment, options, settings=""):
         self._program, self._folder, self._log_path = program, folder, log_path
         self._environment = {**os.environ, **environment}
-        settings_path = Path(self._environment["XDG_CONFIG_HOME"]) / "fallow" / "agent.toml"
-        settings_path.parent.mkdir(parents=True, exist_ok=True)
-        settings_path.write_text(settings)
+        self._settings_path = Path(self._environment["XDG_CONFIG_HOME"]) / "fallow" / "agent.toml"
+        self._settings_path.parent.mkdir(parents=True, exist_ok=True)
+        self.follow(settings)
         with open(log_path, "ab") as log:
             # A session of its own, as a service manager or a login would give it.
             self._process = processes.start(
@@ -44,6 +44,10 @@ class Agent:
         except BaseException:
             self.close()
             raise
+
+    def follow(self, settings):
+        """Puts another text into its agent.toml, which it follows at once."""
+        self._settings_path.write_text(settings)
 
     @property
     def process_id(self):

@@ -30,7 +30,8 @@ from processes import (Memory, ProcessorTime, clean_up_when_told_to_end, load_by
 from waiting import Patience, wait_until
 
 INPUT_PERIOD_S = 2
-IDLE_AFTER_S = 5  # longer than between two inputs
+IDLE_AFTER_S = 5  # to begin with, so that work begins soon; longer than between two inputs
+USUAL_IDLE_AFTER_S = 180  # the default, for what is measured
 WORK_S = 10  # before the owner comes
 SETTLE_S = 20  # after he came: what ends when work ends has ended
 SAMPLE_PERIOD_S = 1  # of memory: pages that are given back come back when they are used
@@ -127,6 +128,8 @@ def measure(options, desktop, owner, agent):
     client = boinc.Boinc(options.folder / "boinc", desktop.environment) if boinc.version() else None
     try:
         wait_until("the agent sees its owner", lambda: agent.status()["state"] == "in_use", WORK_PATIENCE_S)
+        # What an owner has: shortly before he counts as away, more is watched.
+        agent.follow(settings_with(USUAL_IDLE_AFTER_S))
         time.sleep(SETTLE_S)
         standing, worker = agent.standing_processes(), agent.worker_processes()
         usages = [(f"{name_of(process)}", Usage([process])) for process in standing]
@@ -189,9 +192,13 @@ def parse_options():
     return parser.parse_args()
 
 
+def settings_with(idle_after_s):
+    return f'{soak.SETTINGS}\n[presence]\nidle_after = "{idle_after_s}s"\n'
+
+
 def start_agent(options, desktop, idle_after_s):
     return Agent(options.agent, options.state_dir, options.folder / "agent.log", desktop.environment,
-                 ["--backend", options.backend, "--idle-after", f"{idle_after_s}s"], soak.SETTINGS)
+                 ["--backend", options.backend], settings_with(idle_after_s))
 
 
 def main():
