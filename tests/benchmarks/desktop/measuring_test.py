@@ -124,7 +124,12 @@ class Processes(unittest.TestCase):
         wait_until("the process below has ended", lambda: has_ended(below), patience_s=10)
 
     def test_a_program_ends_with_the_one_that_started_it(self):
-        script = "import processes; print(processes.start(['sleep', '300']).pid, flush=True); import os; os._exit(0)"
+        # Once the program runs: one whose starter has gone before cannot be told any more.
+        script = ("import os, processes, subprocess\n"
+                  "program = processes.start(['sh', '-c', 'echo up; exec sleep 300'], stdout=subprocess.PIPE)\n"
+                  "program.stdout.readline()\n"
+                  "print(program.pid, flush=True)\n"
+                  "os._exit(0)")
         run = subprocess.run([sys.executable, "-B", "-c", script], cwd=Path(__file__).parent, check=True, text=True,
                              stdout=subprocess.PIPE, timeout=10)
         wait_until("the program has ended", lambda: has_ended(int(run.stdout)), patience_s=10)
