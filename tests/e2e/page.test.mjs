@@ -171,6 +171,7 @@ test('the page can be walked by keyboard alone', () => withPage({}, async (page)
   await page.keyboard.press('Escape');
   assert.match(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), /^Account/);
   await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();  // else Tab goes past what is not there yet
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.getByLabel('API key').waitFor();
