@@ -251,17 +251,13 @@ void Daemon::GiveAllBack(std::function<void()> done) {
 }
 
 OwnerCallHandlers Daemon::Handlers() {
-  const auto answer = [](const Status& kept) {
-    if (!kept) LOG_WARN("agent: the pause will not survive a restart: {}", kept.error().message);
-    return std::string("{}\n");
-  };
   return {.status = [this] { return StatusAnswer(); },
           .why = [this] { return WhyAnswer(); },
           .pause =
-              [this, answer](std::optional<milliseconds> duration) {
-                return answer(owner_->Pause(duration));
+              [this](std::optional<milliseconds> duration) {
+                return DoneAnswer(owner_->Pause(duration));
               },
-          .resume = [this, answer] { return answer(owner_->Resume()); },
+          .resume = [this] { return DoneAnswer(owner_->Resume()); },
           .stop =
               [this] {
                 loop_->Post([this] { ShutDown(); });

@@ -53,6 +53,18 @@ std::string PauseCall(std::optional<milliseconds> duration) {
   return call.dump();
 }
 
+std::string DoneAnswer(const Status& kept) {
+  if (kept) return "{}\n";
+  const Json answer = {{"warning", kept.error().message}};
+  return answer.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string WarningOf(std::string_view answer) {
+  const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  const bool there = json.is_object() && json.contains("warning") && json["warning"].is_string();
+  return there ? json["warning"].get<std::string>() : "";
+}
+
 Status CheckAnswer(std::string_view answer) {
   const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json.contains("error") && json["error"].is_string())

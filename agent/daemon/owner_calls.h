@@ -28,6 +28,11 @@ std::string AnswerOwnerCall(std::string_view call, const OwnerCallHandlers& hand
 std::string SimpleCall(std::string_view name);  // "status", "why", "resume", "stop"
 std::string PauseCall(std::optional<std::chrono::milliseconds> duration);
 
+// The answer of what is done; `kept`: whether it also survives a restart.
+std::string DoneAnswer(const Status& kept);
+// Why what was done will not survive a restart; empty if it will.
+std::string WarningOf(std::string_view answer);
+
 // kFailedPrecondition with the daemon's words if the answer is an error.
 Status CheckAnswer(std::string_view answer);
 

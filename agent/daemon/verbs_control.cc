@@ -24,6 +24,13 @@ Result<std::string> ReadSettingsText(const std::string& path) {
   return text;
 }
 
+void WarnIfNotKept(std::string_view answer) {
+  const std::string warning = WarningOf(answer);
+  if (warning.empty()) return;
+  std::fprintf(stderr, "fallow-agent: done, but a restart of the agent will not know it: %s\n",
+               warning.c_str());
+}
+
 int ChangeLimits(const VerbOptions& options, const std::string& text) {
   // A file that is broken already is no wrong usage of this command.
   if (auto now = ParseSettings(text, options.settings_path); !now)
@@ -59,6 +66,7 @@ int PauseVerb(const VerbOptions& options) {
   int code = kExitOk;
   const auto answer = AskDaemon(options, PauseCall(duration), &code);
   if (!answer) return FailWith(answer.error(), code);
+  WarnIfNotKept(*answer);
   if (!duration) {
     fmt::print("paused until `fallow-agent resume`\n");
     return kExitOk;
@@ -74,6 +82,7 @@ int ResumeVerb(const VerbOptions& options) {
   int code = kExitOk;
   const auto answer = AskDaemon(options, SimpleCall("resume"), &code);
   if (!answer) return FailWith(answer.error(), code);
+  WarnIfNotKept(*answer);
   fmt::print("the pause is over; `fallow-agent why` tells what it does now\n");
   return kExitOk;
 }

@@ -77,5 +77,15 @@ TEST(OwnerCalls, WhatIsNoCallIsAnError) {
   }
 }
 
+TEST(OwnerCalls, ADeedThatARestartWillNotKnowIsToldAsDoneWithAWarning) {
+  const std::string kept = DoneAnswer({});
+  EXPECT_TRUE(CheckAnswer(kept).has_value());
+  EXPECT_EQ(WarningOf(kept), "");
+  const std::string lost = DoneAnswer(Fail(ErrorCode::kResourceExhausted, "the disk is full"));
+  EXPECT_TRUE(CheckAnswer(lost).has_value()) << "it is paused all the same";
+  EXPECT_EQ(WarningOf(lost), "the disk is full");
+  EXPECT_EQ(WarningOf("{"), "");
+}
+
 }  // namespace
 }  // namespace fallow
