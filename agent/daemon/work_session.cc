@@ -32,7 +32,16 @@ WorkSession::WorkSession(Loop& loop, const Clock& clock, Random& random, Coordin
       worker_(worker),
       profile_(std::move(profile)),
       options_(std::move(options)),
-      ask_backoff_(random, options.first_retry, options.max_retry) {
+      ask_backoff_(random, options.first_retry, options.max_retry),
+      heartbeat_(
+          loop, client,
+          {.make = [this] { return MakeHeartbeat(); },
+           .period =
+               [this] {
+                 return leases_.empty() ? options_.quiet_heartbeat_period
+                                        : options_.heartbeat_period;
+               },
+           .on_reply = [this](Result<HeartbeatReply> reply) { OnHeartbeat(std::move(reply)); }}) {
   worker_.SetEvents({
       .on_ready = [this](const WorkerReady& ready,
                          bool model_loaded) { OnReady(ready, model_loaded); },
@@ -42,7 +51,7 @@ WorkSession::WorkSession(Loop& loop, const Clock& clock, Random& random, Coordin
       .on_progress = [this](const WorkProgress& progress) { OnProgress(progress); },
       .on_lost = [this](const Error& error) { OnLost(error); },
   });
-  ScheduleHeartbeat();
+  heartbeat_.Schedule();
 }
 
 WorkSession::~WorkSession() = default;
@@ -79,7 +88,7 @@ void WorkSession::ShutDown(milliseconds patience, std::function<void()> done) {
   shutting_down_ = true;
   on_shut_down_ = std::move(done);
   Stop(DeviceState::kPaused, "the agent is shutting down");
-  Heartbeat();
+  heartbeat_.Send();
   shutdown_timer_ = loop_.After(patience, [this] {
     if (!leases_.empty())
       LOG_WARN("agent: {} leases could not be released and will expire", leases_.size());
@@ -88,62 +97,9 @@ void WorkSession::ShutDown(milliseconds patience, std::function<void()> done) {
 }
 
 void WorkSession::FinishShutDown() {
-  if (!on_shut_down_ || !leases_.empty() || heartbeat_in_flight_) return;
+  if (!on_shut_down_ || !leases_.empty() || heartbeat_.busy()) return;
   shutdown_timer_.reset();
   std::exchange(on_shut_down_, nullptr)();
-}
-
-DeviceStatus WorkSession::status() const {
-  DeviceStatus status{.state = stop_state_,
-                      .reason = reason_,
-                      .tokens_per_second = meter_.tokens_per_second(),
-                      .embedding_tokens_per_second = meter_.embedding_tokens_per_second(),
-                      .yields = options_.yields ? options_.yields() : std::nullopt};
-  if (!allowed_) return status;
-  if (refused_ || failures_in_a_row_ >= options_.faulty_after) {
-    status.state = DeviceState::kFaulty;
-    status.reason = trouble_;
-    return status;
-  }
-  const auto is_in_worker = [](const Held& held) { return held.phase == Phase::kInWorker; };
-  if (std::ranges::any_of(leases_, is_in_worker)) {
-    status.state = DeviceState::kWorking;
-    status.reason = fmt::format("{}; {} requests in hand", reason_, UnfinishedCount());
-    return status;
-  }
-  status.state = DeviceState::kIdle;
-  for (const Held& held : leases_) {
-    if (held.phase == Phase::kFetching && held.fetch) {
-      status.reason = fmt::format("{}; fetching model {} ({} %)", reason_, held.model.model.value,
-                                  held.fetch->received_bytes() * 100 / held.model.size_bytes);
-      return status;
-    }
-  }
-  if (!trouble_.empty()) {
-    status.reason = fmt::format("{}; {}", reason_, trouble_);
-  } else if (!worker_.ready()) {
-    status.reason = reason_ + "; starting the worker";
-  } else if (std::ranges::any_of(leases_,
-                                 [](const Held& held) { return held.phase != Phase::kClosing; })) {
-    status.reason = reason_ + "; loading the model";
-  } else {
-    status.reason = reason_ + "; waiting for work";
-  }
-  return status;
-}
-
-std::vector<WorkSession::LeaseView> WorkSession::leases() const {
-  std::vector<LeaseView> views;
-  for (const Held& held : leases_) {
-    views.push_back({.lease = held.lease,
-                     .job = held.job,
-                     .model = held.model.model,
-                     .request_count = held.request_count,
-                     .unfinished_count = held.unfinished.size(),
-                     .unacknowledged_count = held.channel->unacknowledged_count(),
-                     .releasing = held.phase == Phase::kClosing});
-  }
-  return views;
 }
 
 // Events only change the state; what follows from it is decided here, in one place, after them.
@@ -245,7 +201,7 @@ void WorkSession::Take(LeaseGrant grant) {
            held.model.model.value, held.request_count);
   OpenChannel(held);
   if (!allowed_) Close(held, reason_);  // the owner came back while the coordinator was answering
-  ScheduleHeartbeat();
+  heartbeat_.Schedule();
 }
 
 void WorkSession::OpenChannel(Held& held) {
@@ -476,32 +432,19 @@ void WorkSession::NoteState() {
   const DeviceState state = status().state;
   if (told_state_ == state) return;
   told_state_ = state;
-  Heartbeat();
+  heartbeat_.Send();
 }
 
-void WorkSession::Heartbeat() {
-  if (heartbeat_in_flight_) {
-    heartbeat_due_ = true;
-    return;
-  }
-  heartbeat_in_flight_ = true;
-  HeartbeatRequest heartbeat{.status = status(), .leases = {}, .progress = meter_.progress()};
+HeartbeatRequest WorkSession::MakeHeartbeat() const {
+  HeartbeatRequest request{.status = status(), .leases = {}, .progress = meter_.progress()};
   for (const Held& held : leases_) {
-    if (heartbeat.leases.size() < kMaxLeasesPerDevice && !held.channel->ended())
-      heartbeat.leases.push_back(held.lease);
+    if (request.leases.size() < kMaxLeasesPerDevice && !held.channel->ended())
+      request.leases.push_back(held.lease);
   }
-  heartbeat_call_ = client_.Heartbeat(
-      heartbeat, [this](Result<HeartbeatReply> reply) { OnHeartbeat(std::move(reply)); });
-  ScheduleHeartbeat();
-}
-
-void WorkSession::ScheduleHeartbeat() {
-  const auto period = leases_.empty() ? options_.quiet_heartbeat_period : options_.heartbeat_period;
-  heartbeat_timer_ = loop_.After(period, [this] { Heartbeat(); });
+  return request;
 }
 
 void WorkSession::OnHeartbeat(Result<HeartbeatReply> reply) {
-  heartbeat_in_flight_ = false;
   NoteContact(reply ? Status() : std::unexpected(reply.error()));
   if (reply) {
     for (const LeaseId& ended : reply->ended_leases) {
@@ -509,7 +452,6 @@ void WorkSession::OnHeartbeat(Result<HeartbeatReply> reply) {
       if (held != leases_.end()) Close(*held, "");
     }
   }
-  if (std::exchange(heartbeat_due_, false)) Heartbeat();
   AdvanceSoon();
   FinishShutDown();
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "agent/daemon/artifact_cache.h"
+#include "agent/daemon/heartbeat.h"
 #include "agent/daemon/lease_channel.h"
 #include "agent/daemon/work_meter.h"
 #include "agent/daemon/worker_supervisor.h"
@@ -123,9 +124,8 @@ class WorkSession {
 
   // The coordinator.
   void NoteContact(const Status& status);
-  void Heartbeat();
+  HeartbeatRequest MakeHeartbeat() const;
   void OnHeartbeat(Result<HeartbeatReply> reply);
-  void ScheduleHeartbeat();
   void NoteState();
   void PauseAsking(const Error& why);
   void FinishShutDown();
@@ -156,10 +156,7 @@ class WorkSession {
   CoordinatorClient::Call ask_call_;
   bool asking_ = false;
   std::unique_ptr<Timer> ask_timer_;  // running: not to ask before it ends
-  CoordinatorClient::Call heartbeat_call_;
-  bool heartbeat_in_flight_ = false;
-  bool heartbeat_due_ = false;
-  std::unique_ptr<Timer> heartbeat_timer_;
+  Heartbeat heartbeat_;
   std::optional<DeviceState> told_state_;
   Status last_contact_;
   std::optional<SteadyTime> last_success_;
