@@ -1,6 +1,6 @@
 // What others do with the GPUs of this machine.
 //
-// Threading: one thread.
+// Threading: one thread at a time.
 #pragma once
 
 #include <cstdint>

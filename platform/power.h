@@ -1,6 +1,6 @@
 // Where the machine's power comes from.
 //
-// Threading: one thread.
+// Threading: one thread at a time.
 #pragma once
 
 #include <memory>

@@ -1,6 +1,6 @@
 // How hot the machine is.
 //
-// Threading: one thread.
+// Threading: one thread at a time.
 #pragma once
 
 #include <cstdint>

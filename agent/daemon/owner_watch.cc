@@ -42,14 +42,16 @@ std::vector<SourceSet<SessionSignalSource>::Kind> SignalKinds(Loop& loop) {
            .open = [&loop] { return NewLogindInhibitorSource(loop); }}};
 }
 
-MachineSenses::Parts MachineParts(Loop& loop, const Clock& clock) {
+MachineSenses::Sensors MachineSensors(const Clock& clock) {
   return {.power = NewPowerSensor(),
-          .power_profile = NewPowerProfileSensor(loop),
           .thermal = NewThermalSensor(clock),
           .gpu = NewGpuLoadSensor(clock),
           .cpu = NewCpuLoadSensor(),
-          .network = NewNetworkCostSensor(loop),
           .programs = [] { return RunningPrograms(); }};
+}
+
+MachineSenses::Services MachineServices(Loop& loop) {
+  return {.power_profile = NewPowerProfileSensor(loop), .network = NewNetworkCostSensor(loop)};
 }
 
 }  // namespace
@@ -74,7 +76,8 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                                        return SeenByAHelper(session, user);
                                      })),
       signals_(clock, SignalKinds(loop)),
-      machine_(clock, MachineParts(loop, clock)),
+      machine_(loop, clock, MachineSensors(clock), MachineServices(loop),
+               [this] { overseer_.Look(); }),
       log_files_(NewPolicyLogFiles(options_.folder.path())),
       log_(*log_files_),
       overseer_(loop,

@@ -256,8 +256,8 @@ bool GivesMemoryBack(const Settings& settings, const Findings& found, const Mome
 std::optional<ReasonText> StillSettling(const Settings& settings, const Findings& found,
                                         const Moment& now, const PolicyMemory& memory) {
   if (found.machine_unseen) {
-    return ReasonText{Reason::kSettling, "free again; the machine's sensors are not read yet",
-                      "nothing; they are read before work begins"};
+    return ReasonText{Reason::kSettling, "nobody is there, but the machine's sensors have not answered yet",
+                      "nothing; work begins once they are read"};
   }
   if (memory.action != Action::kPause || !memory.paused_since || memory.paused_by_owner_alone)
     return std::nullopt;

@@ -51,7 +51,10 @@ struct Fixture {
   MemoryFiles files;
   PolicyLog log{files};
   int sensor_reads = 0;
-  MachineSenses machine{clock, {.cpu = std::make_unique<CountedCpu>(sensor_reads)}};
+  MachineSenses machine{
+      loop, clock, {.cpu = std::make_unique<CountedCpu>(sensor_reads)}, {}, [this] {
+        overseer.Look();
+      }};
   std::optional<milliseconds> idle = 0ms;
   PresenceKind kind = PresenceKind::kInput;
   bool holds_memory = false;
@@ -136,10 +139,26 @@ TEST(Overseer, WatchesCloselyAndReadsSensorsBeforeWorkMayBegin) {
   EXPECT_GT(f.sensor_reads, 1) << "loads are means over the time between two readings";
 }
 
+TEST(Overseer, WorkEndsWhereASensorNoLongerAnswers) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(4min);
+  ASSERT_NE(f.last.action, Action::kPause) << f.last.text;
+  f.clock.Advance(1s);
+  f.overseer.Look();  // begins a reading that does not run
+  f.clock.Advance(MachineSenses::kFreshFor);
+  f.overseer.Look();
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_THAT(f.last.text, HasSubstr("sensors"));
+  f.Away(1min);
+  EXPECT_NE(f.last.action, Action::kPause) << "it answers again: " << f.last.text;
+}
+
 TEST(Overseer, ReadsSensorsBesideAnOwnerWhoseOtherGpuMayWork) {
   Fixture f;
   f.settings.compute.yield_display_gpu_alone = true;
   f.overseer.Look();
+  f.loop.RunPending();
   EXPECT_EQ(f.sensor_reads, 1);
 }
 
@@ -160,6 +179,7 @@ TEST(Overseer, StopsWorkBeforeItReadsASensor) {
   f.clock.Advance(999ms);
   f.sensor_reads = 0;
   f.Input();
+  f.loop.RunPending();
   EXPECT_EQ(f.last.action, Action::kPause);
   EXPECT_EQ(f.sensor_reads, 0);
 }
@@ -173,6 +193,7 @@ TEST(Overseer, ReadsSensorsWhereSomeGpusMayGoOnBesideTheOwner) {
   f.clock.Advance(999ms);
   f.sensor_reads = 0;
   f.Input();
+  f.loop.RunPending();
   EXPECT_EQ(f.sensor_reads, 1) << "which GPUs drive a display is asked of the machine";
 }
 
