@@ -186,6 +186,19 @@ def measure_boinc(options, desktop, owner, chance):
         client.close()
 
 
+def measure_neighbour(options, desktop):
+    """The slowdowns, as many as could be measured, and why no more could be."""
+    slowdowns = {}
+    if options.owner_work is None or options.neighbour_rounds == 0:
+        return slowdowns, None
+    try:
+        neighbour.measure(options.owner_work, options.neighbour_rounds,
+                          functools.partial(start_agent, options, desktop, "cpu"), slowdowns)
+    except Patience as trouble:
+        return slowdowns, trouble
+    return slowdowns, None
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agent", required=True)
@@ -217,15 +230,15 @@ def main():
         ours, backend, device = measure_agent(options, desktop, owner, work, chance)
         theirs = measure_boinc(options, desktop, owner, chance)
         show(ours, theirs, backend, device)
-        slowdowns = {}
-        if options.owner_work is not None and options.neighbour_rounds > 0:
-            slowdowns = neighbour.measure(options.owner_work, options.neighbour_rounds,
-                                          functools.partial(start_agent, options, desktop, "cpu"))
+        slowdowns, trouble = measure_neighbour(options, desktop)
         work.close()
         owner.close()
     finally:
         desktop.close()
-    print(json.dumps(result(ours, theirs, backend, device) | slowdowns | others))
+    # Trials of many minutes are not lost to what came after them.
+    print(json.dumps(result(ours, theirs, backend, device) | slowdowns | others), flush=True)
+    if trouble is not None:
+        sys.exit(f"bench_yield: an owner's program beside the agent: {trouble}")
 
 
 def show(ours, theirs, backend, device):

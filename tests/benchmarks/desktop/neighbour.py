@@ -12,7 +12,7 @@ from agent import ALONE_ON_THE_MACHINE, Agent
 from figures import median
 
 ROUND_S = 3  # of the program alone
-START_PATIENCE_S = 120
+START_PATIENCE_S = 300  # other programs must leave the machine alone first
 ENOUGH_STEPS = 100_000_000  # to tell a processor's speed
 
 
@@ -55,11 +55,10 @@ class Neighbour:
         return float(run.stdout.split()[0])
 
 
-def measure(program, rounds, start_agent):
-    """`start_agent(options, settings)` gives a running agent on the CPU. Returns {key: slowdown}, and prints a table."""
+def measure(program, rounds, start_agent, slowdowns):
+    """`start_agent(options, settings)` gives a running agent on the CPU. Fills {key: slowdown}, and prints a table."""
     neighbour = Neighbour(program)
     print(f"\n{'an owner’s program beside the agent on the CPU':<74}{'alone':>9}{'beside':>9}{'slowdown':>10}")
-    slowdowns = {}
     for case in cases():
         alone, beside = [], []
         for _ in range(rounds):
@@ -73,4 +72,3 @@ def measure(program, rounds, start_agent):
         slowdown = median(beside) / median(alone)
         print(f"{case.words:<74}{median(alone):>7.3f} s{median(beside):>7.3f} s{slowdown:>10.3f}")
         slowdowns[case.key] = round(slowdown, 4)
-    return slowdowns
