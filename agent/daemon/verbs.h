@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/daemon/ask_agent.h"
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/settings_source.h"
 #include "base/result.h"
@@ -24,6 +25,10 @@ enum ExitCode : int {
 struct VerbOptions {
   std::string state_folder;
   std::string settings_path;
+  // They were not named: where the user runs no agent, the one of the whole machine is meant, and
+  // its settings.
+  bool any_agent = false;
+  bool any_settings = false;
   std::string log_level = "info";
   bool json = false;
   // join
@@ -53,10 +58,13 @@ int LogVerb(const VerbOptions& options);
 int LimitsVerb(const VerbOptions& options);
 int DoctorVerb(const VerbOptions& options);
 
-// For the verbs' own files: says the error and returns `code`.
+// For the verbs' own files.
+// The settings file of the agent that is meant; fails where that agent does not tell this user.
+Result<std::string> MeantSettings(const VerbOptions& options);
+// Says the error and returns `code`.
 int FailWith(const Error& error, int code);
 // Asks the running daemon. Where there is none, the error says how to start it, and `*exit_code`
 // whether it has not even joined.
-Result<std::string> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code);
+Result<AgentAnswer> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code);
 
 }  // namespace fallow
