@@ -53,11 +53,13 @@ class Doctor {
     int code = kExitOk;
     const auto answer = AskDaemon(options_, SimpleCall("status"), &code);
     const bool of_machine = answer && answer->of_machine;
+    if (code == kExitFailed) {
+      Note("agent", Health::kWarning, answer.error().message);
+      return;
+    }
     if (!of_machine) ExamineMembership();
     if (!answer) {
-      const bool is_there = code == kExitFailed;
-      Note("agent", Health::kWarning, is_there ? answer.error().message : "is not running",
-           is_there ? "" : "fallow-agent run");
+      Note("agent", Health::kWarning, "is not running", "fallow-agent run");
       return;
     }
     status_ = Json::parse(answer->text, nullptr, /*allow_exceptions=*/false);

@@ -61,7 +61,10 @@ Result<std::string> MeantSettings(const VerbOptions& options) {
   if (!options.any_agent || !options.any_settings || has_own) return options.settings_path;
   int code = kExitOk;
   const auto status = AskDaemon(options, SimpleCall("status"), &code);
-  if (!status && code == kExitFailed) return std::unexpected(status.error());
+  if (!status && code == kExitFailed) {
+    return Fail(status.error().code,
+                status.error().message + ", or name its settings file with --settings");
+  }
   return status && status->of_machine ? SettingsPathIn(status->text) : options.settings_path;
 }
 
