@@ -38,10 +38,12 @@ struct LocalCallService {
   // of these. Null: each has.
   std::function<bool(const LocalPeer& caller)> is_known = nullptr;
 };
-// Of callers who are not ours, so that none of them takes the places of others.
+// Of callers who are not ours, so that none of them takes the places of others, or all the time of
+// the server.
 inline constexpr std::size_t kMaxOpenCallsOfUser = 4;
+inline constexpr std::size_t kMaxCallsOfUserPer10S = 100;
 
-// Serves at `path`, as ListenLocal does. A caller beyond the limits of open calls is hung up on.
+// Serves at `path`, as ListenLocal does. A caller beyond the limits is hung up on.
 Result<std::unique_ptr<Listener>> ServeLocalCalls(Loop& loop, const std::string& path,
                                                   LocalCallers callers, LocalCallService service);
 // Blocking, at most `timeout`. kUnavailable if nobody serves there, kDeadlineExceeded or

@@ -9,6 +9,7 @@
 #include <list>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "platform/linux/unix_socket.h"
 #include "platform/local_socket.h"
@@ -21,6 +22,8 @@ constexpr std::size_t kLengthBytes = 4;
 constexpr std::size_t kMaxRequestBytes = 1 << 20;
 constexpr std::size_t kMaxReplyBytes = 16 << 20;
 constexpr std::size_t kMaxOpenCalls = 32;
+constexpr std::size_t kMaxCountedUsers = 64;
+constexpr std::chrono::seconds kCountWindow{10};
 // A caller who is slower than this blocks a place for others.
 constexpr std::chrono::milliseconds kCallTimeout{5'000};
 
@@ -73,15 +76,33 @@ class LocalCallServer : public Listener {
     bool answered = false;
   };
   using Place = std::list<Call>::iterator;
+  // A holder's calls in the window that began with the first of them.
+  struct Count {
+    std::int64_t holder = kOurs;
+    std::chrono::steady_clock::time_point since;
+    std::size_t calls = 0;
+  };
 
   std::int64_t HolderOf(const LocalPeer& caller) const {
     if (caller.is_ours) return kOurs;
     return !service_->is_known || service_->is_known(caller) ? caller.user_id : kUnknown;
   }
-  bool HasRoomFor(std::int64_t holder) const {
+  bool HasRoomFor(std::int64_t holder) {
     if (calls_.size() >= kMaxOpenCalls) return false;
+    if (holder == kOurs) return true;
     const auto open = std::ranges::count(calls_, holder, &Call::holder);
-    return holder == kOurs || static_cast<std::size_t>(open) < kMaxOpenCallsOfUser;
+    return static_cast<std::size_t>(open) < kMaxOpenCallsOfUser && CountCall(holder);
+  }
+  // False if it is one too many.
+  bool CountCall(std::int64_t holder) {
+    const auto now = std::chrono::steady_clock::now();
+    std::erase_if(counts_, [&](const Count& one) { return now - one.since >= kCountWindow; });
+    auto at = std::ranges::find(counts_, holder, &Count::holder);
+    if (at == counts_.end()) {
+      if (counts_.size() >= kMaxCountedUsers) return false;
+      at = counts_.insert(at, {.holder = holder, .since = now});
+    }
+    return ++at->calls <= kMaxCallsOfUserPer10S;
   }
 
   void Accept(std::unique_ptr<ByteStream> stream, const LocalPeer& caller) {
@@ -123,6 +144,7 @@ class LocalCallServer : public Listener {
   std::shared_ptr<LocalCallService> service_;  // shared with the call in progress
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::list<Call> calls_;
+  std::vector<Count> counts_;
   std::unique_ptr<Listener> listener_;
 };
 

@@ -335,6 +335,26 @@ TEST(LocalCalls, AUserWhoTakesAllPlacesTakesNoneOfOthers) {
   EXPECT_EQ(f.CallAs(0), 0);
 }
 
+TEST(LocalCalls, AUserWhoAsksWithoutEndIsSoonNotHeard) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  OpenFixture f;
+  std::size_t answers = 0;
+  f.ServeAll({.answer = ForAll([&](std::string_view) {
+                ++answers;
+                return "fine";
+              })});
+  const OtherUser greedy(4321, [&f] {
+    for (std::size_t i = 0; i < kMaxCallsOfUserPer10S; ++i)
+      if (!CallLocal(f.path, "again")) return 2;
+    return CallLocal(f.path, "again") ? 1 : 0;
+  });
+  int exit_status = -1;
+  EXPECT_TRUE(RunUntil(*f.loop, [&] { return greedy.Ended(&exit_status); }));
+  EXPECT_EQ(exit_status, 0);
+  EXPECT_EQ(answers, kMaxCallsOfUserPer10S);
+  EXPECT_EQ(f.CallAs(4322), 0);
+}
+
 // One person may have many numbers: those of the containers that it runs.
 TEST(LocalCalls, AllWhomTheServerDoesNotKnowShareOneUsersPlaces) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
