@@ -25,10 +25,9 @@ enum ExitCode : int {
 struct VerbOptions {
   std::string state_folder;
   std::string settings_path;
-  // They were not named: where the user runs no agent, the one of the whole machine is meant, and
-  // its settings.
+  // It was not named: where the user runs no agent, the one of the whole machine is meant.
   bool any_agent = false;
-  bool any_settings = false;
+  bool any_settings = false;  // likewise
   std::string log_level = "info";
   bool json = false;
   // join
@@ -59,7 +58,8 @@ int LimitsVerb(const VerbOptions& options);
 int DoctorVerb(const VerbOptions& options);
 
 // For the verbs' own files.
-// The settings file of the agent that is meant; fails where that agent does not tell this user.
+// The settings file that is meant: the named one, the own one of a user who has joined, else the
+// one that the whole machine's agent follows. Fails where that agent does not tell this user.
 Result<std::string> MeantSettings(const VerbOptions& options);
 // Says the error and returns `code`.
 int FailWith(const Error& error, int code);
