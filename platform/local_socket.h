@@ -16,6 +16,7 @@ namespace fallow {
 struct LocalPeer {
   std::int64_t user_id = 0;
   std::int64_t process_id = 0;
+  bool is_ours = false;  // of the user whom this process runs as, or root
 };
 enum class LocalCallers : std::uint8_t {
   kSameUser,  // and root, who may do as much without us
@@ -30,12 +31,23 @@ Result<std::unique_ptr<Listener>> ListenLocal(
 // kUnavailable if nobody listens there.
 Result<std::unique_ptr<ByteStream>> ConnectLocal(Loop& loop, const std::string& path);
 
-// Serves at `path` (made 0600, replaced if stale). kAlreadyExists if a live server answers there.
-// Callers are of LocalCallers::kSameUser, by peer credentials.
-Result<std::unique_ptr<Listener>> ServeLocalCalls(
-    Loop& loop, const std::string& path,
-    std::function<std::string(std::string_view request)> answer);
-// Blocking, at most `timeout`. kUnavailable if nobody serves there.
+struct LocalCallService {
+  // May end the server.
+  std::function<std::string(std::string_view request, const LocalPeer& caller)> answer;
+  // Whether a caller who is not ours has places of its own; all others together have as many as one
+  // of these. Null: each has.
+  std::function<bool(const LocalPeer& caller)> is_known = nullptr;
+};
+// Of callers who are not ours, so that none of them takes the places of others, or all the time of
+// the server.
+inline constexpr std::size_t kMaxOpenCallsOfUser = 4;
+inline constexpr std::size_t kMaxCallsOfUserPer10S = 100;
+
+// Serves at `path`, as ListenLocal does. A caller beyond the limits is hung up on.
+Result<std::unique_ptr<Listener>> ServeLocalCalls(Loop& loop, const std::string& path,
+                                                  LocalCallers callers, LocalCallService service);
+// Blocking, at most `timeout`. kUnavailable if nobody serves there, kDeadlineExceeded or
+// kResourceExhausted if whoever does gives no answer.
 Result<std::string> CallLocal(const std::string& path, std::string_view request,
                               std::chrono::milliseconds timeout = std::chrono::seconds(5));
 

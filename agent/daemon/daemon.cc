@@ -21,6 +21,7 @@
 #include "platform/background.h"
 #include "platform/keystore.h"
 #include "platform/local_socket.h"
+#include "platform/seats.h"
 #include "platform/system.h"
 #include "protocol/limits.h"
 
@@ -76,6 +77,7 @@ class Daemon {
   Daemon(const DaemonOptions& options, Membership membership, std::unique_ptr<SigningKey> key);
 
   Status Open();
+  Status ServeCalls();
   DeviceProfile Profile() const;
   void Act(const Decision& decision, SteadyTime noticed_at);
   void FollowSettings();
@@ -84,6 +86,7 @@ class Daemon {
   OwnerCallHandlers Handlers();
   std::string StatusAnswer() const;
   std::string WhyAnswer();
+  std::string LogAnswer() const;
   void ShutDown();
 
   const DaemonOptions options_;
@@ -106,6 +109,7 @@ class Daemon {
   bool shutting_down_ = false;
   std::unique_ptr<Timer> sleep_timer_;
   std::unique_ptr<Listener> local_calls_;
+  std::unique_ptr<Listener> machine_calls_;  // of an agent for the whole system
 };
 
 Result<std::unique_ptr<Daemon>> Daemon::Create(const DaemonOptions& options) {
@@ -133,10 +137,7 @@ Daemon::Daemon(const DaemonOptions& options, Membership membership, std::unique_
 
 Status Daemon::Open() {
   // First: a second daemon must not touch the cache.
-  FALLOW_ASSIGN_OR_RETURN(
-      local_calls_, ServeLocalCalls(*loop_, folder_.socket_path(), [this](std::string_view call) {
-        return AnswerOwnerCall(call, Handlers());
-      }));
+  FALLOW_RETURN_IF_ERROR(ServeCalls());
   owner_ = std::make_unique<OwnerWatch>(
       *loop_, *clock_, *random_, *launcher_,
       OwnerWatchOptions{.folder = folder_,
@@ -173,6 +174,26 @@ Status Daemon::Open() {
                                            Profile(), std::move(session));
   session_->GiveBack(left_over);
   FollowSettings();
+  return {};
+}
+
+Status Daemon::ServeCalls() {
+  const auto serve = [this](const std::string& path, LocalCallers callers) {
+    const auto rank_of = [](const LocalPeer& peer) { return CallerOf(peer, IsAtSeat); };
+    return ServeLocalCalls(
+        *loop_, path, callers,
+        {.answer =
+             [this, rank_of](std::string_view call, const LocalPeer& peer) {
+               return AnswerOwnerCall(call, rank_of(peer), Handlers());
+             },
+         .is_known =
+             [rank_of](const LocalPeer& peer) { return rank_of(peer) != Caller::kStranger; }});
+  };
+  FALLOW_ASSIGN_OR_RETURN(local_calls_, serve(folder_.socket_path(), LocalCallers::kSameUser));
+  if (!options_.whole_system) return {};
+  auto calls = serve(kMachineAgentSocket, LocalCallers::kAnyUser);
+  if (!calls) return Wrap(calls.error(), "whoever sits at this machine cannot call");
+  machine_calls_ = *std::move(calls);
   return {};
 }
 
@@ -253,6 +274,7 @@ void Daemon::GiveAllBack(std::function<void()> done) {
 OwnerCallHandlers Daemon::Handlers() {
   return {.status = [this] { return StatusAnswer(); },
           .why = [this] { return WhyAnswer(); },
+          .log = [this] { return LogAnswer(); },
           .pause =
               [this](std::optional<milliseconds> duration) {
                 return DoneAnswer(owner_->Pause(duration));
@@ -270,6 +292,12 @@ std::string Daemon::WhyAnswer() {
   return EntryText(owner_->overseer().entry());
 }
 
+std::string Daemon::LogAnswer() const {
+  const auto files = NewPolicyLogFiles(folder_.path());
+  auto text = ReadPolicyLog(*files);
+  return text ? *std::move(text) : ErrorAnswer(text.error().message);
+}
+
 std::string Daemon::StatusAnswer() const {
   StatusReport report{.status = session_->status(),
                       .profile = session_->profile(),
@@ -284,6 +312,7 @@ std::string Daemon::StatusAnswer() const {
   report.decided = owner_->overseer().entry();
   report.helpers = owner_->helpers();
   report.settings_path = owner_->settings_source().path();
+  report.whole_system = options_.whole_system;
   report.leases = session_->leases();
   report.finished_request_count = session_->finished_request_count();
   report.generated_token_count = session_->generated_token_count();

@@ -12,8 +12,8 @@
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/policy/durations.h"
 #include "agent/daemon/settings_source.h"
+#include "agent/daemon/status_report.h"
 #include "agent/daemon/verbs.h"
-#include "platform/local_socket.h"
 #include "platform/paths.h"
 #include "platform/system.h"
 
@@ -31,11 +31,12 @@ constexpr milliseconds kDevicesPatience{20'000};
 
 class Doctor {
  public:
-  explicit Doctor(const VerbOptions& options) : options_(options), folder_(options.state_folder) {}
+  explicit Doctor(const VerbOptions& options)
+      : options_(options), folder_(options.state_folder), settings_path_(options.settings_path) {}
 
   std::vector<Finding> Examine() {
     ExamineAgent();
-    const LoadedSettings settings = LoadSettings(options_.settings_path, {}, {});
+    const LoadedSettings settings = LoadSettings(settings_path_, {}, {});
     ExamineSettings(settings);
     ExaminePresence(settings.settings);
     ExamineMachine();
@@ -49,6 +50,35 @@ class Doctor {
   }
 
   void ExamineAgent() {
+    int code = kExitOk;
+    const auto answer = AskDaemon(options_, SimpleCall("status"), &code);
+    const bool of_machine = answer && answer->of_machine;
+    if (code == kExitFailed) {
+      Note("agent", Health::kWarning, answer.error().message);
+      return;
+    }
+    if (!of_machine) ExamineMembership();
+    if (!answer) {
+      Note("agent", Health::kWarning, "is not running", "fallow-agent run");
+      return;
+    }
+    status_ = Json::parse(answer->text, nullptr, /*allow_exceptions=*/false);
+    if (of_machine) {
+      Note("agent", Health::kGood,
+           fmt::format("the one of the whole machine, joined {} as {}",
+                       Text(Part(status_, "coordinator"), "url"), Text(status_, "device")));
+      if (options_.any_settings) settings_path_ = SettingsPathIn(answer->text);
+    }
+    Note("agent", Health::kGood,
+         fmt::format("runs: {}, {}", Text(status_, "state"), Text(status_, "reason")));
+    const std::string trouble = Text(Part(status_, "coordinator"), "trouble");
+    if (!trouble.empty()) {
+      Note("agent", Health::kWarning, "cannot reach the coordinator: " + trouble,
+           "it tries again by itself; ask the operator if it lasts");
+    }
+  }
+
+  void ExamineMembership() {
     const auto membership = folder_.LoadMembership();
     if (!membership && membership.error().code == ErrorCode::kNotFound) {
       Note("agent", Health::kBad, "has not joined a coordinator",
@@ -59,30 +89,16 @@ class Doctor {
       Note("agent", Health::kGood,
            fmt::format("joined {} as {}", membership->coordinator_url, membership->device.value));
     }
-    const auto answer = CallLocal(folder_.socket_path(), SimpleCall("status"));
-    if (!answer) {
-      Note("agent", Health::kWarning, "is not running", "fallow-agent run");
-      return;
-    }
-    status_ = Json::parse(*answer, nullptr, /*allow_exceptions=*/false);
-    Note("agent", Health::kGood,
-         fmt::format("runs: {}, {}", Text(status_, "state"), Text(status_, "reason")));
-    const std::string trouble = Text(Part(status_, "coordinator"), "trouble");
-    if (!trouble.empty()) {
-      Note("agent", Health::kWarning, "cannot reach the coordinator: " + trouble,
-           "it tries again by itself; ask the operator if it lasts");
-    }
   }
 
   void ExamineSettings(const LoadedSettings& settings) {
-    const auto there = ReadSmallFile(options_.settings_path);
+    const auto there = ReadSmallFile(settings_path_);
     if (!settings.trouble.empty()) {
       Note("settings", Health::kBad, settings.trouble,
            "mend the file; until then the machine counts as in use");
     } else {
       Note("settings", Health::kGood,
-           there ? options_.settings_path
-                 : fmt::format("all defaults: there is no {}", options_.settings_path));
+           there ? settings_path_ : fmt::format("all defaults: there is no {}", settings_path_));
     }
   }
 
@@ -228,6 +244,7 @@ class Doctor {
 
   const VerbOptions& options_;
   const StateFolder folder_;
+  std::string settings_path_;
   Json status_;  // the running daemon's; null if there is none
   std::vector<Finding> findings_;
 };

@@ -14,6 +14,11 @@ namespace fallow {
 namespace {
 
 constexpr const char* kFooter =
+    "Where you run no agent of your own, status, why, log, pause, resume, limits and doctor mean "
+    "the\n"
+    "one of the whole machine. It obeys root and whoever is logged in at the machine's own "
+    "screen.\n"
+    "\n"
     "Exit codes:\n"
     "  0  done\n"
     "  1  failed for another reason than those below\n"
@@ -30,8 +35,6 @@ class CommandLine {
     app_.footer(kFooter);
     app_.require_subcommand(1);
     app_.set_version_flag("--version", FALLOW_VERSION);
-    options_.state_folder = StateDirectory() + "/agent";
-    options_.settings_path = ConfigDirectory() + "/agent.toml";
     AddMembership();
     AddRun();
     AddLooking();
@@ -50,6 +53,10 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       return app_.exit(error) == 0 ? kExitOk : kExitUsage;
     }
+    options_.any_agent = options_.state_folder.empty();
+    if (options_.any_agent) options_.state_folder = own_state_folder_;
+    options_.any_settings = options_.settings_path.empty();
+    if (options_.any_settings) options_.settings_path = own_settings_path_;
     return verb_(options_);
   }
 
@@ -59,14 +66,14 @@ class CommandLine {
   CLI::App* Add(const char* name, const char* what, Verb verb) {
     CLI::App* command = app_.add_subcommand(name, what);
     command->add_option("--state-dir", options_.state_folder, "Where this agent keeps everything")
-        ->option_text("DIR [" + options_.state_folder + "]");
+        ->option_text("DIR [" + own_state_folder_ + "]");
     command->callback([this, verb = std::move(verb)] { verb_ = verb; });
     return command;
   }
 
   void AddSettingsPath(CLI::App* command) {
     command->add_option("--settings", options_.settings_path, "The owner's settings")
-        ->option_text("FILE [" + options_.settings_path + "]");
+        ->option_text("FILE [" + own_settings_path_ + "]");
   }
 
   void AddJson(CLI::App* command) { command->add_flag("--json", options_.json, "For programs"); }
@@ -158,6 +165,8 @@ class CommandLine {
   }
 
   CLI::App app_{"Lends this machine's idle hours to a coordinator."};
+  const std::string own_state_folder_ = StateDirectory() + "/agent";
+  const std::string own_settings_path_ = ConfigDirectory() + "/agent.toml";
   VerbOptions options_;
   Verb verb_;
 };

@@ -12,10 +12,6 @@ namespace {
 using Json = nlohmann::json;
 using std::chrono::milliseconds;
 
-std::string ErrorAnswer(std::string_view text) {
-  return Json{{"error", text}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
 std::string AnswerPause(const Json& call, const OwnerCallHandlers& handlers) {
   if (!call.contains("for_ms")) return handlers.pause(std::nullopt);
   const Json& duration = call["for_ms"];
@@ -28,19 +24,41 @@ std::string AnswerPause(const Json& call, const OwnerCallHandlers& handlers) {
   return handlers.pause(milliseconds(duration.get<std::int64_t>()));
 }
 
+// Why the caller may not; empty if it may.
+std::string Refusal(Caller caller, std::string_view name) {
+  if (caller == Caller::kMaster || (caller == Caller::kAtSeat && name != "stop")) return "";
+  return fmt::format(
+      "this machine's agent takes `{}` only from root{}: use sudo", name,
+      name == "stop" ? "" : " and from whoever is logged in at this machine's own screen");
+}
+
 }  // namespace
 
-std::string AnswerOwnerCall(std::string_view call, const OwnerCallHandlers& handlers) {
+Caller CallerOf(const LocalPeer& peer, const std::function<bool(std::int64_t user_id)>& sits_here) {
+  if (peer.is_ours) return Caller::kMaster;
+  return sits_here(peer.user_id) ? Caller::kAtSeat : Caller::kStranger;
+}
+
+std::string AnswerOwnerCall(std::string_view call, Caller caller,
+                            const OwnerCallHandlers& handlers) {
   const Json json = Json::parse(call, nullptr, /*allow_exceptions=*/false);
   const bool has_name = json.is_object() && json.contains("call") && json["call"].is_string();
   const std::string name = has_name ? json["call"].get<std::string>() : "";
-  if (name == "status") return handlers.status();
-  if (name == "why") return handlers.why();
-  if (name == "pause") return AnswerPause(json, handlers);
-  if (name == "resume") return handlers.resume();
-  if (name == "stop") return handlers.stop();
-  return ErrorAnswer(
-      "an unknown call: the running agent is of another version than this command; restart it");
+  const auto handler = [&]() -> std::function<std::string()> {
+    if (name == "status") return handlers.status;
+    if (name == "why") return handlers.why;
+    if (name == "log") return handlers.log;
+    if (name == "pause") return [&] { return AnswerPause(json, handlers); };
+    if (name == "resume") return handlers.resume;
+    if (name == "stop") return handlers.stop;
+    return nullptr;
+  }();
+  if (handler == nullptr) {
+    return ErrorAnswer(
+        "an unknown call: the running agent is of another version than this command; restart it");
+  }
+  const std::string refusal = Refusal(caller, name);
+  return refusal.empty() ? handler() : ErrorAnswer(refusal);
 }
 
 std::string SimpleCall(std::string_view name) {
@@ -51,6 +69,10 @@ std::string PauseCall(std::optional<milliseconds> duration) {
   Json call = {{"call", "pause"}};
   if (duration) call["for_ms"] = duration->count();
   return call.dump();
+}
+
+std::string ErrorAnswer(std::string_view text) {
+  return Json{{"error", text}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string DoneAnswer(const Status& kept) {

@@ -99,6 +99,7 @@ std::string Render(const Json& report) {
                           ? "not known before the worker first runs"
                           : fmt::format("{} ({})", report.at("processor").get<std::string>(),
                                         backend.get<std::string>()));
+  if (report.at("whole_system").get<bool>()) line("serves", "every login of this machine");
   line("rule", report.at("rule").get<std::string>());
   const Json& policy = report.at("policy");
   for (std::size_t i = 1; i < policy.at("reasons").size(); ++i)
@@ -170,6 +171,7 @@ std::string StatusJson(const StatusReport& report) {
   json["rule"] = RuleOf(report.decided.settings);
   json["dedicated"] = report.decided.settings.presence.dedicated;
   json["settings"] = report.settings_path;
+  json["whole_system"] = report.whole_system;
   json["policy"] = PolicyJson(report.decided);
   json["presence"] = Json::array();
   for (const PresenceReading& reading : report.decided.signals.presence)
@@ -192,6 +194,12 @@ std::string StatusJson(const StatusReport& report) {
   json["yields"] = YieldsJson(report.yields);
   json["cache"] = {{"bytes", report.cache_bytes}, {"max_bytes", report.cache_max_bytes}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string SettingsPathIn(std::string_view json) {
+  const Json report = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const bool there = report.is_object() && report.contains("settings");
+  return there && report["settings"].is_string() ? report["settings"].get<std::string>() : "";
 }
 
 Result<std::string> StatusText(std::string_view json) {

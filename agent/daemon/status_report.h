@@ -27,6 +27,7 @@ struct StatusReport {
   PolicyEntry decided;  // the last decision, with all it was made of
   std::vector<SessionDesk::HelperView> helpers;
   std::string settings_path;
+  bool whole_system = false;  // serves every login of the machine
   std::vector<WorkSession::LeaseView> leases;
   std::uint64_t finished_request_count = 0;
   std::uint64_t generated_token_count = 0;
@@ -41,6 +42,8 @@ struct StatusReport {
 
 // The daemon's answer, and `status --json`.
 std::string StatusJson(const StatusReport& report);
+// From what the daemon answered; empty if that is not such a report.
+std::string SettingsPathIn(std::string_view json);
 // For people, from what the daemon answered. kDataLoss if that is not such a report.
 Result<std::string> StatusText(std::string_view json);
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/daemon/ask_agent.h"
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/settings_source.h"
 #include "base/result.h"
@@ -24,6 +25,9 @@ enum ExitCode : int {
 struct VerbOptions {
   std::string state_folder;
   std::string settings_path;
+  // It was not named: where the user runs no agent, the one of the whole machine is meant.
+  bool any_agent = false;
+  bool any_settings = false;  // likewise
   std::string log_level = "info";
   bool json = false;
   // join
@@ -53,10 +57,14 @@ int LogVerb(const VerbOptions& options);
 int LimitsVerb(const VerbOptions& options);
 int DoctorVerb(const VerbOptions& options);
 
-// For the verbs' own files: says the error and returns `code`.
+// For the verbs' own files.
+// The settings file that is meant: the named one, the own one of a user who has joined, else the
+// one that the whole machine's agent follows. Fails where that agent does not tell this user.
+Result<std::string> MeantSettings(const VerbOptions& options);
+// Says the error and returns `code`.
 int FailWith(const Error& error, int code);
 // Asks the running daemon. Where there is none, the error says how to start it, and `*exit_code`
 // whether it has not even joined.
-Result<std::string> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code);
+Result<AgentAnswer> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code);
 
 }  // namespace fallow

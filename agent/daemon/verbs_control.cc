@@ -31,23 +31,41 @@ void WarnIfNotKept(std::string_view answer) {
                warning.c_str());
 }
 
-int ChangeLimits(const VerbOptions& options, const std::string& text) {
+// A word of a shell's command line.
+std::string Quoted(std::string_view word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,%+";
+  if (!word.empty() && word.find_first_not_of(kPlain) == word.npos) return std::string(word);
+  std::string quoted = "'";
+  for (const char letter : word) quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
+  return quoted + "'";
+}
+
+// With the command that a user who may not is to type, if that is what is wrong.
+Error WithWayOut(Error error, const std::string& path, const VerbOptions& options) {
+  if (error.code != ErrorCode::kPermissionDenied) return error;
+  error.message += fmt::format("; root may: sudo fallow-agent limits --settings {}", Quoted(path));
+  if (!options.key.empty())
+    error.message += fmt::format(" set {} {}", Quoted(options.key), Quoted(options.value));
+  return error;
+}
+
+int ChangeLimits(const VerbOptions& options, const std::string& path, const std::string& text) {
   // A file that is broken already is no wrong usage of this command.
-  if (auto now = ParseSettings(text, options.settings_path); !now)
-    return FailWith(now.error(), kExitFailed);
+  if (auto now = ParseSettings(text, path); !now) return FailWith(now.error(), kExitFailed);
   // Without a file the owner gets one that explains itself.
   const std::string base = text.empty() ? DefaultSettingsText() : text;
-  const auto changed = ChangeSetting(base, options.settings_path, options.key, options.value);
+  const auto changed = ChangeSetting(base, path, options.key, options.value);
   if (!changed) {
     const bool is_usage = changed.error().code == ErrorCode::kInvalidArgument;
     return FailWith(changed.error(), is_usage ? kExitUsage : kExitFailed);
   }
-  if (auto written = ChangeFileAtomically(options.settings_path, *changed); !written)
-    return FailWith(written.error(), kExitFailed);
-  const auto settings = ParseSettings(*changed, options.settings_path);
+  if (auto written = ChangeFileAtomically(path, *changed); !written)
+    return FailWith(WithWayOut(written.error(), path, options), kExitFailed);
+  const auto settings = ParseSettings(*changed, path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
   fmt::print("{} = {} in {}; a running agent follows it at once\n", options.key,
-             SettingValue(*FindSetting(options.key), *settings), options.settings_path);
+             SettingValue(*FindSetting(options.key), *settings), path);
   return kExitOk;
 }
 
@@ -66,15 +84,16 @@ int PauseVerb(const VerbOptions& options) {
   int code = kExitOk;
   const auto answer = AskDaemon(options, PauseCall(duration), &code);
   if (!answer) return FailWith(answer.error(), code);
-  WarnIfNotKept(*answer);
+  WarnIfNotKept(answer->text);
+  const std::string_view who = answer->of_machine ? "this machine's agent is " : "";
   if (!duration) {
-    fmt::print("paused until `fallow-agent resume`\n");
+    fmt::print("{}paused until `fallow-agent resume`\n", who);
     return kExitOk;
   }
   const auto clock = NewSystemClock();
   const Moment now = MomentNow(*clock);
-  fmt::print("paused for {}, until {}; `fallow-agent resume` ends it\n", ShortDuration(*duration),
-             LocalDateTime(now.wall + *duration, LocalOffset(now)));
+  fmt::print("{}paused for {}, until {}; `fallow-agent resume` ends it\n", who,
+             ShortDuration(*duration), LocalDateTime(now.wall + *duration, LocalOffset(now)));
   return kExitOk;
 }
 
@@ -82,8 +101,9 @@ int ResumeVerb(const VerbOptions& options) {
   int code = kExitOk;
   const auto answer = AskDaemon(options, SimpleCall("resume"), &code);
   if (!answer) return FailWith(answer.error(), code);
-  WarnIfNotKept(*answer);
-  fmt::print("the pause is over; `fallow-agent why` tells what it does now\n");
+  WarnIfNotKept(answer->text);
+  fmt::print("the pause{} is over; `fallow-agent why` tells what it does now\n",
+             answer->of_machine ? " of this machine's agent" : "");
   return kExitOk;
 }
 
@@ -92,10 +112,12 @@ int LimitsVerb(const VerbOptions& options) {
     fmt::print("{}", DefaultSettingsText());
     return kExitOk;
   }
-  const auto text = ReadSettingsText(options.settings_path);
-  if (!text) return FailWith(text.error(), kExitFailed);
-  if (!options.key.empty()) return ChangeLimits(options, *text);
-  const auto settings = ParseSettings(*text, options.settings_path);
+  const auto path = MeantSettings(options);
+  if (!path) return FailWith(path.error(), kExitFailed);
+  const auto text = ReadSettingsText(*path);
+  if (!text) return FailWith(WithWayOut(text.error(), *path, options), kExitFailed);
+  if (!options.key.empty()) return ChangeLimits(options, *path, *text);
+  const auto settings = ParseSettings(*text, *path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
   const auto rows = SettingsTable(*settings, *text);
   if (options.json) {
@@ -103,8 +125,7 @@ int LimitsVerb(const VerbOptions& options) {
     return kExitOk;
   }
   fmt::print("{}\nfrom {}{}\nchange one with `fallow-agent limits set KEY VALUE`\n",
-             SettingsTableText(rows), options.settings_path,
-             text->empty() ? " (not there yet: all defaults)" : "");
+             SettingsTableText(rows), *path, text->empty() ? " (not there yet: all defaults)" : "");
   return kExitOk;
 }
 

@@ -40,20 +40,35 @@ std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Result<PolicyHistory> ReadHistory(const VerbOptions& options) {
-  const auto files = NewPolicyLogFiles(options.state_folder);
-  FALLOW_ASSIGN_OR_RETURN(PolicyHistory history, PolicyHistory::Read(*files));
-  if (history.entries().empty()) {
-    return Fail(ErrorCode::kNotFound,
-                fmt::format("nothing was decided yet, as far as {} tells: has the agent run?",
-                            StateFolder(options.state_folder).policy_log_path()));
+struct ToldHistory {
+  PolicyHistory history;
+  bool of_machine = false;  // told by the agent of the whole machine
+};
+
+// By the running agent, or by the files of one that does not run. Never empty.
+Result<ToldHistory> ReadHistory(const VerbOptions& options) {
+  int code = kExitOk;
+  const auto answer = AskDaemon(options, SimpleCall("log"), &code);
+  if (!answer && code == kExitFailed) return std::unexpected(answer.error());
+  ToldHistory told;
+  if (answer) {
+    told = {PolicyHistory::Parse(answer->text), answer->of_machine};
+  } else {
+    const auto files = NewPolicyLogFiles(options.state_folder);
+    FALLOW_ASSIGN_OR_RETURN(told.history, PolicyHistory::Read(*files));
   }
-  return history;
+  if (!told.history.entries().empty()) return told;
+  return Fail(ErrorCode::kNotFound,
+              fmt::format("nothing was decided yet, as far as {} tells: has the agent run?",
+                          told.of_machine ? "this machine's agent"
+                                          : StateFolder(options.state_folder).policy_log_path()));
 }
 
-int PrintWhy(const VerbOptions& options, const PolicyEntry& entry, std::optional<Moment> since) {
+int PrintWhy(const VerbOptions& options, const PolicyEntry& entry, std::optional<Moment> since,
+             bool of_machine) {
   if (options.json) {
     Json json = EntryJson(entry);
+    json["whole_system"] = of_machine;
     json["since_ms"] = since ? Json(UnixMs(since->wall)) : Json(nullptr);
     fmt::print("{}", Dump(json));
   } else {
@@ -67,17 +82,17 @@ int WhyThen(const VerbOptions& options) {
   const auto clock = NewSystemClock();
   const auto time = ParseLocalTime(options.at, MomentNow(*clock));
   if (!time) return FailWith(time.error(), kExitUsage);
-  const auto history = ReadHistory(options);
-  if (!history) return FailWith(history.error(), kExitFailed);
-  const PolicyEntry* entry = history->At(*time);
+  const auto told = ReadHistory(options);
+  if (!told) return FailWith(told.error(), kExitFailed);
+  const PolicyEntry* entry = told->history.At(*time);
   if (entry == nullptr) {
-    const Moment& first = history->entries().front().moment;
+    const Moment& first = told->history.entries().front().moment;
     return FailWith(
         {ErrorCode::kNotFound, fmt::format("the log begins at {}, after that",
                                            LocalDateTime(first.wall, LocalOffset(first)))},
         kExitFailed);
   }
-  return PrintWhy(options, *entry, entry->moment);
+  return PrintWhy(options, *entry, entry->moment, told->of_machine);
 }
 
 }  // namespace
@@ -87,10 +102,10 @@ int StatusVerb(const VerbOptions& options) {
   const auto answer = AskDaemon(options, SimpleCall("status"), &code);
   if (!answer) return FailWith(answer.error(), code);
   if (options.json) {
-    fmt::print("{}", *answer);
+    fmt::print("{}", answer->text);
     return kExitOk;
   }
-  const auto text = StatusText(*answer);
+  const auto text = StatusText(answer->text);
   if (!text) return FailWith(text.error(), kExitFailed);
   fmt::print("{}", *text);
   return kExitOk;
@@ -101,30 +116,31 @@ int WhyVerb(const VerbOptions& options) {
   int code = kExitOk;
   const auto answer = AskDaemon(options, SimpleCall("why"), &code);
   if (!answer) return FailWith(answer.error(), code);
-  const PolicyHistory now = PolicyHistory::Parse(*answer);
+  const PolicyHistory now = PolicyHistory::Parse(answer->text);
   if (now.entries().empty()) {
     return FailWith({ErrorCode::kDataLoss, "the running agent's answer cannot be read: restart it"},
                     kExitFailed);
   }
-  const auto files = NewPolicyLogFiles(options.state_folder);
-  const auto history = PolicyHistory::Read(*files);
-  return PrintWhy(options, now.entries().back(), history ? history->CurrentSince() : std::nullopt);
+  const auto told = ReadHistory(options);
+  return PrintWhy(options, now.entries().back(), told ? told->history.CurrentSince() : std::nullopt,
+                  answer->of_machine);
 }
 
 int LogVerb(const VerbOptions& options) {
-  const auto history = ReadHistory(options);
-  if (!history) return FailWith(history.error(), kExitFailed);
+  const auto told = ReadHistory(options);
+  if (!told) return FailWith(told.error(), kExitFailed);
+  const PolicyHistory& history = told->history;
   if (options.verify) {
-    const ReplayReport report = ReplayLog(*history);
+    const ReplayReport report = ReplayLog(history);
     fmt::print("{}", ReplayText(report));
     return report.ok() ? kExitOk : kExitFailed;
   }
-  std::span<const PolicyEntry> entries = history->entries();
+  std::span<const PolicyEntry> entries = history.entries();
   if (!options.since.empty()) {
     const auto clock = NewSystemClock();
     const auto since = ParseLocalTime(options.since, MomentNow(*clock));
     if (!since) return FailWith(since.error(), kExitUsage);
-    entries = history->Since(*since);
+    entries = history.Since(*since);
   }
   const std::size_t all = options.since.empty() ? kLatestEntries : entries.size();
   entries = entries.last(std::min(entries.size(), options.max_entries.value_or(all)));

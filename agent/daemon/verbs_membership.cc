@@ -7,6 +7,7 @@
 #include "agent/daemon/join.h"
 #include "agent/daemon/join_link.h"
 #include "agent/daemon/owner_calls.h"
+#include "agent/daemon/status_report.h"
 #include "agent/daemon/verbs.h"
 #include "base/log.h"
 #include "platform/local_socket.h"
@@ -38,28 +39,33 @@ int FailWith(const Error& error, int code) {
   return code;
 }
 
-Result<std::string> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code) {
+Result<AgentAnswer> AskDaemon(const VerbOptions& options, std::string_view call, int* exit_code) {
   const StateFolder folder(options.state_folder);
-  auto answer = CallLocal(folder.socket_path(), call);
-  if (answer) {
-    *exit_code = kExitFailed;
-    FALLOW_RETURN_IF_ERROR(CheckAnswer(*answer));
-    *exit_code = kExitOk;
-    return answer;
-  }
+  auto answer = AskAgent(
+      {.own = folder.socket_path(), .machine = options.any_agent ? kMachineAgentSocket : ""}, call,
+      [](const std::string& socket, std::string_view asked) { return CallLocal(socket, asked); });
+  *exit_code = answer ? kExitOk : kExitFailed;
+  if (answer || answer.error().code != ErrorCode::kUnavailable) return answer;
   *exit_code = kExitNotJoined;
   FALLOW_ASSIGN_OR_RETURN(const Membership membership, folder.LoadMembership());
-  if (answer.error().code == ErrorCode::kDeadlineExceeded) {
-    *exit_code = kExitFailed;
-    return Fail(ErrorCode::kDeadlineExceeded,
-                "an agent runs but does not answer: " + answer.error().message);
-  }
   *exit_code = kExitNotRunning;
   return Fail(
       ErrorCode::kUnavailable,
       fmt::format(
           "no agent is running for {} (joined to {} as {}): start it with `fallow-agent run`",
           folder.path(), membership.coordinator_url, membership.device.value));
+}
+
+Result<std::string> MeantSettings(const VerbOptions& options) {
+  const bool has_own = StateFolder(options.state_folder).LoadMembership().has_value();
+  if (!options.any_agent || !options.any_settings || has_own) return options.settings_path;
+  int code = kExitOk;
+  const auto status = AskDaemon(options, SimpleCall("status"), &code);
+  if (!status && code == kExitFailed) {
+    return Fail(status.error().code,
+                status.error().message + ", or name its settings file with --settings");
+  }
+  return status && status->of_machine ? SettingsPathIn(status->text) : options.settings_path;
 }
 
 int JoinVerb(const VerbOptions& options) {

@@ -8,7 +8,8 @@
 namespace fallow {
 namespace {
 
-// Of more only these are told: each is several calls in the same 200 ms.
+// Of more only these are told: each is a few calls in the same 200 ms. Why they do it is not asked:
+// players give the title of what is seen or heard, which is nobody's business beyond this login.
 constexpr std::size_t kMaxNamedInhibitors = 4;
 
 const BusObject kGnome{"org.gnome.SessionManager", "/org/gnome/SessionManager",
@@ -29,11 +30,6 @@ Result<bool> AskFlag(Bus& bus, const BusObject& object, const char* method, std:
   return Fail(ErrorCode::kDataLoss, fmt::format("{}: {} gave no answer", object.service, method));
 }
 
-std::string Describe(std::string_view program, std::string_view why) {
-  if (why.empty()) return ForeignText(program);
-  return fmt::format("{}: {}", ForeignText(program), ForeignText(why));
-}
-
 std::string Joined(const std::vector<std::string>& who) {
   return who.empty() ? "a program that it does not name" : fmt::format("{}", fmt::join(who, "; "));
 }
@@ -45,13 +41,10 @@ std::string DescribeGnome(Bus& bus, const char* path) {
   std::uint32_t bits = 0;
   if (!flags || sd_bus_message_read(flags->get(), "u", &bits) <= 0 || (bits & kGnomeIdle) == 0)
     return "";
-  const auto text = [&](const char* method) -> std::string {
-    const auto reply = bus.Call(inhibitor, method);
-    const char* value = nullptr;
-    return reply && sd_bus_message_read(reply->get(), "s", &value) > 0 ? value : "";
-  };
-  const std::string program = text("GetAppId");
-  return Describe(program.empty() ? "a program" : program, text("GetReason"));
+  const auto reply = bus.Call(inhibitor, "GetAppId");
+  const char* program = nullptr;
+  const bool told = reply && sd_bus_message_read(reply->get(), "s", &program) > 0;
+  return told && *program != '\0' ? ForeignText(program) : "a program";
 }
 
 Result<BusSign> AskGnome(Bus& bus) {
@@ -77,9 +70,9 @@ Result<BusSign> AskKde(Bus& bus) {
   const auto reply = bus.Call(kKde, "ListInhibitions");
   int status = reply ? sd_bus_message_enter_container(reply->get(), 'a', "(ss)") : -1;
   while (status > 0 && who.size() < kMaxNamedInhibitors) {
-    const char *program = nullptr, *why = nullptr;
-    status = sd_bus_message_read(reply->get(), "(ss)", &program, &why);
-    if (status > 0) who.push_back(Describe(program, why));
+    const char* program = nullptr;
+    status = sd_bus_message_read(reply->get(), "(ss)", &program, nullptr);
+    if (status > 0) who.emplace_back(ForeignText(program));
   }
   return BusSign{.active = true, .detail = Joined(who)};
 }

@@ -9,6 +9,7 @@
 #include <list>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "platform/linux/unix_socket.h"
 #include "platform/local_socket.h"
@@ -21,6 +22,8 @@ constexpr std::size_t kLengthBytes = 4;
 constexpr std::size_t kMaxRequestBytes = 1 << 20;
 constexpr std::size_t kMaxReplyBytes = 16 << 20;
 constexpr std::size_t kMaxOpenCalls = 32;
+constexpr std::size_t kMaxCountedUsers = 64;
+constexpr std::chrono::seconds kCountWindow{10};
 // A caller who is slower than this blocks a place for others.
 constexpr std::chrono::milliseconds kCallTimeout{5'000};
 
@@ -48,33 +51,66 @@ std::optional<std::size_t> AnnouncedLength(std::string_view received) {
 
 class LocalCallServer : public Listener {
  public:
-  using Answer = std::function<std::string(std::string_view)>;
+  LocalCallServer(Loop& loop, LocalCallService service)
+      : loop_(loop), service_(std::make_shared<LocalCallService>(std::move(service))) {}
 
-  LocalCallServer(Loop& loop, Answer answer)
-      : loop_(loop), answer_(std::make_shared<Answer>(std::move(answer))) {}
-
-  Status Listen(const std::string& path) {
+  Status Listen(const std::string& path, LocalCallers callers) {
     FALLOW_ASSIGN_OR_RETURN(listener_,
-                            ListenLocal(loop_, path, LocalCallers::kSameUser,
-                                        [this](std::unique_ptr<ByteStream> stream, LocalPeer) {
-                                          Accept(std::move(stream));
+                            ListenLocal(loop_, path, callers,
+                                        [this](std::unique_ptr<ByteStream> stream, LocalPeer peer) {
+                                          Accept(std::move(stream), peer);
                                         }));
     return {};
   }
   std::uint16_t port() const override { return 0; }
 
  private:
+  // Whose places a call takes: a user's by its number, or one of these.
+  static constexpr std::int64_t kOurs = -1, kUnknown = -2;
   struct Call {
+    LocalPeer caller;
+    std::int64_t holder = kOurs;
     std::unique_ptr<ByteStream> stream;
     std::unique_ptr<Timer> timeout;
     std::string received;
     bool answered = false;
   };
   using Place = std::list<Call>::iterator;
+  // A holder's calls in the window that began with the first of them.
+  struct Count {
+    std::int64_t holder = kOurs;
+    std::chrono::steady_clock::time_point since;
+    std::size_t calls = 0;
+  };
 
-  void Accept(std::unique_ptr<ByteStream> stream) {
-    if (calls_.size() >= kMaxOpenCalls) return;
+  std::int64_t HolderOf(const LocalPeer& caller) const {
+    if (caller.is_ours) return kOurs;
+    return !service_->is_known || service_->is_known(caller) ? caller.user_id : kUnknown;
+  }
+  bool HasRoomFor(std::int64_t holder) {
+    if (calls_.size() >= kMaxOpenCalls) return false;
+    if (holder == kOurs) return true;
+    const auto open = std::ranges::count(calls_, holder, &Call::holder);
+    return static_cast<std::size_t>(open) < kMaxOpenCallsOfUser && CountCall(holder);
+  }
+  // False if it is one too many.
+  bool CountCall(std::int64_t holder) {
+    const auto now = std::chrono::steady_clock::now();
+    std::erase_if(counts_, [&](const Count& one) { return now - one.since >= kCountWindow; });
+    auto at = std::ranges::find(counts_, holder, &Count::holder);
+    if (at == counts_.end()) {
+      if (counts_.size() >= kMaxCountedUsers) return false;
+      at = counts_.insert(at, {.holder = holder, .since = now});
+    }
+    return ++at->calls <= kMaxCallsOfUserPer10S;
+  }
+
+  void Accept(std::unique_ptr<ByteStream> stream, const LocalPeer& caller) {
+    const std::int64_t holder = HolderOf(caller);
+    if (!HasRoomFor(holder)) return;
     const Place call = calls_.emplace(calls_.end());
+    call->caller = caller;
+    call->holder = holder;
     call->stream = std::move(stream);
     call->timeout = loop_.After(kCallTimeout, [this, call] { calls_.erase(call); });
     call->stream->SetHandler({.on_data = [this, call](ByteView bytes) { OnData(call, bytes); },
@@ -95,18 +131,20 @@ class LocalCallServer : public Listener {
     call->answered = true;
     const std::string request = call->received.substr(kLengthBytes, *length);
     // The answer may end this server.
-    const auto answer = answer_;
+    const auto service = service_;
+    const LocalPeer caller = call->caller;
     const std::weak_ptr<bool> alive = alive_;
-    const std::string reply = (*answer)(request);
+    const std::string reply = service->answer(request, caller);
     if (alive.expired()) return;
     call->stream->Write(WithLength(reply));
     call->stream->Shutdown();
   }
 
   Loop& loop_;
-  std::shared_ptr<Answer> answer_;  // shared with the call in progress
+  std::shared_ptr<LocalCallService> service_;  // shared with the call in progress
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::list<Call> calls_;
+  std::vector<Count> counts_;
   std::unique_ptr<Listener> listener_;
 };
 
@@ -143,7 +181,7 @@ class LocalCaller {
       } else if (errno == EAGAIN) {
         FALLOW_RETURN_IF_ERROR(Wait(POLLOUT));
       } else if (errno != EINTR) {
-        return Fail(ErrorCode::kUnavailable, fmt::format("{} refused the call", path_));
+        return HungUp();
       }
     }
     return {};
@@ -157,7 +195,7 @@ class LocalCaller {
       if (count > 0) {
         received.append(buffer, static_cast<std::size_t>(count));
       } else if (count == 0 || errno == ECONNRESET) {
-        return Fail(ErrorCode::kUnavailable, fmt::format("{} hung up without an answer", path_));
+        return HungUp();
       } else if (errno == EAGAIN) {
         FALLOW_RETURN_IF_ERROR(Wait(POLLIN));
       } else if (errno != EINTR) {
@@ -175,6 +213,13 @@ class LocalCaller {
   }
 
  private:
+  std::unexpected<Error> HungUp() const {
+    return Fail(ErrorCode::kResourceExhausted,
+                fmt::format("{} hung up without an answer: it is ending, has too many callers, or "
+                            "is another user's",
+                            path_));
+  }
+
   // Until the socket is ready for `events`; with none, for a moment.
   Status Wait(short events) {
     constexpr int kMomentMs = 10;
@@ -196,11 +241,10 @@ class LocalCaller {
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> ServeLocalCalls(
-    Loop& loop, const std::string& path,
-    std::function<std::string(std::string_view request)> answer) {
-  auto server = std::make_unique<LocalCallServer>(loop, std::move(answer));
-  FALLOW_RETURN_IF_ERROR(server->Listen(path));
+Result<std::unique_ptr<Listener>> ServeLocalCalls(Loop& loop, const std::string& path,
+                                                  LocalCallers callers, LocalCallService service) {
+  auto server = std::make_unique<LocalCallServer>(loop, std::move(service));
+  FALLOW_RETURN_IF_ERROR(server->Listen(path, callers));
   return server;
 }
 

@@ -22,7 +22,7 @@
 namespace fallow {
 namespace {
 
-constexpr std::int64_t kRoot = 0;
+constexpr uid_t kRoot = 0;
 constexpr mode_t kForUser = S_IRUSR | S_IWUSR;
 constexpr mode_t kForEverybody = kForUser | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
 // Where everybody may look for a socket, but only its owner may put one.
@@ -32,7 +32,9 @@ std::optional<LocalPeer> PeerOf(int socket) {
   ucred peer{};
   socklen_t size = sizeof(peer);
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
-  return LocalPeer{.user_id = peer.uid, .process_id = peer.pid};
+  return LocalPeer{.user_id = peer.uid,
+                   .process_id = peer.pid,
+                   .is_ours = peer.uid == ::geteuid() || peer.uid == kRoot};
 }
 
 // A folder that is there already keeps its mode: whoever made it chose it.
@@ -110,8 +112,7 @@ class LocalListener : public Listener {
     const auto peer = PeerOf(descriptor);
     if (!peer) return false;
     admitted_ = *peer;
-    return callers_ == LocalCallers::kAnyUser || peer->user_id == std::int64_t{::geteuid()} ||
-           peer->user_id == kRoot;
+    return callers_ == LocalCallers::kAnyUser || peer->is_ours;
   }
 
   std::string path_;

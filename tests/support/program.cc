@@ -19,7 +19,8 @@ namespace {
 
 pid_t Spawn(const ProgramOptions& options, int output_fd, int error_fd) {
   std::vector<std::string> arguments = options.arguments;
-  arguments[0] = std::string(FALLOW_BINARY_DIR) + "/bin/" + arguments[0];
+  if (!arguments[0].starts_with('/'))
+    arguments[0] = std::string(FALLOW_BINARY_DIR) + "/bin/" + arguments[0];
   std::vector<std::string> environment = options.environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
   std::vector<char*> argv, envp;

@@ -12,7 +12,7 @@
 namespace fallow::testing {
 
 struct ProgramOptions {
-  std::vector<std::string> arguments;    // [0]: the program's name in the build's bin folder
+  std::vector<std::string> arguments;    // [0]: a name in the build's bin folder, or a path
   std::vector<std::string> environment;  // "NAME=value", added to ours
   std::string log_path;                  // standard output and error, appended
 };

@@ -64,10 +64,8 @@ PolicyHistory PolicyHistory::Parse(std::string_view text) {
 }
 
 Result<PolicyHistory> PolicyHistory::Read(PolicyLogFiles& files) {
-  FALLOW_ASSIGN_OR_RETURN(std::string text, files.ReadOld());
-  FALLOW_ASSIGN_OR_RETURN(const std::string current, files.ReadCurrent());
-  if (!text.empty() && text.back() != '\n') text += '\n';
-  return Parse(text + current);
+  FALLOW_ASSIGN_OR_RETURN(const std::string text, ReadPolicyLog(files));
+  return Parse(text);
 }
 
 const PolicyEntry* PolicyHistory::At(WallTime time) const {

@@ -47,11 +47,10 @@ class DiskPolicyLogFiles : public PolicyLogFiles {
 
  private:
   static Result<std::string> ReadAll(const std::string& path) {
-    constexpr std::size_t kMaxRead = kMaxPolicyLogBytes + 2 * kMaxEntryBytes;
     const auto file = OpenInputFile(path);
     if (!file && file.error().code == ErrorCode::kNotFound) return std::string();
     if (!file) return std::unexpected(file.error());
-    std::string text(std::min<std::size_t>((*file)->size_bytes(), kMaxRead), '\0');
+    std::string text(std::min<std::size_t>((*file)->size_bytes(), kMaxPolicyLogReadBytes), '\0');
     const std::span into(reinterpret_cast<std::uint8_t*>(text.data()), text.size());
     FALLOW_ASSIGN_OR_RETURN(const std::size_t count, (*file)->ReadAt(0, into));
     text.resize(count);
@@ -70,6 +69,13 @@ std::optional<Reason> FirstReason(const Decision& decision) {
 
 std::unique_ptr<PolicyLogFiles> NewPolicyLogFiles(const std::string& folder) {
   return std::make_unique<DiskPolicyLogFiles>(folder);
+}
+
+Result<std::string> ReadPolicyLog(PolicyLogFiles& files) {
+  FALLOW_ASSIGN_OR_RETURN(std::string text, files.ReadOld());
+  FALLOW_ASSIGN_OR_RETURN(const std::string current, files.ReadCurrent());
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  return text + current;
 }
 
 PolicyLog::PolicyLog(PolicyLogFiles& files) : files_(files) {}

@@ -16,6 +16,9 @@
 namespace fallow {
 
 inline constexpr std::size_t kMaxPolicyLogBytes = 1024 * 1024;  // of each of the two files
+// What is read of each, and of both together.
+inline constexpr std::size_t kMaxPolicyLogReadBytes = kMaxPolicyLogBytes + 2 * kMaxEntryBytes;
+inline constexpr std::size_t kMaxPolicyLogTextBytes = 2 * kMaxPolicyLogReadBytes + 1;
 // While work goes on, a change of the share is recorded if it is this large, and this rarely.
 inline constexpr double kRecordedShareChange = 0.1;
 inline constexpr std::chrono::milliseconds kShareRecordPeriod{60'000};
@@ -36,6 +39,8 @@ class PolicyLogFiles {
 };
 // STATE/policy-log.jsonl and policy-log.1.jsonl in `folder`, which must be there.
 std::unique_ptr<PolicyLogFiles> NewPolicyLogFiles(const std::string& folder);
+// The lines of both, the old ones first; of a longer file its beginning.
+Result<std::string> ReadPolicyLog(PolicyLogFiles& files);
 
 class PolicyLog {
  public:

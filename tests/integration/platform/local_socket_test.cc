@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 #include <list>
+#include <optional>
 #include <thread>
 
 #include "platform/system.h"
@@ -38,6 +39,14 @@ int ConnectTo(const std::string& path) {
   return socket;
 }
 
+// An answer that does not look at who asks.
+std::function<std::string(std::string_view, const LocalPeer&)> ForAll(
+    std::function<std::string(std::string_view)> answer) {
+  return [answer = std::move(answer)](std::string_view request, const LocalPeer&) {
+    return answer(request);
+  };
+}
+
 struct Fixture {
   TemporaryFolder folder;
   std::string path = folder.path() + "/run/agent.sock";
@@ -45,7 +54,10 @@ struct Fixture {
   std::unique_ptr<Listener> server;
 
   void Serve(std::function<std::string(std::string_view)> answer) {
-    auto result = ServeLocalCalls(*loop, path, std::move(answer));
+    ServeAs(LocalCallers::kSameUser, {.answer = ForAll(std::move(answer))});
+  }
+  void ServeAs(LocalCallers callers, LocalCallService service) {
+    auto result = ServeLocalCalls(*loop, path, callers, std::move(service));
     ASSERT_TRUE(result.has_value()) << result.error().message;
     server = std::move(*result);
   }
@@ -85,7 +97,9 @@ TEST(LocalCalls, SocketIsPrivateAndGoesWithItsServer) {
 TEST(LocalCalls, ASecondServerIsRefusedAndAStaleSocketReplaced) {
   Fixture f;
   f.Serve([](std::string_view) { return "first"; });
-  const auto second = ServeLocalCalls(*f.loop, f.path, [](std::string_view) { return "second"; });
+  const auto second =
+      ServeLocalCalls(*f.loop, f.path, LocalCallers::kSameUser,
+                      {.answer = ForAll([](std::string_view) { return "second"; })});
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
   f.RunCaller([&] { EXPECT_EQ(CallLocal(f.path, "").value(), "first"); });
@@ -159,7 +173,8 @@ TEST(LocalCalls, AnswerMayEndTheServer) {
 TEST(LocalCalls, OverlongPathIsNamed) {
   Fixture f;
   const std::string path = f.folder.path() + "/" + std::string(120, 'p');
-  EXPECT_EQ(ServeLocalCalls(*f.loop, path, nullptr).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(ServeLocalCalls(*f.loop, path, LocalCallers::kSameUser, {}).error().code,
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(CallLocal(path, "").error().code, ErrorCode::kInvalidArgument);
 }
 
@@ -182,7 +197,7 @@ TEST(LocalCalls, OtherUsersAreRefused) {
     if (child == 0) {
       if (setuid(65534) != 0) _exit(3);
       const auto reply = CallLocal(f.path, "hello");
-      _exit(reply.has_value() ? 1 : reply.error().code == ErrorCode::kUnavailable ? 0 : 2);
+      _exit(reply.has_value() ? 1 : reply.error().code == ErrorCode::kResourceExhausted ? 0 : 2);
     }
     waitpid(child, &exit_status, 0);
   });
@@ -202,7 +217,8 @@ TEST(LocalCalls, RootMayCallTheServerOfAnotherUser) {
     if (setuid(65534) != 0) _exit(3);
     const auto loop = NewMainLoop();
     const auto server =
-        ServeLocalCalls(*loop, path, [](std::string_view) { return std::string("served"); });
+        ServeLocalCalls(*loop, path, LocalCallers::kSameUser,
+                        {.answer = ForAll([](std::string_view) { return "served"; })});
     if (server) fallow::testing::RunFor(*loop, std::chrono::seconds(30));
     _exit(2);
   }
@@ -216,6 +232,139 @@ TEST(LocalCalls, RootMayCallTheServerOfAnotherUser) {
   EXPECT_EQ(answer, "served");
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
+}
+
+// A caller of the socket at `path` in a process of its own, under another user's name.
+class OtherUser {
+ public:
+  OtherUser(uid_t user, const std::function<int()>& act) {
+    child_ = fork();
+    if (child_ != 0) return;
+    if (setuid(user) != 0) _exit(255);
+    _exit(act());
+  }
+  // Its exit status, once it has ended.
+  bool Ended(int* exit_status) const {
+    int status = 0;
+    if (waitpid(child_, &status, WNOHANG) != child_) return false;
+    *exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return true;
+  }
+
+ private:
+  pid_t child_ = -1;
+};
+
+// A server for any user, at a path that others can reach.
+struct OpenFixture : Fixture {
+  void ServeAll(LocalCallService service) {
+    ServeAs(LocalCallers::kAnyUser, std::move(service));
+    ASSERT_EQ(chmod(folder.path().c_str(), 0755), 0);
+  }
+  // How the call of a user ends: 0 answered, 1 hung up on.
+  int CallAs(uid_t user) {
+    const OtherUser caller(user, [this] {
+      const auto reply = CallLocal(path, "hello");
+      if (reply) return 0;
+      return reply.error().code == ErrorCode::kResourceExhausted ? 1 : 2;
+    });
+    int exit_status = -1;
+    EXPECT_TRUE(RunUntil(*loop, [&] { return caller.Ended(&exit_status); }));
+    return exit_status;
+  }
+};
+
+TEST(LocalCalls, TheServerKnowsWhoAsks) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  OpenFixture f;
+  std::vector<LocalPeer> callers;
+  f.ServeAll({.answer = [&](std::string_view, const LocalPeer& caller) {
+    callers.push_back(caller);
+    return std::string();
+  }});
+  EXPECT_EQ(f.CallAs(4321), 0);
+  EXPECT_EQ(f.CallAs(0), 0);
+  ASSERT_EQ(callers.size(), 2u);
+  EXPECT_EQ(callers[0].user_id, 4321);
+  EXPECT_FALSE(callers[0].is_ours);
+  EXPECT_TRUE(callers[1].is_ours);
+}
+
+// Connections that are open and say nothing, of a user who ends when this does.
+class Dawdlers {
+ public:
+  Dawdlers(Fixture& f, uid_t user, std::size_t count) {
+    EXPECT_EQ(pipe(ends_), 0);
+    int ready[2];
+    EXPECT_EQ(pipe(ready), 0);
+    user_.emplace(user, [&] {
+      close(ends_[1]);
+      for (std::size_t i = 0; i < count; ++i) ConnectTo(f.path);
+      char byte = 0;
+      if (write(ready[1], &byte, 1) != 1) return 1;
+      return read(ends_[0], &byte, 1) == 0 ? 0 : 1;  // until the other end is closed
+    });
+    close(ends_[0]);
+    close(ready[1]);
+    f.RunCaller([&] {
+      char byte = 0;
+      EXPECT_EQ(read(ready[0], &byte, 1), 1);
+    });
+    close(ready[0]);
+  }
+  ~Dawdlers() {
+    close(ends_[1]);
+    int exit_status = -1;
+    EXPECT_TRUE(fallow::testing::WaitUntil([&] { return user_->Ended(&exit_status); },
+                                           std::chrono::seconds(20)));
+    EXPECT_EQ(exit_status, 0);
+  }
+
+ private:
+  int ends_[2] = {-1, -1};
+  std::optional<OtherUser> user_;
+};
+
+TEST(LocalCalls, AUserWhoTakesAllPlacesTakesNoneOfOthers) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  OpenFixture f;
+  f.ServeAll({.answer = ForAll([](std::string_view) { return "fine"; })});
+  const Dawdlers greedy(f, 4321, 3 * kMaxOpenCallsOfUser);
+  EXPECT_EQ(f.CallAs(4321), 1) << "such a user has no place left";
+  EXPECT_EQ(f.CallAs(4322), 0);
+  EXPECT_EQ(f.CallAs(0), 0);
+}
+
+TEST(LocalCalls, AUserWhoAsksWithoutEndIsSoonNotHeard) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  OpenFixture f;
+  std::size_t answers = 0;
+  f.ServeAll({.answer = ForAll([&](std::string_view) {
+                ++answers;
+                return "fine";
+              })});
+  const OtherUser greedy(4321, [&f] {
+    for (std::size_t i = 0; i < kMaxCallsOfUserPer10S; ++i)
+      if (!CallLocal(f.path, "again")) return 2;
+    return CallLocal(f.path, "again") ? 1 : 0;
+  });
+  int exit_status = -1;
+  EXPECT_TRUE(RunUntil(*f.loop, [&] { return greedy.Ended(&exit_status); }));
+  EXPECT_EQ(exit_status, 0);
+  EXPECT_EQ(answers, kMaxCallsOfUserPer10S);
+  EXPECT_EQ(f.CallAs(4322), 0);
+}
+
+// One person may have many numbers: those of the containers that it runs.
+TEST(LocalCalls, AllWhomTheServerDoesNotKnowShareOneUsersPlaces) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to become another user";
+  OpenFixture f;
+  f.ServeAll({.answer = ForAll([](std::string_view) { return "fine"; }),
+              .is_known = [](const LocalPeer& caller) { return caller.user_id == 4321; }});
+  EXPECT_EQ(f.CallAs(100'000), 0);
+  const Dawdlers greedy(f, 100'001, kMaxOpenCallsOfUser);
+  EXPECT_EQ(f.CallAs(100'002), 1);
+  EXPECT_EQ(f.CallAs(4321), 0);
 }
 
 // A listener that keeps what connects, and what each end of a connection received.

@@ -19,31 +19,66 @@ struct Asked {
 struct Daemon {
   Asked asked;
 
-  std::string Answer(std::string_view call) {
+  std::string Answer(std::string_view call, Caller caller = Caller::kMaster) {
     const auto note = [this](const char* name) {
       return [this, name] {
         asked.name = name;
         return std::string("{}\n");
       };
     };
-    return AnswerOwnerCall(call, {.status = note("status"),
-                                  .why = note("why"),
-                                  .pause =
-                                      [this](std::optional<milliseconds> duration) {
-                                        asked = {"pause", duration};
-                                        return std::string("{}\n");
-                                      },
-                                  .resume = note("resume"),
-                                  .stop = note("stop")});
+    return AnswerOwnerCall(call, caller,
+                           {.status = note("status"),
+                            .why = note("why"),
+                            .log = note("log"),
+                            .pause =
+                                [this](std::optional<milliseconds> duration) {
+                                  asked = {"pause", duration};
+                                  return std::string("{}\n");
+                                },
+                            .resume = note("resume"),
+                            .stop = note("stop")});
   }
 };
 
 TEST(OwnerCalls, EveryCommandReachesItsHandler) {
-  for (const char* name : {"status", "why", "resume", "stop"}) {
+  for (const char* name : {"status", "why", "log", "resume", "stop"}) {
     Daemon daemon;
     EXPECT_TRUE(CheckAnswer(daemon.Answer(SimpleCall(name))).has_value());
     EXPECT_EQ(daemon.asked.name, name);
   }
+}
+
+TEST(OwnerCalls, WhoMayWhat) {
+  struct {
+    const char* name;
+    bool at_seat, stranger;
+  } const rows[] = {{"status", true, false}, {"why", true, false},    {"log", true, false},
+                    {"pause", true, false},  {"resume", true, false}, {"stop", false, false}};
+  for (const auto& row : rows) {
+    const auto is_done = [&](Caller caller) {
+      Daemon daemon;
+      const Status status = CheckAnswer(daemon.Answer(SimpleCall(row.name), caller));
+      EXPECT_EQ(daemon.asked.name, status ? row.name : "") << "a refused call does nothing";
+      if (!status) {
+        EXPECT_THAT(status.error().message, HasSubstr("use sudo"));
+        EXPECT_THAT(status.error().message, HasSubstr(row.name));
+      }
+      return status.has_value();
+    };
+    EXPECT_TRUE(is_done(Caller::kMaster)) << row.name;
+    EXPECT_EQ(is_done(Caller::kAtSeat), row.at_seat) << row.name;
+    EXPECT_EQ(is_done(Caller::kStranger), row.stranger) << row.name;
+  }
+}
+
+TEST(OwnerCalls, RootAndItsOwnUserAreItsMastersWhereverTheyAre) {
+  const auto nobody_sits = [](std::int64_t) { return false; };
+  const auto anna_sits = [](std::int64_t user_id) { return user_id == 1000; };
+  EXPECT_EQ(CallerOf({.user_id = 0, .is_ours = true}, nobody_sits), Caller::kMaster);
+  EXPECT_EQ(CallerOf({.user_id = 1000, .is_ours = true}, anna_sits), Caller::kMaster);
+  EXPECT_EQ(CallerOf({.user_id = 1000}, anna_sits), Caller::kAtSeat);
+  EXPECT_EQ(CallerOf({.user_id = 1001}, anna_sits), Caller::kStranger);
+  EXPECT_EQ(CallerOf({.user_id = 1000}, nobody_sits), Caller::kStranger);
 }
 
 TEST(OwnerCalls, PausesForATimeOrWithoutEnd) {

@@ -88,6 +88,20 @@ TEST(StatusReport, AFreshAgentHasNothingToTellYet) {
                            HasSubstr("not known before the worker first runs")));
 }
 
+TEST(StatusReport, TheAgentOfTheWholeMachineSaysThatItIs) {
+  StatusReport report = Sample();
+  EXPECT_THAT(*StatusText(StatusJson(report)), testing::Not(HasSubstr("every login")));
+  report.whole_system = true;
+  EXPECT_THAT(*StatusText(StatusJson(report)),
+              HasSubstr("serves       every login of this machine"));
+}
+
+TEST(StatusReport, TellsWhichSettingsItFollows) {
+  EXPECT_EQ(SettingsPathIn(StatusJson(Sample())), "/home/anna/agent.toml");
+  for (const char* other : {"", "[]", "{}", R"({"settings": 5})"})
+    EXPECT_EQ(SettingsPathIn(other), "") << other;
+}
+
 TEST(StatusReport, AnotherAnswerIsAnErrorNotACrash) {
   for (const char* answer :
        {"", "{}", "[]", R"({"error": "an unknown call"})", R"({"state": 5, "reason": []})"}) {
