@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "agent/daemon/policy/local_time.h"
-#include "base/log.h"
 #include "platform/local_socket.h"
 
 namespace fallow {
@@ -82,12 +81,23 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                   return OwnersWord{settings_.settings(), settings_.trouble()};
                 },
                 machine_, log_,
-                {.tell_presence = [this](Signals& signals) { TellPresence(signals); },
+                {.tell_presence =
+                     [this](Signals& signals) {
+                       sleep_.Look();
+                       TellPresence(signals);
+                     },
                  .own_processes = work_.own_processes,
                  .holds_memory = work_.holds_memory,
                  .watch_closely = [this](bool closely) { WatchClosely(closely); },
                  .act = [this](const Decision& decision) { Act(decision); },
-                 .now = [this] { return MomentNow(clock_); }}) {
+                 .now = [this] { return MomentNow(clock_); }}),
+      sleep_(loop, clock, [&loop] { return NewSleepWatch(loop); },
+             {.on_sleep =
+                  [this](std::function<void()> ready) {
+                    overseer_.Suspend(true);
+                    work_.give_all_back(std::move(ready));
+                  },
+              .on_wake = [this] { overseer_.Suspend(false); }}) {
   presence_.OnOpen([this](std::size_t place, PresenceSource&) { awaited_.erase(place); });
 }
 
@@ -104,7 +114,6 @@ Status OwnerWatch::Start() {
   if (!listener) return Wrap(listener.error(), "session helpers cannot report");
   helpers_ = *std::move(listener);
   KeepHelper();
-  WatchSleep();
   overseer_.PauseUntil(options_.folder.LoadPause());
   return {};
 }
@@ -118,20 +127,6 @@ void OwnerWatch::KeepHelper() {
     command.insert(command.end(),
                    {"--with-parent", "--socket", options_.folder.session_socket_path()});
     helper_.emplace(loop_, random_, launcher_, std::move(command));
-  }
-}
-
-void OwnerWatch::WatchSleep() {
-  auto sleep = NewSleepWatch(loop_, {.on_sleep =
-                                         [this] {
-                                           overseer_.Suspend(true);
-                                           work_.give_all_back([this] { sleep_->Ready(); });
-                                         },
-                                     .on_wake = [this] { overseer_.Suspend(false); }});
-  if (sleep) {
-    sleep_ = *std::move(sleep);
-  } else {
-    LOG_INFO("agent: the machine's sleep will not be noticed: {}", sleep.error().message);
   }
 }
 
