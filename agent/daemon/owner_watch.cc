@@ -5,6 +5,7 @@
 
 #include "agent/daemon/policy/local_time.h"
 #include "platform/local_socket.h"
+#include "platform/paths.h"
 
 namespace fallow {
 namespace {
@@ -76,6 +77,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
       machine_(clock, MachineParts(loop, clock)),
       log_files_(NewPolicyLogFiles(options_.folder.path())),
       log_(*log_files_),
+      life_(clock, log_, options_.folder.life_sign_paths()),
       overseer_(loop,
                 [this] {
                   return OwnersWord{settings_.settings(), settings_.trouble()};
@@ -83,6 +85,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                 machine_, log_,
                 {.tell_presence =
                      [this](Signals& signals) {
+                       life_.Look();
                        sleep_.Look();
                        TellPresence(signals);
                      },
@@ -114,6 +117,10 @@ Status OwnerWatch::Start() {
   if (!listener) return Wrap(listener.error(), "session helpers cannot report");
   helpers_ = *std::move(listener);
   KeepHelper();
+  // A user without a folder in memory has signs of life nowhere.
+  if (!options_.whole_system && RuntimeDirectory() != StateDirectory())
+    (void)MakePrivateDirectory(RuntimeDirectory());
+  life_.Begin();
   overseer_.PauseUntil(options_.folder.LoadPause());
   return {};
 }
@@ -132,6 +139,7 @@ void OwnerWatch::KeepHelper() {
 
 void OwnerWatch::End() {
   overseer_.End();
+  life_.End();
 }
 
 Status OwnerWatch::Pause(std::optional<milliseconds> duration) {

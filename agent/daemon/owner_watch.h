@@ -14,6 +14,7 @@
 
 #include "agent/daemon/agent_state.h"
 #include "agent/daemon/helper_process.h"
+#include "agent/daemon/life_record.h"
 #include "agent/daemon/machine_senses.h"
 #include "agent/daemon/overseer.h"
 #include "agent/daemon/session_desk.h"
@@ -93,6 +94,7 @@ class OwnerWatch {
   MachineSenses machine_;
   std::unique_ptr<PolicyLogFiles> log_files_;
   PolicyLog log_;
+  LifeRecord life_;
   Overseer overseer_;
   SleepFollower sleep_;
   // Posted calls look here before they touch the watch.

@@ -4,13 +4,16 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <vector>
 
 #include "agent/daemon/agent_state.h"
+#include "agent/daemon/life_record.h"
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/verbs.h"
+#include "platform/local_socket.h"
 #include "platform/system.h"
 
 namespace fallow {
@@ -19,7 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // What `log` shows unless it is told otherwise.
-constexpr std::size_t kLatestEntries = 20;
+constexpr std::size_t kLatestLines = 20;
 
 Json EntryJson(const PolicyEntry& entry) {
   Json json = {{"time_ms", UnixMs(entry.moment.wall)},
@@ -36,18 +39,31 @@ Json EntryJson(const PolicyEntry& entry) {
   return json;
 }
 
+Json AbsenceJson(const Absence& absence) {
+  Json json = {{"time_ms", UnixMs(absence.since)},
+               {"action", "off"},
+               {"cause", AbsenceCauseName(absence.cause)},
+               {"text", AbsenceSummary(absence)}};
+  json["until_ms"] = absence.until ? Json(UnixMs(absence.until->wall)) : Json(nullptr);
+  return json;
+}
+
 std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 Result<PolicyHistory> ReadHistory(const VerbOptions& options) {
-  const auto files = NewPolicyLogFiles(options.state_folder);
+  const StateFolder folder(options.state_folder);
+  const auto files = NewPolicyLogFiles(folder.path());
   FALLOW_ASSIGN_OR_RETURN(PolicyHistory history, PolicyHistory::Read(*files));
   if (history.entries().empty()) {
     return Fail(ErrorCode::kNotFound,
                 fmt::format("nothing was decided yet, as far as {} tells: has the agent run?",
-                            StateFolder(options.state_folder).policy_log_path()));
+                            folder.policy_log_path()));
   }
+  const auto answer = CallLocal(folder.socket_path(), SimpleCall("status"));
+  if (!answer && answer.error().code == ErrorCode::kUnavailable)
+    history.NobodyRuns(LastLifeSign(folder.life_sign_paths()));
   return history;
 }
 
@@ -70,6 +86,10 @@ int WhyThen(const VerbOptions& options) {
   const auto history = ReadHistory(options);
   if (!history) return FailWith(history.error(), kExitFailed);
   const PolicyEntry* entry = history->At(*time);
+  if (const Absence* absence = history->AbsenceAt(*time)) {
+    fmt::print("{}", options.json ? Dump(AbsenceJson(*absence)) : AbsenceText(*absence, entry));
+    return kExitOk;
+  }
   if (entry == nullptr) {
     const Moment& first = history->entries().front().moment;
     return FailWith(
@@ -119,21 +139,23 @@ int LogVerb(const VerbOptions& options) {
     fmt::print("{}", ReplayText(report));
     return report.ok() ? kExitOk : kExitFailed;
   }
-  std::span<const PolicyEntry> entries = history->entries();
+  std::vector<LogLine> lines = history->Lines();
   if (!options.since.empty()) {
     const auto clock = NewSystemClock();
     const auto since = ParseLocalTime(options.since, MomentNow(*clock));
     if (!since) return FailWith(since.error(), kExitUsage);
-    entries = history->Since(*since);
+    lines = history->Since(*since);
   }
-  const std::size_t all = options.since.empty() ? kLatestEntries : entries.size();
-  entries = entries.last(std::min(entries.size(), options.max_entries.value_or(all)));
+  const std::size_t all = options.since.empty() ? kLatestLines : lines.size();
+  const std::size_t count = std::min(lines.size(), options.max_entries.value_or(all));
+  const auto shown = std::span<const LogLine>(lines).last(count);
   if (!options.json) {
-    fmt::print("{}", LogText(entries));
+    fmt::print("{}", LogText(shown));
     return kExitOk;
   }
   Json json = Json::array();
-  for (const PolicyEntry& entry : entries) json.push_back(EntryJson(entry));
+  for (const LogLine& line : shown)
+    json.push_back(line.entry != nullptr ? EntryJson(*line.entry) : AbsenceJson(*line.absence));
   fmt::print("{}", Dump(json));
   return kExitOk;
 }
