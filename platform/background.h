@@ -1,6 +1,8 @@
-// A process that gives way to everything else on the machine, and memory it can give up.
+// A process that gives way to everything else on the machine, memory it can give up, and what it
+// takes meanwhile.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +37,9 @@ Status SetHaste(std::int64_t process_id, Haste haste);
 // Resident memory of a process, in bytes, as the kernel counts it in passing (it may be off by some
 // pages for each processor); none if it cannot be read.
 std::optional<std::uint64_t> ResidentBytes(std::int64_t process_id);
+// Processor time of a process since it began, all its threads and its children that ended together,
+// in steps of the kernel's clock (10 ms); none if it cannot be read.
+std::optional<std::chrono::milliseconds> ProcessorTime(std::int64_t process_id);
 // Gives back what this process does not need at the moment: free heap, and pages of program files,
 // which come back from the page cache when touched. The first time, and after a library was loaded,
 // takes some milliseconds; else a fraction of one.

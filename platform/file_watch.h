@@ -15,8 +15,12 @@ class FileWatch {
   virtual ~FileWatch() = default;
 };
 
-// Calls `on_change` soon after (several changes within 100 ms are one), on the loop's thread; no
-// timer runs between. Its folder must exist. `loop` is a MainLoop.
+// Calls `on_change` soon after (several changes within 100 ms are one; once too often now and
+// then), on the loop's thread; no timer runs between. What is at `path` is followed through links,
+// and through folders that are moved, removed, made anew or made only later. A file system that is
+// mounted over a folder on the way is not noticed.
+// kPermissionDenied or kResourceExhausted if the nearest folder that is there cannot be
+// watched. `loop` is a MainLoop.
 Result<std::unique_ptr<FileWatch>> WatchFile(Loop& loop, const std::string& path,
                                              std::function<void()> on_change);
 

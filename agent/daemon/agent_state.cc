@@ -2,14 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "agent/daemon/policy/signals.h"
+#include "base/digest.h"
 #include "platform/file.h"
 #include "platform/paths.h"
 #include "protocol/limits.h"
 
 namespace fallow {
+
+std::vector<std::string> StateFolder::life_sign_paths() const {
+  const std::string whole = std::filesystem::absolute(path_).lexically_normal().string();
+  const std::string name = "/alive-" + Sha256::Of(whole).Hex().substr(0, 16);
+  // Of an agent of the whole machine, whose folder a user's may not write to; and of a user's.
+  return {"/run/fallow" + name, RuntimeDirectory() + name};
+}
 
 Status StateFolder::Make() const {
   return MakePrivateDirectory(path_);

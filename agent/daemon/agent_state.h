@@ -9,6 +9,8 @@
 //   models/         the artifact cache
 //   agent.sock      the running daemon's local calls
 //   session.sock    where session helpers report
+//
+// Outside it, in memory: a sign of life (life_record.h).
 #pragma once
 
 #include <optional>
@@ -39,6 +41,9 @@ class StateFolder {
   std::string socket_path() const { return path_ + "/agent.sock"; }
   std::string session_socket_path() const { return path_ + "/session.sock"; }
   std::string policy_log_path() const { return path_ + "/policy-log.jsonl"; }
+  // Where a running agent of this folder may note that it lives, in memory; the first that can be
+  // written is the one.
+  std::vector<std::string> life_sign_paths() const;
 
   Status Make() const;
   // kNotFound, with the way out, if the agent has joined none.

@@ -159,6 +159,7 @@ Status Daemon::Open() {
     if (owner_->settings().presence.dedicated) return {};
     return SetHaste(process_id, haste);
   };
+  worker.processor_time = [](std::int64_t process_id) { return ProcessorTime(process_id); };
   worker_ = std::make_unique<WorkerSupervisor>(*loop_, *clock_, *random_, *launcher_, worker);
   FALLOW_ASSIGN_OR_RETURN(
       cache_, ArtifactCache::Open(*loop_, *http_, signer_, *random_, folder_.models_path(), 0));
@@ -223,6 +224,7 @@ void Daemon::Act(const Decision& decision, SteadyTime noticed_at) {
     // How fast an owner gets the machine is measured where an owner wants it.
     if (state == DeviceState::kInUse || IsByOwner(decision)) stop.input_at = noticed_at;
     session_->Stop(state, decision.text, stop);
+    worker_->LookAtRest();
     // Next to nothing is to do until the next look: what that needs comes back by itself.
     loop_->Post([] { TrimResidentMemory(); });
     return;

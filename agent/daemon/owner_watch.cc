@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "agent/daemon/policy/local_time.h"
-#include "base/log.h"
 #include "platform/local_socket.h"
+#include "platform/paths.h"
 
 namespace fallow {
 namespace {
@@ -80,17 +80,30 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                [this] { overseer_.Look(); }),
       log_files_(NewPolicyLogFiles(options_.folder.path())),
       log_(*log_files_),
+      life_(clock, log_, options_.folder.life_sign_paths()),
       overseer_(loop,
                 [this] {
                   return OwnersWord{settings_.settings(), settings_.trouble()};
                 },
                 machine_, log_,
-                {.tell_presence = [this](Signals& signals) { TellPresence(signals); },
+                {.tell_presence =
+                     [this](Signals& signals) {
+                       life_.Look();
+                       sleep_.Look();
+                       TellPresence(signals);
+                     },
                  .own_processes = work_.own_processes,
                  .holds_memory = work_.holds_memory,
                  .watch_closely = [this](bool closely) { WatchClosely(closely); },
                  .act = [this](const Decision& decision) { Act(decision); },
-                 .now = [this] { return MomentNow(clock_); }}) {
+                 .now = [this] { return MomentNow(clock_); }}),
+      sleep_(loop, clock, [&loop] { return NewSleepWatch(loop); },
+             {.on_sleep =
+                  [this](std::function<void()> ready) {
+                    overseer_.Suspend(true);
+                    work_.give_all_back(std::move(ready));
+                  },
+              .on_wake = [this] { overseer_.Suspend(false); }}) {
   presence_.OnOpen([this](std::size_t place, PresenceSource&) { awaited_.erase(place); });
 }
 
@@ -107,7 +120,10 @@ Status OwnerWatch::Start() {
   if (!listener) return Wrap(listener.error(), "session helpers cannot report");
   helpers_ = *std::move(listener);
   KeepHelper();
-  WatchSleep();
+  // A user without a folder in memory has signs of life nowhere.
+  if (!options_.whole_system && RuntimeDirectory() != StateDirectory())
+    (void)MakePrivateDirectory(RuntimeDirectory());
+  life_.Begin();
   overseer_.PauseUntil(options_.folder.LoadPause());
   return {};
 }
@@ -124,22 +140,9 @@ void OwnerWatch::KeepHelper() {
   }
 }
 
-void OwnerWatch::WatchSleep() {
-  auto sleep = NewSleepWatch(loop_, {.on_sleep =
-                                         [this] {
-                                           overseer_.Suspend(true);
-                                           work_.give_all_back([this] { sleep_->Ready(); });
-                                         },
-                                     .on_wake = [this] { overseer_.Suspend(false); }});
-  if (sleep) {
-    sleep_ = *std::move(sleep);
-  } else {
-    LOG_INFO("agent: the machine's sleep will not be noticed: {}", sleep.error().message);
-  }
-}
-
 void OwnerWatch::End() {
   overseer_.End();
+  life_.End();
 }
 
 Status OwnerWatch::Pause(std::optional<milliseconds> duration) {

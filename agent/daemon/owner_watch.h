@@ -14,12 +14,13 @@
 
 #include "agent/daemon/agent_state.h"
 #include "agent/daemon/helper_process.h"
+#include "agent/daemon/life_record.h"
 #include "agent/daemon/machine_senses.h"
 #include "agent/daemon/overseer.h"
 #include "agent/daemon/session_desk.h"
 #include "agent/daemon/settings_source.h"
+#include "agent/daemon/sleep_follower.h"
 #include "base/clock.h"
-#include "platform/sleep_watch.h"
 #include "platform/source_set.h"
 #include "platform/stream.h"
 
@@ -75,7 +76,6 @@ class OwnerWatch {
   void Act(const Decision& decision);
   // Runs a helper of its own where one is wanted: not of a whole system, nor without an owner.
   void KeepHelper();
-  void WatchSleep();
 
   Loop& loop_;
   const Clock& clock_;
@@ -94,8 +94,9 @@ class OwnerWatch {
   MachineSenses machine_;
   std::unique_ptr<PolicyLogFiles> log_files_;
   PolicyLog log_;
+  LifeRecord life_;
   Overseer overseer_;
-  std::unique_ptr<SleepWatch> sleep_;
+  SleepFollower sleep_;
   // Posted calls look here before they touch the watch.
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };

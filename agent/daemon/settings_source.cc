@@ -27,9 +27,7 @@ SettingsSource::SettingsSource(Loop& loop, std::string path, SettingOverrides ov
   Settings defaults;
   for (const auto& [key, value] : overrides_)
     FALLOW_CHECK(SetSetting(defaults, key, value).has_value());
-  now_ = LoadSettings(path_, overrides_, defaults);
-  if (!now_.trouble.empty()) LOG_WARN("agent: settings: {}", now_.trouble);
-  // Should it not succeed, the watch says that there is no such folder.
+  // A folder of its own: in the one above, where it would be awaited, others' changes wake us.
   (void)MakePrivateDirectory(std::filesystem::absolute(path_).parent_path().string());
   auto watch = WatchFile(loop, path_, [this] { Reload(); });
   if (watch) {
@@ -37,6 +35,9 @@ SettingsSource::SettingsSource(Loop& loop, std::string path, SettingOverrides ov
   } else {
     LOG_WARN("agent: changes of {} will not be seen: {}", path_, watch.error().message);
   }
+  // Once it is watched: no change falls between.
+  now_ = LoadSettings(path_, overrides_, defaults);
+  if (!now_.trouble.empty()) LOG_WARN("agent: settings: {}", now_.trouble);
 }
 
 void SettingsSource::Reload() {

@@ -32,8 +32,9 @@ LoadedSettings LoadSettings(const std::string& path, const SettingOverrides& ove
 class SettingsSource {
  public:
   // `on_change` is called after the settings or the trouble have changed. `loop` is a MainLoop and
-  // outlives it. The file's folder is made if it is missing, so that the first settings are
-  // followed too. A file that cannot be watched is read once, and a warning in the log.
+  // outlives it. The file's folder is made if it is missing; where that cannot be, and when it is
+  // removed or replaced later, the file is followed all the same. A file that cannot be watched is
+  // read once, and a warning in the log.
   SettingsSource(Loop& loop, std::string path, SettingOverrides overrides,
                  std::function<void()> on_change);
 

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <vector>
 
 #include "agent/daemon/agent_state.h"
+#include "agent/daemon/life_record.h"
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
@@ -19,7 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // What `log` shows unless it is told otherwise.
-constexpr std::size_t kLatestEntries = 20;
+constexpr std::size_t kLatestLines = 20;
 
 Json EntryJson(const PolicyEntry& entry) {
   Json json = {{"time_ms", UnixMs(entry.moment.wall)},
@@ -33,6 +35,15 @@ Json EntryJson(const PolicyEntry& entry) {
                                {"text", reason.text},
                                {"way_out", reason.way_out}});
   }
+  return json;
+}
+
+Json AbsenceJson(const Absence& absence) {
+  Json json = {{"time_ms", UnixMs(absence.since)},
+               {"action", "off"},
+               {"cause", AbsenceCauseName(absence.cause)},
+               {"text", AbsenceSummary(absence)}};
+  json["until_ms"] = absence.until ? Json(UnixMs(absence.until->wall)) : Json(nullptr);
   return json;
 }
 
@@ -56,6 +67,7 @@ Result<ToldHistory> ReadHistory(const VerbOptions& options) {
   } else {
     const auto files = NewPolicyLogFiles(options.state_folder);
     FALLOW_ASSIGN_OR_RETURN(told.history, PolicyHistory::Read(*files));
+    told.history.NobodyRuns(LastLifeSign(StateFolder(options.state_folder).life_sign_paths()));
   }
   if (!told.history.entries().empty()) return told;
   return Fail(ErrorCode::kNotFound,
@@ -85,6 +97,10 @@ int WhyThen(const VerbOptions& options) {
   const auto told = ReadHistory(options);
   if (!told) return FailWith(told.error(), kExitFailed);
   const PolicyEntry* entry = told->history.At(*time);
+  if (const Absence* absence = told->history.AbsenceAt(*time)) {
+    fmt::print("{}", options.json ? Dump(AbsenceJson(*absence)) : AbsenceText(*absence, entry));
+    return kExitOk;
+  }
   if (entry == nullptr) {
     const Moment& first = told->history.entries().front().moment;
     return FailWith(
@@ -135,21 +151,23 @@ int LogVerb(const VerbOptions& options) {
     fmt::print("{}", ReplayText(report));
     return report.ok() ? kExitOk : kExitFailed;
   }
-  std::span<const PolicyEntry> entries = history.entries();
+  std::vector<LogLine> lines = history.Lines();
   if (!options.since.empty()) {
     const auto clock = NewSystemClock();
     const auto since = ParseLocalTime(options.since, MomentNow(*clock));
     if (!since) return FailWith(since.error(), kExitUsage);
-    entries = history.Since(*since);
+    lines = history.Since(*since);
   }
-  const std::size_t all = options.since.empty() ? kLatestEntries : entries.size();
-  entries = entries.last(std::min(entries.size(), options.max_entries.value_or(all)));
+  const std::size_t all = options.since.empty() ? kLatestLines : lines.size();
+  const std::size_t count = std::min(lines.size(), options.max_entries.value_or(all));
+  const auto shown = std::span<const LogLine>(lines).last(count);
   if (!options.json) {
-    fmt::print("{}", LogText(entries));
+    fmt::print("{}", LogText(shown));
     return kExitOk;
   }
   Json json = Json::array();
-  for (const PolicyEntry& entry : entries) json.push_back(EntryJson(entry));
+  for (const LogLine& line : shown)
+    json.push_back(line.entry != nullptr ? EntryJson(*line.entry) : AbsenceJson(*line.absence));
   fmt::print("{}", Dump(json));
   return kExitOk;
 }

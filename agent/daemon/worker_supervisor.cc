@@ -274,7 +274,27 @@ void WorkerSupervisor::HandleStopped() {
   timer_.reset();
   state_ = State::kParked;
   GiveWayAgainLater();
-  if (wanted_) Start();
+  if (wanted_) return Start();
+  rest_.Begin(clock_.Steady(), ProcessorTimeTaken());
+}
+
+RestCheck::ProcessorTime WorkerSupervisor::ProcessorTimeTaken() const {
+  if (!options_.processor_time) return std::nullopt;
+  return options_.processor_time(process_->process_id());
+}
+
+void WorkerSupervisor::LookAtRest() {
+  if (state_ != State::kParked) return;
+  const auto unrest = rest_.Look(clock_.Steady(), ProcessorTimeTaken());
+  if (!unrest) return;
+  ++loss_count_;
+  last_trouble_ = fmt::format(
+      "while parked the worker took {} ms of processor time within {} ms, and one at rest no more "
+      "than {} ms, so it was killed",
+      unrest->took.count(), unrest->within.count(), unrest->allowed.count());
+  LOG_WARN("agent: {}", last_trouble_);
+  state_ = State::kLeaving;
+  process_->Kill();
 }
 
 // The device has no work of ours any more.

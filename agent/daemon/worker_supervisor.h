@@ -5,6 +5,7 @@
 // processors, or it could not stop where neighbours take them all; the worker submits nothing more
 // and drains at most two slices; SIGKILL if it has not said Stopped in time. Then it is parked, its
 // model in memory and nothing to do, or its input ends and it leaves; SIGKILL again if it does not.
+// A parked one that does not rest is killed too.
 //
 // Invariant: at most one process; what it says out of turn, or not at all, ends it. Nothing of a
 // process that has gone is ever delivered. Threading: the loop's thread.
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "agent/daemon/backoff.h"
+#include "agent/daemon/rest_check.h"
 #include "agent/daemon/yield_stats.h"
 #include "base/clock.h"
 #include "platform/background.h"
@@ -85,6 +87,9 @@ struct WorkerSupervisorOptions {
   // From having stopped to giving way again, and to the next try where that is refused; more than
   // the 100 ms below which it is.
   std::chrono::milliseconds haste_lasts{250};
+  // What the process took of the processors so far, as ProcessorTime; null: nobody looks whether a
+  // parked one rests.
+  std::function<std::optional<std::chrono::milliseconds>(std::int64_t process_id)> processor_time;
   std::chrono::milliseconds first_restart{1'000};
   std::chrono::milliseconds max_restart{60'000};
 };
@@ -103,6 +108,10 @@ class WorkerSupervisor : public Worker {
   void Accuse(const Error& crime) override;
   void Stop(const StopOptions& options) override;
 
+  // For whoever looks at the machine anyway: kills a parked worker that works all the same, beyond
+  // what RestCheck allows. It counts as lost, though nothing of a session's is: on_lost does not
+  // follow.
+  void LookAtRest();
   // How much of the time to compute, at once and until it is set anew; a share outside
   // kMinPaceShare to 1 counts as the nearest inside.
   void SetShare(double share);
@@ -154,6 +163,7 @@ class WorkerSupervisor : public Worker {
   void TellShare();
   void Hurry();
   void GiveWayAgainLater();
+  RestCheck::ProcessorTime ProcessorTimeTaken() const;
   void Reject(const Error& crime);
   void Lose(const Error& why);
   void Watch(std::chrono::milliseconds patience, std::string what);
@@ -188,6 +198,7 @@ class WorkerSupervisor : public Worker {
   std::string last_trouble_;
   int loss_count_ = 0;
   StopUnderWay stop_;
+  RestCheck rest_;  // of the parked process
   std::optional<std::chrono::microseconds> last_stop_latency_;
   YieldStats yields_;
   // Posted calls look here before they touch the supervisor.

@@ -43,6 +43,8 @@ class ServiceWatch {
   // its opening, take no longer than kBusPatience. Returns the bus's error, or what `ask` returned
   // now or last.
   const Status& Refresh(const std::function<Status(Bus&)>& ask);
+  // The next Refresh asks, though nobody told of a change.
+  void AskAnew() { changed_ = true; }
   bool connected() const { return bus_ != nullptr; }
 
   // `fn` is called, from the loop, when a Refresh may find something new.

@@ -5,6 +5,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/log.h"
@@ -14,6 +18,11 @@
 
 namespace fallow {
 namespace {
+
+using std::chrono::steady_clock;
+
+// To an inhibitor that logind did not lend in time; tried by a Read alone, no timer runs for it.
+constexpr std::chrono::milliseconds kInhibitorRetry{30'000};
 
 // Sleep waits as long as this is open.
 class Inhibitor {
@@ -49,22 +58,27 @@ Result<int> TakeInhibitor(Bus& bus) {
 
 class LogindSleepWatch : public SleepWatch {
  public:
-  LogindSleepWatch(Loop& loop, Events events)
-      : loop_(loop),
-        events_(std::move(events)),
-        logind_(loop, Bus::Which::kSystem, {{LogindManager(), "PrepareForSleep"}}) {}
+  explicit LogindSleepWatch(Loop& loop)
+      : logind_(loop, Bus::Which::kSystem, {{LogindManager(), "PrepareForSleep"}}) {}
 
-  Status Open() {
-    FALLOW_RETURN_IF_ERROR(Look());
-    logind_.OnChange([this] { LookAndTell(); });
-    // We came in the middle of it: nothing else will say so.
-    if (preparing_) {
-      loop_.Post([this, alive = std::weak_ptr(alive_)] {
-        if (!alive.expired()) Tell();
-      });
-    }
-    return {};
+  bool connected() const { return logind_.connected(); }
+
+  SleepReading Read() override {
+    if (next_try_ && steady_clock::now() >= *next_try_) logind_.AskAnew();
+    const Status& told = logind_.Refresh([this](Bus& bus) -> Status {
+      next_try_.reset();
+      FALLOW_ASSIGN_OR_RETURN(preparing_, bus.PropertyBool(LogindManager(), "PreparingForSleep"));
+      // Awake, or awake again. A new logind's inhibitor takes the place of the old one's.
+      if (!preparing_) HoldInhibitor(bus);
+      return {};
+    });
+    return {.source = "logind",
+            .known = told.has_value(),
+            .preparing = preparing_,
+            .detail = told ? "" : told.error().message};
   }
+
+  void OnChange(std::function<void()> fn) override { logind_.OnChange(std::move(fn)); }
 
   // One that comes late, after the machine is awake again, must not let go of the next inhibitor.
   void Ready() override {
@@ -72,46 +86,34 @@ class LogindSleepWatch : public SleepWatch {
   }
 
  private:
-  Status Look() {
-    return logind_.Refresh([this](Bus& bus) -> Status {
-      FALLOW_ASSIGN_OR_RETURN(preparing_, bus.PropertyBool(LogindManager(), "PreparingForSleep"));
-      if (preparing_) return {};
-      // Awake, or awake again. A new logind's inhibitor takes the place of the old one's.
-      auto inhibitor = TakeInhibitor(bus);
-      if (inhibitor) {
-        inhibitor_.Hold(*inhibitor);
-      } else {
-        LOG_WARN("sleep: the machine will not wait for us: {}", inhibitor.error().message);
-      }
-      return {};
-    });
+  void HoldInhibitor(Bus& bus) {
+    auto inhibitor = TakeInhibitor(bus);
+    if (inhibitor) {
+      inhibitor_.Hold(*inhibitor);
+      trouble_.clear();
+      return;
+    }
+    // logind asks polkit, which may only be starting. A refusal stands until the next sleep.
+    if (inhibitor.error().code == ErrorCode::kDeadlineExceeded)
+      next_try_ = steady_clock::now() + kInhibitorRetry;
+    if (std::exchange(trouble_, inhibitor.error().message) == inhibitor.error().message) return;
+    LOG_WARN("sleep: the machine will not wait for us, and work that is under way then is lost: {}",
+             trouble_);
   }
 
-  void LookAndTell() {
-    if (Look()) Tell();
-  }
-
-  void Tell() {
-    if (std::exchange(told_sleep_, preparing_) == preparing_) return;
-    const auto tell = preparing_ ? events_.on_sleep : events_.on_wake;
-    if (tell) tell();
-  }
-
-  Loop& loop_;
-  const Events events_;
-  bool preparing_ = false;   // as logind said last
-  bool told_sleep_ = false;  // as we said last
+  bool preparing_ = false;  // as logind said last
   Inhibitor inhibitor_;
+  std::string trouble_;  // why there is none, as it was said last
+  std::optional<steady_clock::time_point> next_try_;
   ServiceWatch logind_;
-  std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
 }  // namespace
 
-Result<std::unique_ptr<SleepWatch>> NewSleepWatch(Loop& loop, SleepWatch::Events events) {
-  auto watch = std::make_unique<LogindSleepWatch>(loop, std::move(events));
-  if (auto opened = watch->Open(); !opened)
-    return Fail(ErrorCode::kUnavailable, std::move(opened).error().message);
+Result<std::unique_ptr<SleepWatch>> NewSleepWatch(Loop& loop) {
+  auto watch = std::make_unique<LogindSleepWatch>(loop);
+  const SleepReading first = watch->Read();
+  if (!watch->connected()) return Fail(ErrorCode::kUnavailable, first.detail);
   return watch;
 }
 

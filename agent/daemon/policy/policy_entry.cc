@@ -7,11 +7,15 @@
 #include <utility>
 
 #include "agent/daemon/policy/entry_json.h"
+#include "agent/daemon/policy/json_codec.h"
 #include "agent/daemon/policy/settings_file.h"
 #include "base/digest.h"
 
 namespace fallow {
 namespace {
+
+constexpr std::string_view kBegan = "began";
+constexpr std::string_view kEnded = "ended";
 
 std::string Line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -51,11 +55,25 @@ std::string EntryLine(const PolicyEntry& entry) {
   return Line(json);
 }
 
+std::string RunMarkLine(const RunMark& mark) {
+  Json json;
+  json["agent"] = mark.kind == RunMark::Kind::kBegan ? kBegan : kEnded;
+  json["moment"] = MomentJson(mark.moment);
+  if (mark.last_sign) json["last_sign_ms"] = UnixMs(*mark.last_sign);
+  return Line(json);
+}
+
 LineKind KindOf(std::string_view line) {
   const Json json = Json::parse(line, nullptr, false);
+  if (json.is_object() && json.contains("agent")) {
+    LineKind mark;
+    mark.is_mark = true;
+    return mark;
+  }
   if (!json.is_object() || !json.contains("settings") || !json["settings"].is_string()) return {};
   return {.is_settings = json.contains("text"),
           .is_entry = json.contains("decision"),
+          .is_mark = false,
           .settings_digest = json["settings"].get<std::string>()};
 }
 
@@ -77,6 +95,19 @@ Result<PolicyEntry> ParseEntry(std::string_view line, const Settings& settings) 
     entry.signals = SignalsOf(json.at("signals"));
     entry.before = MemoryOf(json.at("before"));
     return entry;
+  });
+}
+
+Result<RunMark> ParseRunMark(std::string_view line) {
+  return Guarded(line, "a line of an agent's beginning or end", [](const Json& json) {
+    const auto kind = json.at("agent").get<std::string>();
+    if (kind != kBegan && kind != kEnded) RefuseJson("an agent neither began nor ended");
+    RunMark mark{.kind = kind == kBegan ? RunMark::Kind::kBegan : RunMark::Kind::kEnded,
+                 .moment = MomentOf(json.at("moment")),
+                 .last_sign = std::nullopt};
+    if (const auto sign = json.find("last_sign_ms"); sign != json.end())
+      mark.last_sign = WallTimeFromUnixMs(sign->get<std::int64_t>());
+    return mark;
   });
 }
 

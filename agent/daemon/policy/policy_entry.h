@@ -1,8 +1,11 @@
-// One line of the explain log: a decision with everything it was made from.
+// The lines of the explain log: decisions, each with everything it was made from, and when an agent
+// began and ended.
 //
 // Deciding again from an entry gives the same decision. Pure functions.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,14 +35,28 @@ std::string SettingsDigest(const Settings& settings);
 std::string SettingsLine(const Settings& settings);  // with its '\n', as below
 std::string EntryLine(const PolicyEntry& entry);     // at most kMaxEntryBytes
 
+// That an agent began, or ended in good order. Agents before the first that wrote these read them
+// as lines of something else.
+struct RunMark {
+  enum class Kind : std::uint8_t { kBegan, kEnded };
+  Kind kind = Kind::kBegan;
+  Moment moment;
+  // Of one that began: the last sign of life of the one before, kept outside the log.
+  std::optional<WallTime> last_sign;
+  bool operator==(const RunMark&) const = default;
+};
+std::string RunMarkLine(const RunMark& mark);  // with its '\n'
+
 struct LineKind {
-  bool is_settings = false, is_entry = false;  // neither: a line of something else, or torn
-  std::string settings_digest;                 // that it tells or names
+  // None of them: a line of something else, or torn.
+  bool is_settings = false, is_entry = false, is_mark = false;
+  std::string settings_digest;  // that it tells or names
 };
 LineKind KindOf(std::string_view line);
-// kDataLoss on anything that those two do not write.
+// kDataLoss on anything that those above do not write.
 Result<Settings> ParseSettingsLine(std::string_view line);
 // `settings`: those of the digest that the entry names.
 Result<PolicyEntry> ParseEntry(std::string_view line, const Settings& settings);
+Result<RunMark> ParseRunMark(std::string_view line);
 
 }  // namespace fallow

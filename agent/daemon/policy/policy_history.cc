@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agent/daemon/policy/local_time.h"
+#include "base/check.h"
 
 namespace fallow {
 namespace {
@@ -35,32 +36,117 @@ std::string Difference(const PolicyEntry& entry, const Decision& again) {
 
 }  // namespace
 
+std::string_view AbsenceCauseName(Absence::Cause cause) {
+  switch (cause) {
+    case Absence::Cause::kEnded:
+      return "ended";
+    case Absence::Cause::kKilled:
+      return "killed";
+    case Absence::Cause::kUnknown:
+      return "unknown";
+  }
+  FALLOW_UNREACHABLE();
+}
+
+// Takes the lines one by one.
+class PolicyHistory::Reader {
+ public:
+  void Take(std::string_view line) {
+    const LineKind kind = KindOf(line);
+    if (kind.is_settings)
+      TakeSettings(line, kind);
+    else if (kind.is_mark)
+      TakeMark(line);
+    else
+      TakeEntry(line, kind);
+  }
+  PolicyHistory Finish() { return std::move(history_); }
+
+ private:
+  void TakeSettings(std::string_view line, const LineKind& kind) {
+    if (auto read = ParseSettingsLine(line); read)
+      settings_[kind.settings_digest] = *std::move(read);
+    else
+      ++history_.unreadable_lines_;
+  }
+
+  void TakeMark(std::string_view line) {
+    const auto mark = ParseRunMark(line);
+    if (!mark) {
+      ++history_.unreadable_lines_;
+    } else if (mark->kind == RunMark::Kind::kBegan) {
+      Begin(mark->moment, mark->last_sign);
+      marked_ = true;
+    } else {
+      history_.alive_at_.reset();
+      history_.absences_.push_back({.cause = Absence::Cause::kEnded,
+                                    .since = mark->moment.wall,
+                                    .since_offset = LocalOffset(mark->moment),
+                                    .until = std::nullopt,
+                                    .next_entry = history_.entries_.size()});
+    }
+  }
+
+  void TakeEntry(std::string_view line, const LineKind& kind) {
+    const auto known = settings_.find(kind.settings_digest);
+    auto entry = kind.is_entry && known != settings_.end()
+                     ? ParseEntry(line, known->second)
+                     : Fail(ErrorCode::kDataLoss, "no entry, or its settings are lost");
+    if (!entry) {
+      ++history_.unreadable_lines_;
+      return;
+    }
+    // Its agent remembers nothing: it had just begun, also where its version did not write so.
+    const bool said_so = std::exchange(marked_, false);
+    if (entry->before == PolicyMemory{} && !said_so) Begin(entry->moment, std::nullopt);
+    history_.alive_at_ = entry->moment;
+    history_.entries_.push_back(*std::move(entry));
+  }
+
+  void Begin(const Moment& moment, std::optional<WallTime> last_sign) {
+    auto& absences = history_.absences_;
+    if (auto loss = history_.Loss(last_sign)) absences.push_back(*loss);
+    history_.alive_at_ = moment;
+    if (absences.empty() || absences.back().until) return;
+    absences.back().until = moment;
+    // A wall clock that was set back, or a sign of another clock.
+    absences.back().since = std::min(absences.back().since, moment.wall);
+  }
+
+  PolicyHistory history_;
+  std::map<std::string, Settings> settings_;
+  bool marked_ = false;  // the agent of the next entry said that it began
+};
+
 PolicyHistory PolicyHistory::Parse(std::string_view text) {
-  PolicyHistory history;
-  std::map<std::string, Settings> settings;
+  Reader reader;
   while (!text.empty()) {
     const auto end = text.find('\n');
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
-    if (line.empty()) continue;
-    const LineKind kind = KindOf(line);
-    if (kind.is_settings) {
-      if (auto read = ParseSettingsLine(line); read)
-        settings[kind.settings_digest] = *std::move(read);
-      else
-        ++history.unreadable_lines_;
-      continue;
-    }
-    const auto known = settings.find(kind.settings_digest);
-    auto entry = kind.is_entry && known != settings.end()
-                     ? ParseEntry(line, known->second)
-                     : Fail(ErrorCode::kDataLoss, "no entry, or its settings are lost");
-    if (entry)
-      history.entries_.push_back(*std::move(entry));
-    else
-      ++history.unreadable_lines_;
+    if (!line.empty()) reader.Take(line);
   }
-  return history;
+  return reader.Finish();
+}
+
+std::optional<Absence> PolicyHistory::Loss(std::optional<WallTime> last_sign) const {
+  if (!alive_at_) return std::nullopt;
+  Absence absence{.cause = Absence::Cause::kUnknown,
+                  .since = alive_at_->wall,
+                  .since_offset = LocalOffset(*alive_at_),
+                  .until = std::nullopt,
+                  .next_entry = entries_.size()};
+  // An older one is of an agent before.
+  if (last_sign && *last_sign + kSignPatience >= alive_at_->wall) {
+    absence.cause = Absence::Cause::kKilled;
+    absence.since = std::max(absence.since, *last_sign);
+  }
+  return absence;
+}
+
+void PolicyHistory::NobodyRuns(std::optional<WallTime> last_sign) {
+  if (auto loss = Loss(last_sign)) absences_.push_back(*loss);
+  alive_at_.reset();
 }
 
 Result<PolicyHistory> PolicyHistory::Read(PolicyLogFiles& files) {
@@ -76,10 +162,36 @@ const PolicyEntry* PolicyHistory::At(WallTime time) const {
   return at == entries_.rend() ? nullptr : &*at;
 }
 
-std::span<const PolicyEntry> PolicyHistory::Since(WallTime time) const {
-  const auto at = std::ranges::find_if(
-      entries_, [&](const PolicyEntry& entry) { return entry.moment.wall >= time; });
-  return std::span(entries_).subspan(static_cast<std::size_t>(at - entries_.begin()));
+const Absence* PolicyHistory::AbsenceAt(WallTime time) const {
+  const PolicyEntry* entry = At(time);
+  const std::size_t decided =
+      entry == nullptr ? 0 : static_cast<std::size_t>(entry - entries_.data()) + 1;
+  const auto at =
+      std::ranges::find_if(absences_.rbegin(), absences_.rend(), [&](const Absence& absence) {
+        return absence.next_entry >= decided && absence.since <= time;
+      });
+  return at == absences_.rend() ? nullptr : &*at;
+}
+
+std::vector<LogLine> PolicyHistory::Lines() const {
+  std::vector<LogLine> lines;
+  auto absence = absences_.begin();
+  for (std::size_t i = 0; i <= entries_.size(); ++i) {
+    for (; absence != absences_.end() && absence->next_entry == i; ++absence)
+      lines.push_back({.entry = nullptr, .absence = &*absence});
+    if (i < entries_.size()) lines.push_back({.entry = &entries_[i], .absence = nullptr});
+  }
+  return lines;
+}
+
+std::vector<LogLine> PolicyHistory::Since(WallTime time) const {
+  std::vector<LogLine> lines = Lines();
+  const auto first = std::ranges::find_if(lines, [&](const LogLine& line) {
+    if (line.time() >= time) return true;
+    return line.absence != nullptr && (!line.absence->until || line.absence->until->wall > time);
+  });
+  lines.erase(lines.begin(), first);
+  return lines;
 }
 
 std::optional<Moment> PolicyHistory::CurrentSince() const {
@@ -87,6 +199,9 @@ std::optional<Moment> PolicyHistory::CurrentSince() const {
   for (std::size_t i = entries_.size(); i > 0; --i) {
     if (!IsSameState(entries_[i - 1], entries_.back())) break;
     since = entries_[i - 1].moment;
+    const bool began = std::ranges::any_of(
+        absences_, [&](const Absence& absence) { return absence.next_entry == i - 1; });
+    if (began) break;
   }
   return since;
 }

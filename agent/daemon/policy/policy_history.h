@@ -3,7 +3,9 @@
 // Plain values.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +18,33 @@
 
 namespace fallow {
 
+// A time at which no agent ran, as far as the log tells.
+struct Absence {
+  // How the one before went, and what `since` is.
+  enum class Cause : std::uint8_t {
+    kEnded,    // in good order, then
+    kKilled,   // or crashed: within kSignPatience after its last sign of life, then
+    kUnknown,  // likewise, or with the whole machine, or it was of a version that did not write its
+               // end: at any time after its last line, then
+  };
+  Cause cause = Cause::kEnded;
+  WallTime since;
+  std::chrono::minutes since_offset{};  // local time's, as LocalOffset
+  std::optional<Moment> until;          // when the next began; none: the log tells of no other
+  std::size_t next_entry = 0;           // the place of the first entry after it
+  bool operator==(const Absence&) const = default;
+};
+std::string_view AbsenceCauseName(Absence::Cause cause);  // "ended", "killed", "unknown"
+// An agent gives a sign of life at each look: so much later it gives the next, or never.
+inline constexpr std::chrono::milliseconds kSignPatience{10'000};
+
+// What a log shows, in order: one of both.
+struct LogLine {
+  const PolicyEntry* entry = nullptr;
+  const Absence* absence = nullptr;
+  WallTime time() const { return entry != nullptr ? entry->moment.wall : absence->since; }
+};
+
 class PolicyHistory {
  public:
   // Lines in the order they were written; those that cannot be read are counted and left out.
@@ -25,15 +54,34 @@ class PolicyHistory {
   std::span<const PolicyEntry> entries() const { return entries_; }
   std::size_t unreadable_lines() const { return unreadable_lines_; }
 
+  // In their order.
+  std::span<const Absence> absences() const { return absences_; }
+
+  // Nobody runs now: the last agent ended without a word, if it wrote none. `last_sign`: its last
+  // sign of life outside the log.
+  void NobodyRuns(std::optional<WallTime> last_sign);
+
   // The entry in force at `time`: the last that was written at or before it; null if all are later.
+  // While no agent ran it is not in force any more.
   const PolicyEntry* At(WallTime time) const;
-  // Those at or after `time`.
-  std::span<const PolicyEntry> Since(WallTime time) const;
-  // When the last entry's action and first reason began.
+  // The absence at `time`, up to the next agent's first decision; null if an agent ran.
+  const Absence* AbsenceAt(WallTime time) const;
+  // All of it, and from the first line on that is of `time` or later, or of an absence that lasts
+  // beyond it.
+  std::vector<LogLine> Lines() const;
+  std::vector<LogLine> Since(WallTime time) const;
+  // When the last entry's action and first reason began; no agent was absent since.
   std::optional<Moment> CurrentSince() const;
 
  private:
+  class Reader;
+
+  // What the log says last of an agent that did not write its end; none: it says of none.
+  std::optional<Absence> Loss(std::optional<WallTime> last_sign) const;
+
   std::vector<PolicyEntry> entries_;
+  std::vector<Absence> absences_;
+  std::optional<Moment> alive_at_;  // of the agent that runs at the end of the log, as it says last
   std::size_t unreadable_lines_ = 0;
 };
 
@@ -52,8 +100,12 @@ std::string ReplayText(const ReplayReport& report);
 // `fallow-agent why`: what is decided, since when, all reasons and what would have to change.
 // `since`: when this state began, if that is known.
 std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now);
-// `fallow-agent log`: one line a transition, in local times.
-std::string LogText(std::span<const PolicyEntry> entries);
+// The same of a time at which no agent ran. `last`: what was decided last, if anything was.
+std::string AbsenceText(const Absence& absence, const PolicyEntry* last);
+// In a line, without its beginning.
+std::string AbsenceSummary(const Absence& absence);
+// `fallow-agent log`: one line a transition or an absence, in local times.
+std::string LogText(std::span<const LogLine> lines);
 
 // A single entry for another process, which reads it with Parse.
 std::string EntryText(const PolicyEntry& entry);

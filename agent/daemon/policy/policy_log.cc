@@ -101,14 +101,21 @@ Result<bool> PolicyLog::Record(const PolicyEntry& entry) {
   last_ = Last{.decision = entry.decision,
                .settings_digest = settings_digest,
                .recorded_at = entry.moment.steady};
-  if (Status status = Write(entry, settings_digest); !status) {
-    open_ = false;  // part of a line may be there
-    return std::unexpected(status.error());
-  }
+  FALLOW_RETURN_IF_ERROR(Write(EntryLine(entry), &entry));
   return true;
 }
 
-Status PolicyLog::Write(const PolicyEntry& entry, const std::string& settings_digest) {
+Status PolicyLog::Mark(const RunMark& mark) {
+  return Write(RunMarkLine(mark), nullptr);
+}
+
+Status PolicyLog::Write(const std::string& line, const PolicyEntry* entry) {
+  Status written = Append(line, entry);
+  if (!written) open_ = false;  // part of a line may be there
+  return written;
+}
+
+Status PolicyLog::Append(const std::string& line, const PolicyEntry* entry) {
   std::string lines;
   if (!open_) {
     FALLOW_ASSIGN_OR_RETURN(const PolicyLogFiles::Current current, files_.Examine());
@@ -117,9 +124,9 @@ Status PolicyLog::Write(const PolicyEntry& entry, const std::string& settings_di
     if (!current.ends_whole) lines = "\n";  // a crash tore the last line: it ends here
     open_ = true;
   }
-  const std::string line = EntryLine(entry);
+  const std::string digest = entry != nullptr ? SettingsDigest(entry->settings) : "";
   const auto with_settings = [&] {
-    if (written_digest_ != settings_digest) lines += SettingsLine(entry.settings);
+    if (entry != nullptr && written_digest_ != digest) lines += SettingsLine(entry->settings);
     lines += line;
   };
   with_settings();
@@ -132,7 +139,7 @@ Status PolicyLog::Write(const PolicyEntry& entry, const std::string& settings_di
   }
   FALLOW_RETURN_IF_ERROR(files_.Append(lines));
   current_bytes_ += lines.size();
-  written_digest_ = settings_digest;
+  if (entry != nullptr) written_digest_ = digest;
   return {};
 }
 

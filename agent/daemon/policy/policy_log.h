@@ -1,4 +1,5 @@
-// The explain log: every transition of the policy, kept on disk within 2 MiB.
+// The explain log: every transition of the policy, and when agents began and ended, kept on disk
+// within 2 MiB.
 //
 // A file of lines, policy-log.jsonl, that is put aside once it is full; one that was put aside is
 // kept. A line that a crash tore is ignored when it is read. Threading: one thread.
@@ -51,6 +52,8 @@ class PolicyLog {
   // settings, a model given back; while it works held back, a share or a cause that changed much,
   // once a minute. Returns whether it did. An error leaves the log usable; the entry is lost.
   Result<bool> Record(const PolicyEntry& entry);
+  // A line of its own, whenever it comes.
+  Status Mark(const RunMark& mark);
 
  private:
   struct Last {
@@ -59,7 +62,9 @@ class PolicyLog {
     SteadyTime recorded_at;
   };
   bool IsTransition(const PolicyEntry& entry, std::string_view settings_digest) const;
-  Status Write(const PolicyEntry& entry, const std::string& settings_digest);
+  // `entry`: what the line needs the settings of, if it needs any.
+  Status Write(const std::string& line, const PolicyEntry* entry);
+  Status Append(const std::string& line, const PolicyEntry* entry);
 
   PolicyLogFiles& files_;
   bool open_ = false;

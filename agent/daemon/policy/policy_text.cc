@@ -20,6 +20,11 @@ std::string State(const Decision& decision) {
   return "";
 }
 
+// Of an absence whose beginning is known.
+std::string_view HowItWent(Absence::Cause cause) {
+  return cause == Absence::Cause::kEnded ? "was ended" : "was killed, or crashed";
+}
+
 std::chrono::milliseconds Ago(WallTime then, WallTime now) {
   return std::max(now - then, std::chrono::milliseconds(0));
 }
@@ -47,12 +52,48 @@ std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const
   return text;
 }
 
-std::string LogText(std::span<const PolicyEntry> entries) {
+std::string AbsenceSummary(const Absence& absence) {
+  const std::string until =
+      absence.until ? LocalDateTime(absence.until->wall, LocalOffset(*absence.until)) : "";
+  if (absence.cause == Absence::Cause::kUnknown) {
+    return "the agent went some time after this, its last line" +
+           (until.empty() ? "; none has run since" : "; the next began " + until);
+  }
+  return fmt::format("{}; the last {}",
+                     until.empty() ? "no agent has run since" : "no agent ran until " + until,
+                     HowItWent(absence.cause));
+}
+
+std::string AbsenceText(const Absence& absence, const PolicyEntry* last) {
+  const std::string since = LocalDateTime(absence.since, absence.since_offset);
+  const std::string until =
+      absence.until ? LocalDateTime(absence.until->wall, LocalOffset(*absence.until)) : "now";
+  if (absence.cause != Absence::Cause::kUnknown) {
+    return fmt::format("not running: no agent ran between {} and {}\nthe last {}\n", since, until,
+                       HowItWent(absence.cause));
+  }
+  std::string text = fmt::format(
+      "perhaps not running: the agent went some time between {} and {}, and nothing tells when\nit "
+      "was killed, or the machine went down, or it was too old to write its end\n",
+      since, until);
+  if (last != nullptr)
+    text +=
+        fmt::format("\nits last decision: {}: {}\n", State(last->decision), last->decision.text);
+  return text;
+}
+
+std::string LogText(std::span<const LogLine> lines) {
+  constexpr std::string_view kLine = "{}  {:<7} {:<18} {}\n";
   std::string text;
-  for (const PolicyEntry& entry : entries) {
+  for (const LogLine& line : lines) {
+    if (line.absence != nullptr) {
+      text += fmt::format(kLine, LocalDateTime(line.absence->since, line.absence->since_offset),
+                          "off", "", AbsenceSummary(*line.absence));
+      continue;
+    }
+    const PolicyEntry& entry = *line.entry;
     const auto& reasons = entry.decision.reasons;
-    text += fmt::format("{}  {:<7} {:<18} {}\n",
-                        LocalDateTime(entry.moment.wall, LocalOffset(entry.moment)),
+    text += fmt::format(kLine, LocalDateTime(entry.moment.wall, LocalOffset(entry.moment)),
                         ActionName(entry.decision.action),
                         reasons.empty() ? "" : ReasonName(reasons[0].reason), entry.decision.text);
   }

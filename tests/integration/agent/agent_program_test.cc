@@ -1,21 +1,46 @@
 // The real agent with a real coordinator: joining, explaining itself, leaving, an owner who comes
 // back.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/agent/agent_verbs.h"
+#include "tests/integration/platform/played_service.h"
+#include "tests/integration/platform/private_bus.h"
 #include "tests/support/stack.h"
 
 namespace fallow::testing {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+// A runtime folder of the test's own in memory, where there is memory.
+class TemporaryRuntimeFolder {
+ public:
+  TemporaryRuntimeFolder() {
+    std::filesystem::create_directories(path_);
+    setenv("XDG_RUNTIME_DIR", path_.c_str(), 1);
+  }
+  ~TemporaryRuntimeFolder() {
+    before_.empty() ? unsetenv("XDG_RUNTIME_DIR") : setenv("XDG_RUNTIME_DIR", before_.c_str(), 1);
+    std::filesystem::remove_all(path_);
+  }
+  TemporaryRuntimeFolder(const TemporaryRuntimeFolder&) = delete;
+  TemporaryRuntimeFolder& operator=(const TemporaryRuntimeFolder&) = delete;
+
+ private:
+  const std::string before_ = std::getenv("XDG_RUNTIME_DIR") ? std::getenv("XDG_RUNTIME_DIR") : "";
+  const std::string path_ = fmt::format("/dev/shm/fallow-agent-test-{}", getpid());
+};
 
 TEST(AgentProgram, JoinsOnlyTheCoordinatorOfItsLink) {
   Stack stack;
@@ -86,9 +111,18 @@ TEST(AgentProgram, FollowsTheFirstSettingsThatItsOwnerEverMakes) {
   ASSERT_TRUE(WaitUntil([&] { return disk_bytes() == 50ull << 30; }, 20s)) << stack.Logs();
   const std::string settings = stack.folder() + "/config/fallow/agent.toml";
   ASSERT_FALSE(std::filesystem::exists(settings));
-  ASSERT_EQ(
-      Agent(stack, {"limits", "set", "limits.disk_gib", "7", "--settings", settings}).exit_code, 0);
+  const auto limit = [&](const char* gib) {
+    return Agent(stack, {"limits", "set", "limits.disk_gib", gib, "--settings", settings})
+        .exit_code;
+  };
+  ASSERT_EQ(limit("7"), 0);
   EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 7ull << 30; }, 20s)) << stack.Logs();
+  std::filesystem::remove_all(stack.folder() + "/config/fallow");
+  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 50ull << 30; }, 20s)) << stack.Logs();
+  ASSERT_EQ(limit("9"), 0);
+  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 9ull << 30; }, 20s))
+      << "in a folder that was made anew\n"
+      << stack.Logs();
 }
 
 TEST(AgentProgram, OneStateFolderHasOneAgent) {
@@ -99,6 +133,71 @@ TEST(AgentProgram, OneStateFolderHasOneAgent) {
   EXPECT_EQ(
       Agent(stack, {"run", "--dedicated", "--state-dir", stack.folder() + "/agent"}).exit_code, 1);
   EXPECT_EQ(StateOf(stack), "idle");
+}
+
+TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
+  if (!std::filesystem::is_directory("/dev/shm"))
+    GTEST_SKIP() << "signs of life are kept in memory alone, and there is no /dev/shm";
+  const TemporaryRuntimeFolder runtime;
+  Stack stack;
+  ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
+  const auto start = [&] {
+    stack.StartAgent();
+    return WaitUntil([&] { return StateOf(stack) == "idle"; }, 20s);
+  };
+  const auto look = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--state-dir", stack.folder() + "/agent"});
+    return Agent(stack, arguments);
+  };
+  ASSERT_TRUE(start()) << stack.Logs();
+  EXPECT_EQ(stack.agent().Terminate(), 0);
+  ASSERT_TRUE(start()) << stack.Logs();
+  stack.agent().Kill();
+  // Until a whole second has passed, which is what a time is given in.
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        const auto now = std::chrono::system_clock::now();
+        const std::string time = fmt::format("{:%H:%M:%S}", fmt::localtime(now));
+        return look({"why", "--at", time}).output.starts_with("not running: no agent ran between ");
+      },
+      20s));
+  ASSERT_TRUE(start()) << stack.Logs();
+  std::vector<std::string> absences;
+  for (const auto& line : nlohmann::json::parse(look({"log", "--json"}).output))
+    if (line.at("action") == "off") absences.push_back(line.at("cause"));
+  EXPECT_THAT(absences, ElementsAre("ended", "killed"));
+  EXPECT_EQ(look({"log", "--verify"}).exit_code, 0);
+}
+
+TEST(AgentProgram, FollowsTheSleepThatALogindTellsWhichCameAfterIt) {
+  if (const std::string lacking = PrivateBus::Lacking(); !lacking.empty()) GTEST_SKIP() << lacking;
+  PrivateBus bus;
+  ASSERT_TRUE(bus.Start());
+  Stack stack;
+  ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
+  ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
+  ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "idle"; }, 20s)) << stack.Logs();
+  PlayedService logind("org.freedesktop.login1");
+  const auto prepare = [&](bool for_sleep) {
+    logind.Set("PreparingForSleep", for_sleep);
+    logind.Emit("/org/freedesktop/login1", "org.freedesktop.login1.Manager", "PrepareForSleep", "b",
+                static_cast<int>(for_sleep));
+  };
+  logind.Set("PreparingForSleep", false);
+  logind.Start();
+  ASSERT_TRUE(WaitUntil([&] { return logind.calls() > 0; }, 20s)) << "it is not noticed";
+  prepare(true);
+  EXPECT_TRUE(WaitUntil([&] { return StateOf(stack) == "paused"; }, 20s)) << stack.Logs();
+  EXPECT_THAT(StatusOf(stack).at("reason").get<std::string>(), HasSubstr("sleep"));
+  prepare(false);
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        const auto status = StatusOf(stack);
+        return !status.is_null() &&
+               status.at("reason").get<std::string>().find("sleep") == std::string::npos;
+      },
+      20s))
+      << stack.Logs();
 }
 
 TEST(AgentProgram, GivesItsLeasesBackWhenTerminated) {

@@ -112,12 +112,161 @@ TEST(FileWatch, MayBeEndedByWhatItCalls) {
   EXPECT_EQ(f.watch, nullptr);
 }
 
-TEST(FileWatch, AMissingFolderIsNamed) {
+// Settings in a folder that goes, comes, and is a link. `seen` is what somebody knows who reads the
+// file when he is told, and then alone.
+struct Way : Fixture {
+  std::string settings = folder.path() + "/settings";
+  std::string seen = "not told";
+
+  Way() { path = settings + "/agent.toml"; }
+  void Follow() {
+    auto result = WatchFile(*loop, path, [this] {
+      ++changes;
+      seen = fallow::testing::ReadFile(path);
+    });
+    ASSERT_TRUE(result.has_value()) << result.error().message;
+    watch = std::move(*result);
+  }
+  void Make(const std::string& in, std::string_view text) {
+    std::filesystem::create_directories(in);
+    Write(in + "/agent.toml", text);
+  }
+  bool Sees(std::string_view text) {
+    return RunUntil(*loop, [&] { return seen == text; });
+  }
+};
+
+// A package that is removed and installed again.
+TEST(FileWatch, AFolderThatIsRemovedAndMadeAnewIsFollowed) {
+  Way way;
+  way.Make(way.settings, "first");
+  way.Follow();
+  for (const char* text : {"second", "third"}) {
+    std::filesystem::remove_all(way.settings);
+    EXPECT_TRUE(way.Sees("")) << "removal before the " << text;
+    way.Make(way.settings, text);
+    EXPECT_TRUE(way.Sees(text));
+  }
+  way.Write(way.path, "edited");
+  EXPECT_TRUE(way.Sees("edited"));
+}
+
+TEST(FileWatch, AFolderThatIsReplacedInOneGoIsFollowed) {
+  Way way;
+  way.Make(way.settings, "first");
+  way.Follow();
+  way.Make(way.settings + ".new", "second");
+  std::filesystem::rename(way.settings, way.settings + ".old");
+  std::filesystem::rename(way.settings + ".new", way.settings);
+  EXPECT_TRUE(way.Sees("second"));
+  way.Write(way.path, "third");
+  EXPECT_TRUE(way.Sees("third"));
+  const int told = way.changes;
+  way.Write(way.settings + ".old/agent.toml", "of no concern any more");
+  RunFor(*way.loop, kQuiet);
+  EXPECT_EQ(way.changes, told);
+}
+
+TEST(FileWatch, AFolderThatWasEmptyWhenItWentIsFollowed) {
+  Way way;
+  std::filesystem::create_directories(way.settings);
+  way.Follow();
+  std::filesystem::remove(way.settings);
+  EXPECT_TRUE(way.Sees(""));
+  way.Make(way.settings, "first");
+  EXPECT_TRUE(way.Sees("first"));
+}
+
+TEST(FileWatch, AFolderFurtherUpThatIsMovedAwayAndMadeAnewIsFollowed) {
+  Way way;
+  way.path = way.settings + "/a/b/agent.toml";
+  way.Make(way.settings + "/a/b", "first");
+  way.Follow();
+  std::filesystem::rename(way.settings, way.settings + ".old");
+  EXPECT_TRUE(way.Sees(""));
+  way.Make(way.settings + "/a/b", "second");
+  EXPECT_TRUE(way.Sees("second"));
+}
+
+TEST(FileWatch, AFolderThatIsNotThereYetIsAwaited) {
+  Way way;
+  way.path = way.settings + "/a/b/agent.toml";
+  way.Follow();
+  way.Make(way.settings + "/a/b", "all at once");
+  EXPECT_TRUE(way.Sees("all at once"));
+  std::filesystem::remove_all(way.settings);
+  EXPECT_TRUE(way.Sees(""));
+  for (const char* step : {"", "/a", "/a/b"}) {
+    std::filesystem::create_directory(way.settings + step);
+    RunFor(*way.loop, kQuiet);
+  }
+  way.Write(way.path, "step by step");
+  EXPECT_TRUE(way.Sees("step by step"));
+}
+
+// A dotfile manager that puts each generation beside the last and swaps a link.
+TEST(FileWatch, AFolderThatIsALinkIsFollowedWhenTheLinkIsSwapped) {
+  Way way;
+  const std::string one = way.folder.path() + "/generation-1";
+  const std::string two = way.folder.path() + "/generation-2";
+  way.Make(one, "first");
+  way.Make(two, "second");
+  std::filesystem::create_directory_symlink(one, way.settings);
+  way.Follow();
+  std::filesystem::create_directory_symlink("generation-2", way.settings + ".new");
+  std::filesystem::rename(way.settings + ".new", way.settings);
+  EXPECT_TRUE(way.Sees("second")) << "a link that replaces the link";
+  way.Write(two + "/agent.toml", "second, edited");
+  EXPECT_TRUE(way.Sees("second, edited"));
+  std::filesystem::remove(way.settings);
+  std::filesystem::create_directory_symlink(one, way.settings);
+  EXPECT_TRUE(way.Sees("first")) << "a link that is removed and made anew";
+}
+
+TEST(FileWatch, WhatALinkLeadsToMayBeReplacedToo) {
+  Way way;
+  const std::string target = way.folder.path() + "/dotfiles/fallow";
+  way.Make(target, "first");
+  std::filesystem::create_directory_symlink("dotfiles/fallow", way.settings);
+  way.Follow();
+  std::filesystem::remove_all(way.folder.path() + "/dotfiles");
+  EXPECT_TRUE(way.Sees("")) << "checked out anew: first it goes";
+  way.Make(target, "second");
+  EXPECT_TRUE(way.Sees("second"));
+}
+
+TEST(FileWatch, ALinkThatLeadsToItselfIsFollowedOnceItIsMended) {
+  Way way;
+  std::filesystem::create_directory(way.settings);
+  std::filesystem::create_symlink("agent.toml", way.path);
+  way.Follow();
+  std::filesystem::remove(way.path);
+  way.Write(way.path, "mended");
+  EXPECT_TRUE(way.Sees("mended"));
+}
+
+TEST(FileWatch, IsNotConcernedWithTheNeighboursOfItsFolders) {
+  Way way;
+  way.Make(way.settings + "/a", "ours");
+  way.path = way.settings + "/a/agent.toml";
+  way.Follow();
+  way.Write(way.settings + "/other.toml", "a neighbour");
+  std::filesystem::create_directory(way.settings + "/b");
+  std::filesystem::remove(way.settings + "/b");
+  RunFor(*way.loop, kQuiet);
+  EXPECT_EQ(way.changes, 0);
+}
+
+TEST(FileWatch, APathThatIsTooDeepIsNamedWithTheLimit) {
   Fixture f;
-  const auto watch = WatchFile(*f.loop, f.folder.path() + "/none/agent.toml", [] {});
+  std::string deep = f.folder.path();
+  for (int i = 0; i < 130; ++i) deep += "/d";
+  std::filesystem::create_directories(deep);
+  const auto watch = WatchFile(*f.loop, deep + "/agent.toml", [] {});
   ASSERT_FALSE(watch.has_value());
-  EXPECT_EQ(watch.error().code, ErrorCode::kNotFound);
-  EXPECT_NE(watch.error().message.find(f.folder.path() + "/none"), std::string::npos);
+  EXPECT_EQ(watch.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_NE(watch.error().message.find(deep + "/agent.toml"), std::string::npos);
+  EXPECT_NE(watch.error().message.find("128"), std::string::npos);
 }
 
 }  // namespace

@@ -1,10 +1,14 @@
 // The machine's real sensors, and the real scheduler. What this machine lacks is skipped.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -24,6 +28,28 @@ namespace {
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+// A process that does `what` until the test ends.
+class Child {
+ public:
+  explicit Child(void (*what)()) : process_id_(::fork()) {
+    if (process_id_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    what();
+    ::_exit(0);
+  }
+  ~Child() {
+    if (process_id_ <= 0) return;
+    ::kill(process_id_, SIGKILL);
+    ::waitpid(process_id_, nullptr, 0);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  pid_t process_id() const { return process_id_; }
+
+ private:
+  pid_t process_id_;
+};
 
 bool HasEntries(const std::string& folder) {
   std::error_code none;
@@ -53,6 +79,20 @@ TEST(ThisMachine, TellsItsTemperatures) {
   if (reading.temperatures.empty()) {
     GTEST_SKIP() << "no processor or graphics card of this machine tells its temperature";
   }
+}
+
+TEST(ThisMachine, TellsAProcessThatWorksFromOneThatRests) {
+  const Child rests([] {
+    for (;;) ::pause();
+  });
+  const Child works([] {
+    for (volatile int count = 0;;) count = count + 1;
+  });
+  EXPECT_TRUE(fallow::testing::WaitUntil(
+      [&] { return ProcessorTime(works.process_id()) >= std::chrono::milliseconds(300); },
+      std::chrono::seconds(30)));
+  ASSERT_TRUE(ProcessorTime(rests.process_id()).has_value());
+  EXPECT_LT(*ProcessorTime(rests.process_id()), std::chrono::milliseconds(100));
 }
 
 TEST(ThisMachine, TellsItsGraphicsCards) {

@@ -59,6 +59,11 @@ TEST_F(ProcessorGroup, IsFoundInTheOldHierarchiesToo) {
             "docker (cpu.shares 1024)");
 }
 
+TEST(ProcessorTime, IsSomeOfThisProcessAndNoneOfOneThatIsNot) {
+  EXPECT_GE(ProcessorTime(ProcessId()).value_or(std::chrono::milliseconds(-1)).count(), 0);
+  EXPECT_EQ(ProcessorTime(1 << 30), std::nullopt);
+}
+
 TEST(ResidentBytes, AreSomeOfThisProcessAndNoneOfOneThatIsNot) {
   EXPECT_GT(ResidentBytes(ProcessId()).value_or(0), 1u << 20);
   EXPECT_EQ(ResidentBytes(1 << 30), std::nullopt);

@@ -1,7 +1,9 @@
 // A worker supervisor whose worker is played by the test.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +23,19 @@ struct SupervisorFixture {
   FakeSubprocessLauncher launcher;
   std::vector<Haste> hastes;
   Status haste_answer;
+  std::optional<std::chrono::milliseconds> processor_time{0};  // of the child
+  int processor_time_reads = 0;
   WorkerSupervisorOptions options{.command = {"fallow-worker", "--backend", "cpu"},
-                                  .set_haste = [this](std::int64_t, Haste haste) {
-                                    hastes.push_back(haste);
-                                    return haste_answer;
-                                  }};
+                                  .set_haste =
+                                      [this](std::int64_t, Haste haste) {
+                                        hastes.push_back(haste);
+                                        return haste_answer;
+                                      },
+                                  .processor_time =
+                                      [this](std::int64_t) {
+                                        ++processor_time_reads;
+                                        return processor_time;
+                                      }};
   WorkerSupervisor worker{loop, clock, random, launcher, options};
   std::vector<std::string> events;
 

@@ -10,6 +10,7 @@
 
 #include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
+#include "tests/unit/agent/daemon/policy/memory_log_files.h"
 #include "tests/unit/agent/daemon/policy/random_signals.h"
 
 namespace fallow {
@@ -27,35 +28,6 @@ Decision DecideAndRecord(const Settings& settings, const Signals& signals, const
   if (trouble != nullptr) *trouble = recorded ? "" : recorded.error().message;
   return entry.decision;
 }
-
-// Files in memory whose disk may be full.
-class FakePolicyLogFiles : public PolicyLogFiles {
- public:
-  Result<std::string> ReadOld() override { return old; }
-  Result<std::string> ReadCurrent() override { return current; }
-  Result<Current> Examine() override {
-    return Current{.bytes = current.size(),
-                   .ends_whole = current.empty() || current.back() == '\n'};
-  }
-  Status Append(std::string_view bytes) override {
-    if (room_bytes < bytes.size()) {
-      current += bytes.substr(0, room_bytes);
-      return Fail(ErrorCode::kResourceExhausted, "the disk is full");
-    }
-    current += bytes;
-    most_bytes = std::max(most_bytes, current.size());
-    return {};
-  }
-  Status PutAside() override {
-    old = std::move(current);
-    current.clear();
-    ++times_put_aside;
-    return {};
-  }
-  std::string old, current;
-  std::size_t room_bytes = SIZE_MAX, most_bytes = 0;
-  int times_put_aside = 0;
-};
 
 struct LogWorld : MachineWorld {
   FakePolicyLogFiles files;
@@ -316,6 +288,8 @@ TEST(PolicyHistory, TellsWhatHeldAtATime) {
   EXPECT_EQ(history.Since(paused).size(), 1u);
   EXPECT_EQ(history.Since(ran).size(), 2u);
   EXPECT_THAT(history.Since(paused + 1ms), IsEmpty());
+  EXPECT_THAT(history.absences(), IsEmpty());
+  EXPECT_EQ(history.AbsenceAt(paused + 100h), nullptr);
   EXPECT_EQ(history.CurrentSince()->wall, paused);
 }
 
@@ -339,7 +313,7 @@ TEST(PolicyText, SaysWhyAndSinceWhenAndWhatWouldHaveToChange) {
             "\n"
             "the model may stay in memory meanwhile\n"
             "note: a helper floods\n");
-  EXPECT_EQ(LogText(history.entries()),
+  EXPECT_EQ(LogText(history.Lines()),
             "2026-07-28 10:00:01  pause   input              input 3 s ago (x11 :0); free after 3 "
             "min without\n");
 }
