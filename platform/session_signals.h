@@ -30,7 +30,7 @@ struct SessionSignal {
   std::string source;   // "x11 :0", "gamemode", "gnome session"
   bool known = false;   // false: it cannot tell
   bool active = false;  // valid if known
-  std::string detail;   // "Firefox: playing video"; or why it cannot tell
+  std::string detail;   // "Firefox"; or why it cannot tell
 
   bool operator==(const SessionSignal&) const = default;
 };
@@ -63,9 +63,10 @@ Result<std::unique_ptr<SessionSignalSource>> NewWaylandFullScreenSource(Loop& lo
 // com.feralinteractive.GameMode on the session bus: ClientCount. Its daemon starts with the first
 // game: while it is absent there is none.
 Result<std::unique_ptr<SessionSignalSource>> NewGameModeSource(Loop& loop);
-// org.gnome.SessionManager IsInhibited(8: idle), or KDE's PolicyAgent HasInhibition(4: keeps the
-// screen on), on the session bus. A desktop that is not there is waited for: until then it cannot
-// tell.
+// On the session bus the first that is there of: org.gnome.SessionManager IsInhibited(8: idle), by
+// which name MATE's and Cinnamon's session managers go too; KDE's PolicyAgent HasInhibition(4:
+// keeps the screen on); Xfce's org.freedesktop.PowerManagement.Inhibit HasInhibit. A desktop that
+// is not there is waited for: until then it cannot tell.
 Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop);
 // logind's inhibitors of kind "idle" in mode "block", on the system bus; this process's own are
 // left out.
