@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -68,6 +69,11 @@ Result<std::unique_ptr<SessionSignalSource>> NewGameModeSource(Loop& loop);
 // keeps the screen on); Xfce's org.freedesktop.PowerManagement.Inhibit HasInhibit. A desktop that
 // is not there is waited for: until then it cannot tell.
 Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop);
+// Programs that hold back an X11 server's own screen saver. The server tells nothing of changes, so
+// it must be read again and again. To look costs the server a walk through all that its clients
+// have: what was seen is told again while it is younger than `good_for`.
+Result<std::unique_ptr<SessionSignalSource>> NewX11InhibitorSource(
+    const std::string& display, std::chrono::milliseconds good_for = std::chrono::seconds(4));
 // logind's inhibitors of kind "idle" in mode "block", on the system bus; this process's own are
 // left out.
 Result<std::unique_ptr<SessionSignalSource>> NewLogindInhibitorSource(Loop& loop);
