@@ -59,7 +59,7 @@ Result<std::unique_ptr<SessionSignalSource>> NewX11FullScreenSource(Loop& loop,
                                                                     const std::string& display);
 // The window with the keyboard by zwlr_foreign_toplevel_manager_v1, which wlroots compositors
 // offer, or org_kde_plasma_window_management, which KWin offers to programs that a .desktop file
-// asks it for (packaging/desktop).
+// asks it for (packaging/desktop). GNOME's compositor offers neither: the reason says so.
 Result<std::unique_ptr<SessionSignalSource>> NewWaylandFullScreenSource(Loop& loop,
                                                                         const std::string& display);
 // com.feralinteractive.GameMode on the session bus: ClientCount. Its daemon starts with the first

@@ -18,8 +18,9 @@ constexpr std::chrono::milliseconds kRetry{5'000};
 // At first KWin says some twelve things of each window.
 constexpr int kMaxEventsPerSecond = 16 * static_cast<int>(WaylandWindows::kMaxWindows);
 
-// What KWin offers to everybody, by which we know it.
+// What other compositors offer to everybody, by which we know them.
 constexpr std::string_view kOfKWin = "org_kde_plasma_shell";
+constexpr std::string_view kOfMutter = "gtk_shell1";
 
 // The windows of one connection.
 class WindowFeed {
@@ -59,6 +60,7 @@ class WindowFeed {
 
   void See(std::uint32_t number, std::string_view interface, std::uint32_t version) {
     is_kwin_ = is_kwin_ || interface == kOfKWin;
+    is_mutter_ = is_mutter_ || interface == kOfMutter;
     if (windows_ == nullptr && ListsWindows(interface, version))
       windows_ = BindWindows(registry_.get(), number, interface);
   }
@@ -66,7 +68,11 @@ class WindowFeed {
   std::string WhyNone(const std::string& display) const {
     if (is_kwin_) {
       return "KWin tells of windows to none but programs whose .desktop file asks for it: install "
-             "fallow-session.desktop, with this program's full path in Exec";
+             "fallow-session.desktop, with the full path of fallow-session in Exec";
+    }
+    if (is_mutter_) {
+      return "GNOME's compositor, or one made from it, tells no program which window fills the "
+             "screen";
     }
     return fmt::format("the compositor at {} lacks {}", display, WindowListNames());
   }
@@ -79,6 +85,7 @@ class WindowFeed {
   std::unique_ptr<wl_registry, Destroy> registry_;
   std::unique_ptr<WaylandWindows> windows_;
   bool is_kwin_ = false;
+  bool is_mutter_ = false;
 };
 
 class WaylandFullScreenSource : public SessionSignalSource {
