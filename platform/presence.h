@@ -98,8 +98,8 @@ Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, Evdev
 // as use. kUnavailable, with the reason, if there is no bus or no logind. One that answered and no
 // longer does is of kind kDistrusted: it alone tells of logins that nobody else sees.
 //
-// Which sessions count, and what they prove (class "user" that is not closing; greeters and
-// services do not count):
+// Which sessions count, and what they prove (all that are not closing, but services: classes
+// "background" and "manager"):
 // - With a terminal: idle since the terminal was last used. Without one (a remote copy, say): in
 // use while it lasts.
 // - Graphical, and its desktop once said whether it is idle: idle since it says so, or else in use.
@@ -111,16 +111,21 @@ Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, Evdev
 // - A console that shows graphics (X was started there by hand) or that we may not look at: its
 //   terminal tells nothing. The same.
 // - Locked sessions count like others: what is typed at a lock screen is input.
+// - So do the login screens of this machine (class "greeter"), which some desktops lock by. One
+// that
+//   another machine is shown (XDMCP) does not count.
 // If a session was left to another source, this one cannot tell (known = false), unless another
 // session was used within 5 minutes, which proves use (idle_for = 0). No session that counts: it
-// cannot tell, since logind does not see input at a login screen.
+// cannot tell, since logind does not see input at a login screen that has none.
 //
 // The reading tells of the least idle session that counts; it is of kind kRemote, with user and
 // host in its detail, if that one is remote.
 //
 // Whether another source sees the input of a login: a helper in the session, or one that reads all
-// input devices. Asked at each Read, of logind's session id and the user.
-using SeenElsewhere = std::function<bool(const std::string& session, std::int64_t user_id)>;
+// input devices. Asked at each Read, of logind's session id and the user, and whether it is a login
+// screen of this machine.
+using SeenElsewhere =
+    std::function<bool(const std::string& session, std::int64_t user_id, bool login_screen)>;
 Result<std::unique_ptr<PresenceSource>> NewLogindPresenceSource(
     Loop& loop, SeenElsewhere seen_elsewhere = nullptr);
 

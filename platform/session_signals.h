@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,7 +31,7 @@ struct SessionSignal {
   std::string source;   // "x11 :0", "gamemode", "gnome session"
   bool known = false;   // false: it cannot tell
   bool active = false;  // valid if known
-  std::string detail;   // "Firefox: playing video"; or why it cannot tell
+  std::string detail;   // "Firefox"; or why it cannot tell
 
   bool operator==(const SessionSignal&) const = default;
 };
@@ -57,16 +58,23 @@ class SessionSignalSource {
 Result<std::unique_ptr<SessionSignalSource>> NewX11FullScreenSource(Loop& loop,
                                                                     const std::string& display);
 // The window with the keyboard by zwlr_foreign_toplevel_manager_v1, which wlroots compositors
-// offer.
+// offer, or org_kde_plasma_window_management, which KWin offers to programs that a .desktop file
+// asks it for (packaging/desktop). GNOME's compositor offers neither: the reason says so.
 Result<std::unique_ptr<SessionSignalSource>> NewWaylandFullScreenSource(Loop& loop,
                                                                         const std::string& display);
 // com.feralinteractive.GameMode on the session bus: ClientCount. Its daemon starts with the first
 // game: while it is absent there is none.
 Result<std::unique_ptr<SessionSignalSource>> NewGameModeSource(Loop& loop);
-// org.gnome.SessionManager IsInhibited(8: idle), or KDE's PolicyAgent HasInhibition(4: keeps the
-// screen on), on the session bus. A desktop that is not there is waited for: until then it cannot
-// tell.
+// On the session bus the first that is there of: org.gnome.SessionManager IsInhibited(8: idle), by
+// which name MATE's and Cinnamon's session managers go too; KDE's PolicyAgent HasInhibition(4:
+// keeps the screen on); Xfce's org.freedesktop.PowerManagement.Inhibit HasInhibit. A desktop that
+// is not there is waited for: until then it cannot tell.
 Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop);
+// Programs that hold back an X11 server's own screen saver. The server tells nothing of changes, so
+// it must be read again and again. To look costs the server a walk through all that its clients
+// have: what was seen is told again while it is younger than `good_for`.
+Result<std::unique_ptr<SessionSignalSource>> NewX11InhibitorSource(
+    const std::string& display, std::chrono::milliseconds good_for = std::chrono::seconds(4));
 // logind's inhibitors of kind "idle" in mode "block", on the system bus; this process's own are
 // left out.
 Result<std::unique_ptr<SessionSignalSource>> NewLogindInhibitorSource(Loop& loop);

@@ -129,11 +129,11 @@ class Doctor {
            Sentence(reading, known ? fmt::format("idle for {}", IdleOf(reading)) : "cannot tell"));
     }
     for (const Json& signal : List(told, "session_signals")) {
-      const bool known = Flag(signal, "known");
-      Note("signals", known ? Health::kGood : Health::kNone,
-           Sentence(signal, !known                   ? "cannot tell"
-                            : Flag(signal, "active") ? "active"
-                                                     : "quiet"));
+      findings_.push_back(SignalFinding({.source = Text(signal, "source"),
+                                         .kind = Text(signal, "kind"),
+                                         .known = Flag(signal, "known"),
+                                         .active = Flag(signal, "active"),
+                                         .detail = Text(signal, "detail")}));
     }
     if (!anybody_tells && !dedicated) {
       Note("presence", Health::kBad,

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "platform/session_signals.h"
 
 namespace fallow {
 namespace {
@@ -38,7 +39,32 @@ std::string_view Mark(Health health) {
   FALLOW_UNREACHABLE();
 }
 
+bool IsOfWaylandWindows(const ToldSignal& signal) {
+  return signal.kind == NameOf(SessionSignalKind::kFullScreen) &&
+         signal.source.starts_with("wayland ");
+}
+
 }  // namespace
+
+Finding SignalFinding(const ToldSignal& signal) {
+  const std::string_view said = !signal.known ? "cannot tell" : signal.active ? "active" : "quiet";
+  Finding finding{.area = "signals",
+                  .health = signal.known ? Health::kGood : Health::kNone,
+                  .text = fmt::format("{}: {}{}{}", signal.source, said,
+                                      signal.detail.empty() ? "" : ", ", signal.detail),
+                  .way_out = ""};
+  if (signal.known) return finding;
+  if (IsOfWaylandWindows(signal)) {
+    // A film or a game that goes on without input is not seen by this.
+    finding.health = Health::kWarning;
+    finding.way_out =
+        "start games with GameMode (gamemoderun GAME), and name other programs that fill the "
+        "screen in presence.programs";
+  } else if (signal.source == "desktop") {
+    finding.way_out = "name programs that keep the screen awake in presence.programs";
+  }
+  return finding;
+}
 
 bool AnyBad(const std::vector<Finding>& findings) {
   return std::ranges::any_of(findings,

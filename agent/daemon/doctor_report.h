@@ -23,6 +23,17 @@ struct Finding {
   std::string way_out;  // empty where there is nothing to do
 };
 
+// A sign of use other than input, as its source tells it.
+struct ToldSignal {
+  std::string source;  // "wayland wayland-0"
+  std::string kind;    // a name of kSessionSignalKindNames
+  bool known = false;
+  bool active = false;
+  std::string detail;
+};
+// With the way out where nobody else tells what this source cannot.
+Finding SignalFinding(const ToldSignal& signal);
+
 bool AnyBad(const std::vector<Finding>& findings);
 std::string DoctorText(const std::vector<Finding>& findings);
 std::string DoctorJson(const std::vector<Finding>& findings);

@@ -18,14 +18,16 @@ constexpr milliseconds kInputStaysNews{500};
 // Where helpers of every login find the daemon of the whole system.
 constexpr const char* kSystemSessionSocket = "/run/fallow/session.sock";
 
+constexpr std::size_t kInputDevices = 1;  // their source's place
+
 std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop, bool whole_system,
                                                            SeenElsewhere seen) {
   const auto absent = [](const char* name, PresenceKind kind) {
     return PresenceReading{
         .source = name, .known = false, .idle_for = {}, .detail = "", .kind = kind};
   };
-  // A helper speaks for its own login: of a whole machine, without logind, nobody tells which
-  // others there are.
+  // In the order of their places. A helper speaks for its own login: of a whole machine, without
+  // logind, nobody tells which others there are.
   return {
       {.absent = absent("logind", whole_system ? PresenceKind::kDistrusted : PresenceKind::kInput),
        .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); }},
@@ -71,10 +73,12 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                   overseer_.Look();
                 }),
       desk_(loop, clock, {}, [this] { overseer_.Look(); }),
-      presence_(clock, PresenceKinds(loop, options_.whole_system,
-                                     [this](const std::string& session, std::int64_t user) {
-                                       return SeenByAHelper(session, user);
-                                     })),
+      presence_(clock,
+                PresenceKinds(
+                    loop, options_.whole_system,
+                    [this](const std::string& session, std::int64_t user, bool login_screen) {
+                      return (login_screen && input_devices_tell_) || SeenByAHelper(session, user);
+                    })),
       signals_(clock, SignalKinds(loop)),
       machine_(loop, clock, MachineSensors(clock), MachineServices(loop),
                [this] { overseer_.Look(); }),
@@ -162,7 +166,9 @@ void OwnerWatch::TellPresence(Signals& signals) {
   if (settings().presence.dedicated) return;
   signals.presence = desk_.presence();
   signals.session = desk_.signals();
-  for (PresenceReading& reading : presence_.Read()) signals.presence.push_back(std::move(reading));
+  std::vector<PresenceReading> readings = presence_.Read();
+  input_devices_tell_ = readings.at(kInputDevices).known;
+  for (PresenceReading& reading : readings) signals.presence.push_back(std::move(reading));
   for (SessionSignal& signal : signals_.Read()) signals.session.push_back(std::move(signal));
   for (const SessionDesk::HelperView& helper : desk_.helpers()) {
     if (!helper.trouble.empty()) signals.notices.push_back(helper.trouble);

@@ -90,6 +90,9 @@ class OwnerWatch {
   std::optional<HelperProcess> helper_;
   SourceSet<PresenceSource> presence_;
   std::set<std::size_t> awaited_;  // places of sources that will call at the next input
+  // The input devices could be read the last time. At a login screen all input comes by them; a
+  // desktop may be used from afar too.
+  bool input_devices_tell_ = false;
   SourceSet<SessionSignalSource> signals_;
   MachineSenses machine_;
   std::unique_ptr<PolicyLogFiles> log_files_;

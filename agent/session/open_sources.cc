@@ -68,6 +68,8 @@ SessionSignal Absent(SignalChoice choice, const LoginEnvironment& login) {
       return {.kind = SessionSignalKind::kGameMode, .source = "gamemode"};
     case SignalChoice::kDesktopInhibitor:
       return {.kind = SessionSignalKind::kIdleInhibitor, .source = "desktop"};
+    case SignalChoice::kX11Inhibitor:
+      return {.kind = SessionSignalKind::kIdleInhibitor, .source = "x11 saver " + login.display};
     case SignalChoice::kLogindInhibitor:
       return {.kind = SessionSignalKind::kIdleInhibitor, .source = "logind"};
   }
@@ -92,6 +94,8 @@ OpenedSignal Open(Loop& loop, SignalChoice choice, const LoginEnvironment& login
       return NewGameModeSource(loop);
     case SignalChoice::kDesktopInhibitor:
       return NewDesktopInhibitorSource(loop);
+    case SignalChoice::kX11Inhibitor:
+      return NewX11InhibitorSource(login.display);
     case SignalChoice::kLogindInhibitor:
       return NewLogindInhibitorSource(loop);
   }

@@ -36,6 +36,8 @@ SourcePlan PlanSources(const LoginEnvironment& login) {
                                    : SignalChoice::kX11FullScreen);
   }
   plan.presence.push_back({PresenceChoice::kGamepads});
+  // XWayland's saver is nobody's: no screen goes dark by it.
+  if (!wayland && !login.display.empty()) plan.signals.push_back(SignalChoice::kX11Inhibitor);
   for (const SignalChoice choice :
        {SignalChoice::kGameMode, SignalChoice::kDesktopInhibitor, SignalChoice::kLogindInhibitor}) {
     plan.signals.push_back(choice);

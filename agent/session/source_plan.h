@@ -24,6 +24,7 @@ enum class SignalChoice : std::uint8_t {
   kWaylandFullScreen,
   kGameMode,
   kDesktopInhibitor,
+  kX11Inhibitor,
   kLogindInhibitor,
 };
 

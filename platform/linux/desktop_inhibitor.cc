@@ -1,6 +1,8 @@
-// Programs that keep the desktop from going idle, as GNOME's session manager or KDE's power
-// management knows them.
+// Programs that keep the desktop from going idle, as its session manager or its power manager knows
+// them. docs/OWNING.md has which desktop is served by which.
 #include <fmt/format.h>
+
+#include <array>
 
 #include "platform/linux/bus_signal_source.h"
 #include "platform/linux/foreign_text.h"
@@ -12,27 +14,26 @@ namespace {
 // players give the title of what is seen or heard, which is nobody's business beyond this login.
 constexpr std::size_t kMaxNamedInhibitors = 4;
 
+// The one flag that a service's answer holds.
+Result<bool> FlagOf(const Result<BusMessage>& reply, const BusObject& object) {
+  if (!reply) return std::unexpected(reply.error());
+  int value = 0;
+  if (sd_bus_message_read(reply->get(), "b", &value) > 0) return value != 0;
+  return Fail(ErrorCode::kDataLoss,
+              fmt::format("{} answers something else than was asked", object.service));
+}
+
+BusSign HeldBy(const std::vector<std::string>& who) {
+  return {.active = true,
+          .detail = who.empty() ? "a program that it does not name"
+                                : fmt::format("{}", fmt::join(who, "; "))};
+}
+
+// ---- GNOME's session manager, and MATE's and Cinnamon's, which go by its name -------------------
+
 const BusObject kGnome{"org.gnome.SessionManager", "/org/gnome/SessionManager",
                        "org.gnome.SessionManager"};
 constexpr std::uint32_t kGnomeIdle = 8;  // the flag of those who keep the session from going idle
-
-const BusObject kKde{"org.kde.Solid.PowerManagement.PolicyAgent",
-                     "/org/kde/Solid/PowerManagement/PolicyAgent",
-                     "org.kde.Solid.PowerManagement.PolicyAgent"};
-// "Change screen settings": those who keep the screen on. The agent's other policy, 1, "interrupt
-// the session", is held too by those who only must not be put to sleep, like a long download.
-constexpr std::uint32_t kKdeScreen = 4;
-
-Result<bool> AskFlag(Bus& bus, const BusObject& object, const char* method, std::uint32_t flag) {
-  FALLOW_ASSIGN_OR_RETURN(const BusMessage reply, bus.Call(object, method, "u", flag));
-  int value = 0;
-  if (sd_bus_message_read(reply.get(), "b", &value) > 0) return value != 0;
-  return Fail(ErrorCode::kDataLoss, fmt::format("{}: {} gave no answer", object.service, method));
-}
-
-std::string Joined(const std::vector<std::string>& who) {
-  return who.empty() ? "a program that it does not name" : fmt::format("{}", fmt::join(who, "; "));
-}
 
 // "" if it ended meanwhile, or does not keep the session from going idle.
 std::string DescribeGnome(Bus& bus, const char* path) {
@@ -48,7 +49,8 @@ std::string DescribeGnome(Bus& bus, const char* path) {
 }
 
 Result<BusSign> AskGnome(Bus& bus) {
-  FALLOW_ASSIGN_OR_RETURN(const bool inhibited, AskFlag(bus, kGnome, "IsInhibited", kGnomeIdle));
+  FALLOW_ASSIGN_OR_RETURN(const bool inhibited,
+                          FlagOf(bus.Call(kGnome, "IsInhibited", "u", kGnomeIdle), kGnome));
   if (!inhibited) return BusSign{};
   // Who it is is told as far as time allows.
   std::vector<std::string> who;
@@ -60,11 +62,21 @@ Result<BusSign> AskGnome(Bus& bus) {
     if (status <= 0) break;
     if (auto one = DescribeGnome(bus, path); !one.empty()) who.push_back(std::move(one));
   }
-  return BusSign{.active = true, .detail = Joined(who)};
+  return HeldBy(who);
 }
 
+// ---- KDE's power management ---------------------------------------------------------------------
+
+const BusObject kKde{"org.kde.Solid.PowerManagement.PolicyAgent",
+                     "/org/kde/Solid/PowerManagement/PolicyAgent",
+                     "org.kde.Solid.PowerManagement.PolicyAgent"};
+// "Change screen settings": those who keep the screen on. The agent's other policy, 1, "interrupt
+// the session", is held too by those who only must not be put to sleep, like a long download.
+constexpr std::uint32_t kKdeScreen = 4;
+
 Result<BusSign> AskKde(Bus& bus) {
-  FALLOW_ASSIGN_OR_RETURN(const bool inhibited, AskFlag(bus, kKde, "HasInhibition", kKdeScreen));
+  FALLOW_ASSIGN_OR_RETURN(const bool inhibited,
+                          FlagOf(bus.Call(kKde, "HasInhibition", "u", kKdeScreen), kKde));
   if (!inhibited) return BusSign{};
   std::vector<std::string> who;
   const auto reply = bus.Call(kKde, "ListInhibitions");
@@ -72,19 +84,67 @@ Result<BusSign> AskKde(Bus& bus) {
   while (status > 0 && who.size() < kMaxNamedInhibitors) {
     const char* program = nullptr;
     status = sd_bus_message_read(reply->get(), "(ss)", &program, nullptr);
-    if (status > 0) who.emplace_back(ForeignText(program));
+    if (status > 0) who.push_back(ForeignText(program));
   }
-  return BusSign{.active = true, .detail = Joined(who)};
+  return HeldBy(who);
 }
 
-// Whichever is there. One that hangs is named rather than passed over.
+// ---- freedesktop.org's power management, which Xfce's power manager serves
+// -----------------------
+
+// KDE serves it too, but counts there those who must not be put to sleep. It is asked first.
+const BusObject kPowerManagement{"org.freedesktop.PowerManagement",
+                                 "/org/freedesktop/PowerManagement/Inhibit",
+                                 "org.freedesktop.PowerManagement.Inhibit"};
+
+Result<BusSign> AskPowerManagement(Bus& bus) {
+  FALLOW_ASSIGN_OR_RETURN(const bool inhibited,
+                          FlagOf(bus.Call(kPowerManagement, "HasInhibit"), kPowerManagement));
+  if (!inhibited) return BusSign{};
+  std::vector<std::string> who;
+  const auto reply = bus.Call(kPowerManagement, "GetInhibitors");  // Xfce's alone has it
+  int status = reply ? sd_bus_message_enter_container(reply->get(), 'a', "s") : -1;
+  while (status > 0 && who.size() < kMaxNamedInhibitors) {
+    const char* program = nullptr;
+    status = sd_bus_message_read(reply->get(), "s", &program);
+    if (status > 0) who.push_back(ForeignText(program));
+  }
+  return HeldBy(who);
+}
+
+// ---- All of them --------------------------------------------------------------------------------
+
+struct Service {
+  const BusObject& object;
+  Result<BusSign> (*ask)(Bus&);
+};
+// The first that answers is the desktop's.
+constexpr std::array<Service, 3> kServices = {Service{kGnome, AskGnome}, Service{kKde, AskKde},
+                                              Service{kPowerManagement, AskPowerManagement}};
+
+// Screen savers take requests by this name, and have no way to ask whether somebody made one.
+const BusObject kScreenSaver{"org.freedesktop.ScreenSaver", "/org/freedesktop/ScreenSaver",
+                             "org.freedesktop.ScreenSaver"};
+
+bool IsRunning(Bus& bus, const BusObject& object) {
+  const BusObject driver{"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"};
+  return FlagOf(bus.Call(driver, "NameHasOwner", "s", object.service.c_str()), driver)
+      .value_or(false);
+}
+
+// One that hangs is named rather than passed over.
 Result<BusSign> AskDesktop(Bus& bus) {
-  auto gnome = AskGnome(bus);
-  if (gnome || gnome.error().code == ErrorCode::kDeadlineExceeded) return gnome;
-  auto kde = AskKde(bus);
-  if (kde || kde.error().code == ErrorCode::kDeadlineExceeded) return kde;
-  return Fail(ErrorCode::kUnavailable,
-              fmt::format("{}; {}", gnome.error().message, kde.error().message));
+  std::vector<std::string> troubles;
+  for (const Service& service : kServices) {
+    auto sign = service.ask(bus);
+    if (sign || sign.error().code == ErrorCode::kDeadlineExceeded) return sign;
+    troubles.push_back(std::move(sign).error().message);
+  }
+  if (IsRunning(bus, kScreenSaver)) {
+    troubles.push_back(
+        fmt::format("{} is, but does not tell who keeps the screen on", kScreenSaver.service));
+  }
+  return Fail(ErrorCode::kUnavailable, fmt::format("{}", fmt::join(troubles, "; ")));
 }
 
 }  // namespace
@@ -95,7 +155,9 @@ Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loo
                                       .bus = Bus::Which::kSession,
                                       .changes = {{kGnome, "InhibitorAdded"},
                                                   {kGnome, "InhibitorRemoved"},
-                                                  {kKde, "InhibitionsChanged"}},
+                                                  {kKde, "InhibitionsChanged"},
+                                                  {kPowerManagement, "HasInhibitChanged"},
+                                                  {kScreenSaver, "ActiveChanged"}},
                                       .ask = AskDesktop});
 }
 

@@ -1,16 +1,12 @@
-// A full-screen program by what compositors of the wlroots family tell of their windows.
+// A full-screen program by what Wayland compositors tell of their windows.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <utility>
-#include <vector>
 
-#include "generated/wayland/wlr_foreign_toplevel_client.h"
-#include "platform/linux/foreign_text.h"
 #include "platform/linux/wayland_connection.h"
+#include "platform/linux/wayland_windows.h"
 #include "platform/session_signals.h"
 #include "platform/uv/descriptor_watch.h"
 
@@ -19,52 +15,30 @@ namespace {
 
 // For how long a compositor that ended, did not answer or flooded us is left alone.
 constexpr std::chrono::milliseconds kRetry{5'000};
-// More are not looked at.
-constexpr std::size_t kMaxWindows = 256;
-// The first version that tells of full screen.
-constexpr std::uint32_t kManagerVersion = 2;
+// At first KWin says some twelve things of each window.
+constexpr int kMaxEventsPerSecond = 16 * static_cast<int>(WaylandWindows::kMaxWindows);
 
-using Handle = zwlr_foreign_toplevel_handle_v1;
-using Manager = zwlr_foreign_toplevel_manager_v1;
-
-// What the compositor told of a window.
-struct Window {
-  Handle* handle = nullptr;
-  std::string program;
-  bool has_focus = false;
-  bool covers_screen = false;
-};
+// What other compositors offer to everybody, by which we know them.
+constexpr std::string_view kOfKWin = "org_kde_plasma_shell";
+constexpr std::string_view kOfMutter = "gtk_shell1";
 
 // The windows of one connection.
-class Windows {
+class WindowFeed {
  public:
-  static Result<std::unique_ptr<Windows>> Open(const std::string& display) {
-    FALLOW_ASSIGN_OR_RETURN(auto connection, WaylandConnection::Open(display));
-    std::unique_ptr<Windows> windows(new Windows(std::move(connection)));
-    FALLOW_RETURN_IF_ERROR(windows->Begin(display));
-    return windows;
+  static Result<std::unique_ptr<WindowFeed>> Open(const std::string& display) {
+    FALLOW_ASSIGN_OR_RETURN(auto connection, WaylandConnection::Open(display, kMaxEventsPerSecond));
+    std::unique_ptr<WindowFeed> feed(new WindowFeed(std::move(connection)));
+    FALLOW_RETURN_IF_ERROR(feed->Begin(display));
+    return feed;
   }
-  ~Windows() {
-    for (const Window& window : windows_) zwlr_foreign_toplevel_handle_v1_destroy(window.handle);
-    if (manager_ != nullptr) zwlr_foreign_toplevel_manager_v1_destroy(manager_);
-    if (registry_ != nullptr) wl_registry_destroy(registry_);
-  }
-  Windows(const Windows&) = delete;
-  Windows& operator=(const Windows&) = delete;
 
   int descriptor() const { return connection_->descriptor(); }
   // Takes what has arrived, without waiting. An error: the connection is of no use.
   Status Take() { return connection_->Dispatch(); }
-
-  // The one that covers the screen and has the keyboard; null if none does.
-  const Window* FullScreen() const {
-    const auto found = std::ranges::find_if(
-        windows_, [](const Window& window) { return window.covers_screen && window.has_focus; });
-    return found == windows_.end() ? nullptr : &*found;
-  }
+  const WaylandWindow* FullScreen() const { return windows_->FullScreen(); }
 
  private:
-  explicit Windows(std::unique_ptr<WaylandConnection> connection)
+  explicit WindowFeed(std::unique_ptr<WaylandConnection> connection)
       : connection_(std::move(connection)) {}
 
   Status Begin(const std::string& display) {
@@ -72,80 +46,46 @@ class Windows {
         .global =
             [](void* self, wl_registry*, std::uint32_t number, const char* interface,
                std::uint32_t version) {
-              static_cast<Windows*>(self)->See(number, interface, version);
+              static_cast<WindowFeed*>(self)->See(number, interface, version);
             },
         .global_remove = [](void*, wl_registry*, std::uint32_t) {},
     };
-    registry_ = wl_display_get_registry(connection_->get());
-    wl_registry_add_listener(registry_, &kListener, this);
+    registry_.reset(wl_display_get_registry(connection_->get()));
+    wl_registry_add_listener(registry_.get(), &kListener, this);
     FALLOW_RETURN_IF_ERROR(connection_->Roundtrip());
-    if (manager_ == nullptr) {
-      return Fail(ErrorCode::kUnavailable,
-                  fmt::format("the compositor at {} lacks {} version {}", display,
-                              zwlr_foreign_toplevel_manager_v1_interface.name, kManagerVersion));
-    }
-    return connection_->Roundtrip();  // the windows that are there
+    if (windows_ == nullptr) return Fail(ErrorCode::kUnavailable, WhyNone(display));
+    FALLOW_RETURN_IF_ERROR(connection_->Roundtrip());  // the windows that are there
+    return connection_->Roundtrip();                   // what is known of them
   }
 
   void See(std::uint32_t number, std::string_view interface, std::uint32_t version) {
-    if (manager_ != nullptr || version < kManagerVersion ||
-        interface != zwlr_foreign_toplevel_manager_v1_interface.name) {
-      return;
+    is_kwin_ = is_kwin_ || interface == kOfKWin;
+    is_mutter_ = is_mutter_ || interface == kOfMutter;
+    if (windows_ == nullptr && ListsWindows(interface, version))
+      windows_ = BindWindows(registry_.get(), number, interface);
+  }
+
+  std::string WhyNone(const std::string& display) const {
+    if (is_kwin_) {
+      return "KWin tells of windows to none but programs whose .desktop file asks for it: install "
+             "fallow-session.desktop, with the full path of fallow-session in Exec";
     }
-    static constexpr zwlr_foreign_toplevel_manager_v1_listener kListener = {
-        .toplevel = [](void* self, Manager*,
-                       Handle* handle) { static_cast<Windows*>(self)->Add(handle); },
-        .finished = [](void*, Manager*) {},
-    };
-    manager_ = static_cast<Manager*>(wl_registry_bind(
-        registry_, number, &zwlr_foreign_toplevel_manager_v1_interface, kManagerVersion));
-    zwlr_foreign_toplevel_manager_v1_add_listener(manager_, &kListener, this);
-  }
-
-  void Add(Handle* handle) {
-    if (windows_.size() == kMaxWindows) return zwlr_foreign_toplevel_handle_v1_destroy(handle);
-    static constexpr zwlr_foreign_toplevel_handle_v1_listener kListener = {
-        .title = [](void*, Handle*, const char*) {},
-        .app_id =
-            [](void* self, Handle* of, const char* name) {
-              static_cast<Windows*>(self)->Find(of)->program = ForeignText(name);
-            },
-        .output_enter = [](void*, Handle*, wl_output*) {},
-        .output_leave = [](void*, Handle*, wl_output*) {},
-        .state =
-            [](void* self, Handle* of, wl_array* states) {
-              SetStates(*static_cast<Windows*>(self)->Find(of), *states);
-            },
-        .done = [](void*, Handle*) {},
-        .closed = [](void* self, Handle* of) { static_cast<Windows*>(self)->Remove(of); },
-    };
-    windows_.push_back({.handle = handle, .program = {}});
-    zwlr_foreign_toplevel_handle_v1_add_listener(handle, &kListener, this);
-  }
-
-  static void SetStates(Window& window, const wl_array& states) {
-    window.has_focus = window.covers_screen = false;
-    const auto* state = static_cast<const std::uint32_t*>(states.data);
-    for (std::size_t i = 0; i < states.size / sizeof(std::uint32_t); ++i) {
-      if (state[i] == ZWLR_FOREIGN_TOPLEVEL_HANDLE_V1_STATE_ACTIVATED) window.has_focus = true;
-      if (state[i] == ZWLR_FOREIGN_TOPLEVEL_HANDLE_V1_STATE_FULLSCREEN) window.covers_screen = true;
+    if (is_mutter_) {
+      return "GNOME's compositor, or one made from it, tells no program which window fills the "
+             "screen";
     }
+    return fmt::format("the compositor at {} lacks {}", display, WindowListNames());
   }
 
-  // A window that is there: those we let go tell nothing more.
-  std::vector<Window>::iterator Find(Handle* handle) {
-    return std::ranges::find(windows_, handle, &Window::handle);
-  }
-
-  void Remove(Handle* handle) {
-    windows_.erase(Find(handle));
-    zwlr_foreign_toplevel_handle_v1_destroy(handle);
-  }
-
+  struct Destroy {
+    void operator()(wl_registry* registry) const { wl_registry_destroy(registry); }
+  };
+  // Objects go before their connection.
   const std::unique_ptr<WaylandConnection> connection_;
-  wl_registry* registry_ = nullptr;
-  Manager* manager_ = nullptr;
-  std::vector<Window> windows_;
+  std::unique_ptr<wl_registry, Destroy> registry_;
+  std::unique_ptr<WaylandWindows> windows_;
+  bool is_kwin_ = false;
+  bool is_mutter_ = false;
 };
 
 class WaylandFullScreenSource : public SessionSignalSource {
@@ -157,8 +97,8 @@ class WaylandFullScreenSource : public SessionSignalSource {
   SessionSignalKind kind() const override { return SessionSignalKind::kFullScreen; }
 
   Status Open() {
-    FALLOW_ASSIGN_OR_RETURN(windows_, Windows::Open(display_));
-    watch_ = WatchDescriptor(loop_, windows_->descriptor(), [this] {
+    FALLOW_ASSIGN_OR_RETURN(feed_, WindowFeed::Open(display_));
+    watch_ = WatchDescriptor(loop_, feed_->descriptor(), [this] {
       const SessionSignal before = signal_;
       Take();
       if (signal_ != before) Tell();
@@ -167,7 +107,7 @@ class WaylandFullScreenSource : public SessionSignalSource {
   }
 
   SessionSignal Read() override {
-    if (windows_ == nullptr && retry_ == nullptr) {
+    if (feed_ == nullptr && retry_ == nullptr) {
       if (const Status opened = Open(); !opened) Lose(opened.error().message);
     }
     Take();
@@ -181,14 +121,14 @@ class WaylandFullScreenSource : public SessionSignalSource {
 
  private:
   void Take() {
-    const Status taken = windows_ != nullptr ? windows_->Take() : Status();
+    const Status taken = feed_ != nullptr ? feed_->Take() : Status();
     if (!taken) Lose(taken.error().message);
-    const Window* window = windows_ != nullptr ? windows_->FullScreen() : nullptr;
+    const WaylandWindow* window = feed_ != nullptr ? feed_->FullScreen() : nullptr;
     signal_ = {.kind = kind(),
                .source = name(),
-               .known = windows_ != nullptr,
+               .known = feed_ != nullptr,
                .active = window != nullptr,
-               .detail = windows_ != nullptr ? "" : trouble_};
+               .detail = feed_ != nullptr ? "" : trouble_};
     if (window != nullptr)
       signal_.detail = window->program.empty() ? "a window without a name" : window->program;
   }
@@ -196,7 +136,7 @@ class WaylandFullScreenSource : public SessionSignalSource {
   void Lose(std::string why) {
     trouble_ = std::move(why);
     watch_ = nullptr;
-    windows_ = nullptr;
+    feed_ = nullptr;
     retry_ = loop_.After(kRetry, [this] {
       const std::unique_ptr<Timer> ended = std::move(retry_);
       Tell();
@@ -210,7 +150,7 @@ class WaylandFullScreenSource : public SessionSignalSource {
   Loop& loop_;
   const std::string display_;
   std::function<void()> on_change_;
-  std::unique_ptr<Windows> windows_;  // null: lost, for the reason in trouble_
+  std::unique_ptr<WindowFeed> feed_;  // null: lost, for the reason in trouble_
   std::unique_ptr<DescriptorWatch> watch_;
   std::string trouble_;
   SessionSignal signal_;  // as last taken

@@ -106,7 +106,7 @@ int ReadProperties(sd_bus_message* message, LoginSession& session, Properties& p
 }
 
 struct ListedSession {
-  LoginSession session;  // its id and user
+  LoginSession session;  // its id, user and seat
   std::string path;
 };
 
@@ -115,15 +115,18 @@ Result<std::vector<ListedSession>> ListSessions(Bus& bus) {
   std::vector<ListedSession> listed;
   int status = sd_bus_message_enter_container(reply.get(), 'a', "(susso)");
   while (status >= 0) {
-    const char *id = nullptr, *user = nullptr, *path = nullptr;
+    const char *id = nullptr, *user = nullptr, *seat = nullptr, *path = nullptr;
     std::uint32_t user_id = 0;
-    status = sd_bus_message_read(reply.get(), "(susso)", &id, &user_id, &user, nullptr, &path);
+    status = sd_bus_message_read(reply.get(), "(susso)", &id, &user_id, &user, &seat, &path);
     if (status <= 0) break;
     if (listed.size() == kMaxSessions) {
       return Fail(ErrorCode::kResourceExhausted,
                   fmt::format("there are more than {} sessions", kMaxSessions));
     }
-    listed.push_back({LoginSession{.id = id, .user = ForeignText(user), .user_id = user_id}, path});
+    listed.push_back(
+        {LoginSession{
+             .id = id, .user = ForeignText(user), .user_id = user_id, .seat = ForeignText(seat)},
+         path});
   }
   if (status < 0) return Unreadable("a list", status);
   return listed;
@@ -174,8 +177,8 @@ class LogindPresenceSource : public PresenceSource {
     for (auto& [session, path] : listed) {
       FALLOW_ASSIGN_OR_RETURN(const bool exists, Describe(*bus_, path, session));
       if (!exists) continue;
-      session.seen_elsewhere =
-          seen_elsewhere_ != nullptr && seen_elsewhere_(session.id, session.user_id);
+      session.seen_elsewhere = seen_elsewhere_ != nullptr &&
+                               seen_elsewhere_(session.id, session.user_id, IsLoginScreen(session));
       sessions.push_back(std::move(session));
     }
     return sessions;

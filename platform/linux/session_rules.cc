@@ -3,12 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 namespace fallow {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+
+// Classes of sessions (pam_systemd) in which nobody can be: scheduled jobs and the users' service
+// managers. All others are somebody's, those too that a later systemd will name.
+constexpr std::array<std::string_view, 4> kServiceClasses = {"background", "background-light",
+                                                             "manager", "manager-early"};
 
 // Where one session cannot be seen, input in another this long ago still proves that somebody is
 // there.
@@ -19,6 +26,13 @@ struct Verdict {
   milliseconds idle_for{0};
   std::string_view why;
 };
+
+bool MayBeUsed(const LoginSession& session) {
+  const bool is_service = std::ranges::count(kServiceClasses, session.session_class) != 0;
+  if (session.closing || is_service) return false;
+  // Whoever is asked for a password from another machine has no session here yet.
+  return !IsLoginScreen(session) || (!session.remote && !session.seat.empty());
+}
 
 bool IsGraphical(const LoginSession& session) {
   return session.type == "x11" || session.type == "wayland" || session.type == "mir";
@@ -47,7 +61,7 @@ Verdict JudgeGraphical(const LoginSession& session, microseconds now) {
 }
 
 Verdict Judge(const LoginSession& session, microseconds now) {
-  if (session.session_class != "user" || session.closing) return {};
+  if (!MayBeUsed(session)) return {};
   if (IsGraphical(session)) return JudgeGraphical(session, now);
   if (session.console_hides_input) {
     if (!session.active) return {};
@@ -56,13 +70,16 @@ Verdict Judge(const LoginSession& session, microseconds now) {
     return InUse("its console shows graphics or is not ours to see, which counts as in use");
   }
   if (session.idle_since) return IdleSince(session, now);
+  // Some display managers do not say what theirs is shown on.
+  if (IsLoginScreen(session)) return JudgeGraphical(session, now);
   return InUse("it has no terminal that would tell when it was used");
 }
 
 std::string Describe(const LoginSession& session, std::string_view why) {
-  return fmt::format("session {} of {}{}{} ({}{}{}){}{}", session.id, session.user,
+  return fmt::format("session {} of {}{}{} ({}{}{}{}){}{}", session.id, session.user,
                      session.remote_host.empty() ? "" : " from ", session.remote_host,
                      session.type.empty() ? "no type" : session.type,
+                     IsLoginScreen(session) ? ", login screen" : "",
                      session.remote ? ", remote" : "", session.locked ? ", locked" : "",
                      why.empty() ? "" : ": ", why);
 }

@@ -18,8 +18,9 @@ struct LoginSession {
   std::string id;
   std::string user;
   std::int64_t user_id = -1;
-  std::string session_class;  // "user", "greeter", "background", …
+  std::string session_class;  // "user", "greeter" (a login screen), "background", …
   std::string type;           // "x11", "wayland", "tty", "unspecified", …
+  std::string seat;           // empty: it has no screen of this machine
   std::string remote_host;    // where a remote session comes from, if that is known
   bool active = false;        // in the foreground of its seat; always true for remote ones
   bool remote = false;
@@ -33,6 +34,11 @@ struct LoginSession {
   bool console_hides_input = false;
   bool seen_elsewhere = false;  // another source sees its input
 };
+
+// Whether it is a display manager's, which asks who wants in.
+inline bool IsLoginScreen(const LoginSession& session) {
+  return session.session_class == "greeter";
+}
 
 // `now` on CLOCK_MONOTONIC. The rule is in presence.h.
 PresenceReading JudgeSessions(std::span<const LoginSession> sessions,

@@ -31,7 +31,8 @@ Result<std::string> SocketPath(const std::string& display) {
 
 }  // namespace
 
-Result<std::unique_ptr<WaylandConnection>> WaylandConnection::Open(const std::string& display) {
+Result<std::unique_ptr<WaylandConnection>> WaylandConnection::Open(const std::string& display,
+                                                                   int max_events_per_second) {
   FALLOW_ASSIGN_OR_RETURN(const std::string path, SocketPath(display));
   auto socket = ConnectUnixSocket(path);
   if (!socket) {
@@ -43,7 +44,8 @@ Result<std::unique_ptr<WaylandConnection>> WaylandConnection::Open(const std::st
   os::IgnoreBrokenPipes();
   // What the library would print is in our errors.
   wl_log_set_handler_client([](const char*, va_list) {});
-  std::unique_ptr<WaylandConnection> connection(new WaylandConnection(display));
+  std::unique_ptr<WaylandConnection> connection(
+      new WaylandConnection(display, max_events_per_second));
   connection->display_ = wl_display_connect_to_fd(socket->Release());
   if (connection->display_ == nullptr) {
     return std::unexpected(os::SystemError("cannot set up a Wayland connection", errno));
@@ -81,7 +83,8 @@ Status WaylandConnection::Roundtrip() {
   return {};
 }
 
-// Sends what is to be sent, waits for something to arrive, reads once and calls the listeners.
+// Sends what is to be sent, waits for something to arrive, reads once, calls the listeners and
+// sends what they asked for: nothing else may come that would have it sent.
 Status WaylandConnection::Turn(milliseconds patience) {
   while (wl_display_prepare_read(display_) != 0) FALLOW_RETURN_IF_ERROR(DispatchQueued());
   const bool is_full = wl_display_flush(display_) < 0 && errno == EAGAIN;
@@ -93,7 +96,9 @@ Status WaylandConnection::Turn(milliseconds patience) {
   } else {
     wl_display_read_events(display_);
   }
-  return DispatchQueued();
+  const Status dispatched = DispatchQueued();
+  wl_display_flush(display_);
+  return dispatched;
 }
 
 Status WaylandConnection::DispatchQueued() {

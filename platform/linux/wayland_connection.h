@@ -18,14 +18,16 @@ namespace fallow {
 
 // KWin reads a client's program before it greets it, which takes some 9 ms for each megabyte.
 inline constexpr std::chrono::milliseconds kWaylandPatience{200};
-// What a compositor may send us. The start of a session with all its globals is about a hundred.
+// What a compositor may send us, unless we ask it for more. The start of a session with all its
+// globals is about a hundred.
 inline constexpr int kMaxWaylandEventsPerSecond = 1'000;
 
 class WaylandConnection {
  public:
   // `display` is $WAYLAND_DISPLAY: a path, or a name in $XDG_RUNTIME_DIR. Nothing has been said on
   // it yet. kUnavailable, with the reason, if nobody listens there.
-  static Result<std::unique_ptr<WaylandConnection>> Open(const std::string& display);
+  static Result<std::unique_ptr<WaylandConnection>> Open(
+      const std::string& display, int max_events_per_second = kMaxWaylandEventsPerSecond);
   ~WaylandConnection();
   WaylandConnection(const WaylandConnection&) = delete;
   WaylandConnection& operator=(const WaylandConnection&) = delete;
@@ -42,7 +44,8 @@ class WaylandConnection {
   Status Dispatch() { return Turn(std::chrono::milliseconds(0)); }
 
  private:
-  explicit WaylandConnection(std::string name) : name_(std::move(name)) {}
+  WaylandConnection(std::string name, int max_events_per_second)
+      : name_(std::move(name)), allowance_(max_events_per_second) {}
   Status Turn(std::chrono::milliseconds patience);
   Status DispatchQueued();
   std::unexpected<Error> Broken() const;
@@ -50,7 +53,7 @@ class WaylandConnection {
   std::string name_;
   wl_display* display_ = nullptr;
   wl_callback* asked_ = nullptr;  // the question of an unfinished round trip
-  EventAllowance allowance_{kMaxWaylandEventsPerSecond};
+  EventAllowance allowance_;
 };
 
 }  // namespace fallow

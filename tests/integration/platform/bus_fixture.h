@@ -1,6 +1,7 @@
 // What the tests of sources on a bus share: a private bus, a loop, and bounded waits.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -46,5 +47,20 @@ class BusTest : public ::testing::Test {
 
 // A wait of 200 ms, on a busy machine.
 inline constexpr std::chrono::milliseconds kBoundedWait{1'000};
+
+inline void ExpectInactive(const SessionSignal& signal) {
+  EXPECT_TRUE(signal.known) << signal.detail;
+  EXPECT_FALSE(signal.active) << signal.detail;
+}
+inline void ExpectActive(const SessionSignal& signal, const std::string& detail) {
+  EXPECT_TRUE(signal.known) << signal.detail;
+  EXPECT_TRUE(signal.active);
+  EXPECT_EQ(signal.detail, detail);
+}
+inline void ExpectUnknown(const SessionSignal& signal, const std::string& reason) {
+  EXPECT_FALSE(signal.known);
+  EXPECT_FALSE(signal.active);
+  EXPECT_THAT(signal.detail, ::testing::HasSubstr(reason));
+}
 
 }  // namespace fallow::testing

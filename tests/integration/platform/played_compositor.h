@@ -1,27 +1,18 @@
-// A Wayland compositor that a test plays: seats and idle clocks without screens, on a thread of its
-// own. It does what no real one does on demand: it hangs, floods, breaks the protocol.
+// A Wayland compositor that a test plays: seats and idle clocks without screens.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-#include <wayland-server.h>
-
-#include <cstdlib>
 #include <deque>
 #include <functional>
-#include <future>
 #include <list>
 #include <string>
-#include <thread>
 
 #include "generated/wayland/ext_idle_notify_server.h"
 #include "generated/wayland/kde_idle_server.h"
+#include "tests/integration/platform/played_wayland_server.h"
 
 namespace fallow::testing {
 
-class PlayedCompositor {
+class PlayedCompositor : public PlayedWaylandServer {
  public:
   struct Options {
     int seats = 1;
@@ -29,60 +20,15 @@ class PlayedCompositor {
     bool kde_idle = false;
   };
 
-  PlayedCompositor(const std::string& path, Options options) : display_(wl_display_create()) {
-    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    unlink(path.c_str());
-    if (bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
-        listen(listener, 8) != 0 || wl_display_add_socket_fd(display_, listener) != 0 ||
-        pipe2(orders_, O_CLOEXEC) != 0) {
-      std::abort();
-    }
-    orders_source_ = wl_event_loop_add_fd(
-        wl_display_get_event_loop(display_), orders_[0], WL_EVENT_READABLE,
-        [](int descriptor, std::uint32_t, void*) {
-          std::packaged_task<void()>* order = nullptr;
-          if (read(descriptor, &order, sizeof(order)) == sizeof(order)) (*order)();
-          return 0;
-        },
-        nullptr);
+  PlayedCompositor(const std::string& path, Options options) : PlayedWaylandServer(path) {
     for (int i = 0; i < options.seats; ++i) AddSeatGlobal();
     if (options.ext_idle) ext_ = AddClock(&ext_idle_notifier_v1_interface, BindExt);
     if (options.kde_idle) kde_ = AddClock(&org_kde_kwin_idle_interface, BindKde);
-    thread_ = std::thread([this] { wl_display_run(display_); });
+    Run();
   }
-  ~PlayedCompositor() {
-    Do([this] { wl_display_terminate(display_); });
-    thread_.join();
-    wl_event_source_remove(orders_source_);
-    wl_display_destroy_clients(display_);
-    wl_display_destroy(display_);
-    close(orders_[0]);
-    close(orders_[1]);
-  }
+  ~PlayedCompositor() { End(); }
   PlayedCompositor(const PlayedCompositor&) = delete;
   PlayedCompositor& operator=(const PlayedCompositor&) = delete;
-
-  // Runs `fn` on the compositor's thread, to its end.
-  void Do(std::function<void()> fn) {
-    std::packaged_task<void()> order([this, fn = std::move(fn)] {
-      fn();
-      wl_display_flush_clients(display_);
-    });
-    Send(order);
-    order.get_future().wait();
-  }
-  // Runs `fn` while the compositor does nothing.
-  void WhileHanging(const std::function<void()>& fn) {
-    std::promise<void> end;
-    std::packaged_task<void()> order([&] { end.get_future().wait(); });
-    Send(order);
-    fn();
-    end.set_value();
-    order.get_future().wait();
-  }
 
   void Idle(std::size_t seat = 0) {
     ForNotices(seat, [](const Notice& notice) {
@@ -139,11 +85,6 @@ class PlayedCompositor {
     bool is_ext = false;
   };
 
-  void Send(std::packaged_task<void()>& order) {
-    auto* pointer = &order;
-    if (write(orders_[1], &pointer, sizeof(pointer)) != sizeof(pointer)) std::abort();
-  }
-
   void ForNotices(std::size_t seat, const std::function<void(const Notice&)>& fn) {
     Do([&] {
       for (const Notice& notice : notices_) {
@@ -155,7 +96,7 @@ class PlayedCompositor {
   void AddSeatGlobal() {
     seats_.push_back(nullptr);
     seats_.back() = wl_global_create(
-        display_, &wl_seat_interface, 7, &seats_.back(),
+        display(), &wl_seat_interface, 7, &seats_.back(),
         [](wl_client* client, void* place, std::uint32_t version, std::uint32_t id) {
           wl_resource* seat =
               wl_resource_create(client, &wl_seat_interface, static_cast<int>(version), id);
@@ -164,7 +105,7 @@ class PlayedCompositor {
   }
 
   wl_global* AddClock(const wl_interface* interface, wl_global_bind_func_t bind) {
-    return wl_global_create(display_, interface, 1, this, bind);
+    return wl_global_create(display(), interface, 1, this, bind);
   }
 
   static void BindExt(wl_client* client, void* self, std::uint32_t, std::uint32_t id) {
@@ -209,17 +150,11 @@ class PlayedCompositor {
   static PlayedCompositor& Self(wl_resource* resource) {
     return *static_cast<PlayedCompositor*>(wl_resource_get_user_data(resource));
   }
-  static void DestroyResource(wl_client*, wl_resource* resource) { wl_resource_destroy(resource); }
-
-  wl_display* display_;
-  int orders_[2] = {-1, -1};
-  wl_event_source* orders_source_ = nullptr;
   // All of it belongs to the thread once that runs.
   std::deque<wl_global*> seats_;  // a deque: their resources keep their places
   std::list<Notice> notices_;
   wl_global* ext_ = nullptr;
   wl_global* kde_ = nullptr;
-  std::thread thread_;
 };
 
 }  // namespace fallow::testing

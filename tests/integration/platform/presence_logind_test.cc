@@ -29,6 +29,7 @@ struct PlayedSession {
   bool idle_hint = false;
   std::uint64_t idle_since = 0;
   std::uint64_t idle_since_monotonic = 0;
+  bool active = true;     // in the foreground of its seat
   bool vanishes = false;  // is listed, but ends before it can be asked
 
   PlayedSession& IdleSince(std::uint64_t seconds) {
@@ -48,8 +49,8 @@ void Describe(const PlayedSession& session, sd_bus_message* reply) {
                         "User", "(uo)", 1000, "/org/freedesktop/login1/user/_1000",  //
                         "Class", "s", session.session_class.c_str(),                 //
                         "Type", "s", session.type.c_str(),                           //
-                        "State", "s", "active",                                      //
-                        "Active", "b", 1,                                            //
+                        "State", "s", session.active ? "active" : "online",          //
+                        "Active", "b", static_cast<int>(session.active),             //
                         "Remote", "b", static_cast<int>(session.remote),             //
                         "RemoteHost", "s", session.remote_host.c_str(),              //
                         "LockedHint", "b", 0,                                        //
@@ -126,8 +127,9 @@ TEST_F(LogindPresence, SilentDesktopIsLeftToTheHelperThatSeesIt) {
   Set({PlayedSession{.id = "c2", .type = "wayland"}});
   logind_.Start();
   std::string helped;
-  const auto source =
-      NewLogindPresenceSource(*loop_, [&](const std::string& session, std::int64_t user_id) {
+  const auto source = NewLogindPresenceSource(
+      *loop_, [&](const std::string& session, std::int64_t user_id, bool login_screen) {
+        EXPECT_FALSE(login_screen);
         EXPECT_EQ(user_id, 1000);
         return session == helped;
       });
@@ -139,6 +141,34 @@ TEST_F(LogindPresence, SilentDesktopIsLeftToTheHelperThatSeesIt) {
   const auto reading = (*source)->Read();
   EXPECT_TRUE(reading.known);
   EXPECT_EQ(reading.idle_for, milliseconds(0)) << "in use again when the helper has gone";
+}
+
+// As light-locker does: the desktop steps back, and the display manager asks for the password.
+TEST_F(LogindPresence, LoginScreenInFrontOfADesktopIsInUseUntilASourceSeesItsInput) {
+  const std::vector<PlayedSession> locked = {
+      PlayedSession{.id = "2", .type = "x11", .idle_hint = true, .active = false}.IdleSince(600),
+      PlayedSession{.id = "c1", .session_class = "greeter", .type = "x11"},
+      PlayedSession{.id = "3", .session_class = "manager", .type = "unspecified"}};
+  Set(locked);
+  logind_.Start();
+  bool input_devices_are_read = false;
+  const auto source =
+      NewLogindPresenceSource(*loop_, [&](const std::string&, std::int64_t, bool login_screen) {
+        return login_screen && input_devices_are_read;
+      });
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  auto reading = (*source)->Read();
+  EXPECT_TRUE(reading.known);
+  EXPECT_EQ(reading.idle_for, milliseconds(0));
+  EXPECT_THAT(reading.detail, HasSubstr("session c1 of anna (x11, login screen)"));
+
+  input_devices_are_read = true;
+  EXPECT_FALSE((*source)->Read().known) << "they tell";
+
+  Set({locked[0], locked[2]});  // a display manager that shows none
+  reading = (*source)->Read();
+  ASSERT_TRUE(reading.known);
+  EXPECT_GE(reading.idle_for, milliseconds(599'000));
 }
 
 TEST_F(LogindPresence, SilentLogindCostsABoundedWait) {

@@ -117,6 +117,7 @@ class FakeInput {
   FakeInput(const FakeInput&) = delete;
   FakeInput& operator=(const FakeInput&) = delete;
 
+  bool connected() const { return input_ != nullptr; }
   bool Move() {
     step_ = -step_;
     org_kde_kwin_fake_input_pointer_motion(input_, wl_fixed_from_int(step_), 0);
@@ -136,19 +137,20 @@ class KWin : public RealCompositor {
   std::string protocol() const override { return "ext_idle_notifier_v1"; }
   std::string socket_path() const override { return host_.folder() + "/kwin"; }
 
-  bool Start() {
+  bool Start(const std::string& data_folder) {
     // A copy: the system's carries a capability, with which a container may not start it. Its name
     // is that by which it knows itself.
     const std::string copy = host_.folder() + "/kwin_wayland";
     std::filesystem::copy_file(FindProgram("kwin_wayland"), copy);
+    const bool trusts_all = data_folder.empty();
     host_.Start(
-        {"KWIN_WAYLAND_NO_PERMISSION_CHECKS=1", "LIBGL_ALWAYS_SOFTWARE=1",
-         "WAYLAND_DISPLAY=", "DISPLAY="},
+        {trusts_all ? "KWIN_WAYLAND_NO_PERMISSION_CHECKS=1" : "XDG_DATA_DIRS=" + data_folder,
+         "LIBGL_ALWAYS_SOFTWARE=1", "WAYLAND_DISPLAY=", "DISPLAY="},
         {copy, "--virtual", "--no-lockscreen", "--no-global-shortcuts", "--socket", "kwin"});
-    return host_.AwaitSocket(socket_path()) &&
-           WaitUntil([this] { return hand_.Connect(socket_path()); }, kPatience);
+    if (!host_.AwaitSocket(socket_path())) return false;
+    return !trusts_all || WaitUntil([this] { return hand_.Connect(socket_path()); }, kPatience);
   }
-  bool Touch() override { return hand_.Move(); }
+  bool Touch() override { return hand_.connected() && hand_.Move(); }
   void Signal(int number) override { host_.process().Signal(number); }
   void Kill() override { host_.process().Kill(); }
 
@@ -171,7 +173,7 @@ std::unique_ptr<RealCompositor> StartSway(std::string& why_not) {
   return nullptr;
 }
 
-std::unique_ptr<RealCompositor> StartKWin(std::string& why_not) {
+std::unique_ptr<RealCompositor> StartKWin(std::string& why_not, const std::string& data_folder) {
   if (FindProgram("kwin_wayland").empty()) {
     why_not = "kwin_wayland is not installed";
     return nullptr;
@@ -182,7 +184,7 @@ std::unique_ptr<RealCompositor> StartKWin(std::string& why_not) {
     return nullptr;
   }
   auto kwin = std::make_unique<KWin>();
-  if (kwin->Start()) return kwin;
+  if (kwin->Start(data_folder)) return kwin;
   why_not = "kwin_wayland does not start here";
   return nullptr;
 }

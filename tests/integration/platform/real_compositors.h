@@ -22,7 +22,9 @@ class RealCompositor {
 //
 // Its pointer is moved by its own command socket.
 std::unique_ptr<RealCompositor> StartSway(std::string& why_not);
-// Its pointer is moved by its fake-input protocol.
-std::unique_ptr<RealCompositor> StartKWin(std::string& why_not);
+// Its pointer is moved by its fake-input protocol. It trusts every program; or, if `data_folder` is
+// given, those that the .desktop files in its "applications" speak for, and nobody moves it.
+std::unique_ptr<RealCompositor> StartKWin(std::string& why_not,
+                                          const std::string& data_folder = "");
 
 }  // namespace fallow::testing

@@ -136,17 +136,72 @@ TEST(SessionRules, ConsoleThatShowsGraphicsCountsAsInUseUnlessAnotherSourceSeesI
   ExpectIdle(Judge({console, Terminal(minutes(8))}), minutes(8));
 }
 
+LoginSession LoginScreen(const std::string& type = "x11") {
+  return {.id = "c1",
+          .user = "gdm",
+          .session_class = "greeter",
+          .type = type,
+          .seat = "seat0",
+          .active = true};
+}
+
+TEST(SessionRules, LoginScreenWhoseInputNobodySeesCountsAsInUse) {
+  const auto reading = Judge({LoginScreen(), Terminal(minutes(90))});
+  ExpectIdle(reading, minutes(0));
+  EXPECT_THAT(reading.detail, HasSubstr("session c1 of gdm (x11, login screen)"));
+  ExpectIdle(Judge({LoginScreen("unspecified")}), minutes(0));
+}
+
+TEST(SessionRules, LoginScreenIsNobodysUseWhereItsInputIsSeen) {
+  EXPECT_FALSE(Judge({SeenElsewhere(LoginScreen())}).known);
+  EXPECT_FALSE(Judge({SeenElsewhere(LoginScreen("unspecified"))}).known);
+  LoginSession of_gnome = LoginScreen("wayland");  // it says when it is idle
+  of_gnome.idle_since = kNow - minutes(20);
+  ExpectIdle(Judge({of_gnome}), minutes(0));
+  of_gnome.idle_hint = true;
+  ExpectIdle(Judge({of_gnome}), minutes(20));
+  LoginSession on_console = LoginScreen("tty");
+  on_console.idle_since = kNow - minutes(7);
+  ExpectIdle(Judge({on_console}), minutes(7));
+}
+
+TEST(SessionRules, LoginScreenThatInputDoesNotReachDoesNotCount) {
+  LoginSession behind = LoginScreen();
+  behind.active = false;
+  ExpectIdle(Judge({behind, Terminal(minutes(9))}), minutes(9));
+  LoginSession elsewhere = LoginScreen();
+  elsewhere.remote = true;
+  ExpectIdle(Judge({elsewhere, Terminal(minutes(9))}), minutes(9));
+  LoginSession in_a_window = LoginScreen();
+  in_a_window.seat.clear();
+  ExpectIdle(Judge({in_a_window, Terminal(minutes(9))}), minutes(9));
+}
+
+TEST(SessionRules, ServicesOfAUserAreNobodysUse) {
+  for (const char* name : {"background", "background-light", "manager", "manager-early"}) {
+    LoginSession service = Terminal(minutes(0));
+    service.session_class = name;
+    service.idle_since.reset();
+    ExpectIdle(Judge({service, Terminal(minutes(9))}), minutes(9));
+  }
+}
+
+TEST(SessionRules, SessionsOfEveryOtherClassAreSomebodys) {
+  for (const char* name : {"user", "user-early", "user-incomplete", "user-light",
+                           "user-early-light", "lock-screen", "of-a-later-systemd", ""}) {
+    LoginSession session = Terminal(minutes(2));
+    session.session_class = name;
+    ExpectIdle(Judge({session, Terminal(minutes(9))}), minutes(2));
+  }
+}
+
 TEST(SessionRules, NobodyLoggedInIsNoProofOfAbsence) {
   EXPECT_FALSE(Judge({}).known);
-  LoginSession greeter = Desktop("x11");
-  greeter.session_class = "greeter";
-  greeter.idle_hint = true;
-  greeter.idle_since = kNow - minutes(60);
   LoginSession service = Terminal(minutes(60));
   service.session_class = "background";
   LoginSession leaving = Terminal(minutes(60));
   leaving.closing = true;
-  const auto reading = Judge({greeter, service, leaving});
+  const auto reading = Judge({service, leaving});
   EXPECT_FALSE(reading.known);
   EXPECT_THAT(reading.detail, HasSubstr("nobody is logged in"));
 }

@@ -27,6 +27,41 @@ TEST(DoctorReport, SaysWhenAllIsWell) {
   EXPECT_THAT(DoctorText(findings), HasSubstr("Everything that is needed is there."));
 }
 
+TEST(DoctorReport, CompositorThatTellsNoFullScreenIsAWarningWithTheWayOut) {
+  const Finding finding =
+      SignalFinding({.source = "wayland wayland-0",
+                     .kind = "full_screen",
+                     .detail = "GNOME's compositor tells no program what fills it"});
+  EXPECT_EQ(finding.health, Health::kWarning);
+  EXPECT_EQ(finding.text,
+            "wayland wayland-0: cannot tell, GNOME's compositor tells no program what fills it");
+  EXPECT_THAT(finding.way_out, HasSubstr("gamemoderun"));
+  EXPECT_THAT(finding.way_out, HasSubstr("presence.programs"));
+}
+
+TEST(DoctorReport, DesktopThatTellsNoInhibitorHasAWayOut) {
+  const Finding finding = SignalFinding({.source = "desktop", .kind = "idle_inhibitor"});
+  EXPECT_EQ(finding.health, Health::kNone) << "the display may tell of them";
+  EXPECT_THAT(finding.way_out, HasSubstr("presence.programs"));
+}
+
+TEST(DoctorReport, SignalThatIsToldNeedsNoWayOut) {
+  const Finding active = SignalFinding({.source = "wayland wayland-0",
+                                        .kind = "full_screen",
+                                        .known = true,
+                                        .active = true,
+                                        .detail = "mpv"});
+  EXPECT_EQ(active.health, Health::kGood);
+  EXPECT_EQ(active.text, "wayland wayland-0: active, mpv");
+  EXPECT_EQ(active.way_out, "");
+  const Finding quiet = SignalFinding({.source = "desktop", .known = true});
+  EXPECT_EQ(quiet.text, "desktop: quiet");
+  EXPECT_EQ(quiet.way_out, "");
+  const Finding unused = SignalFinding({.source = "x11 :0", .kind = "full_screen"});
+  EXPECT_EQ(unused.health, Health::kNone) << "nobody uses XWayland";
+  EXPECT_EQ(unused.way_out, "");
+}
+
 TEST(DoctorReport, WhatIsBadIsBadForPrograms) {
   const std::vector<Finding> findings = {{"agent", Health::kBad, "has not joined", "join"}};
   EXPECT_TRUE(AnyBad(findings));

@@ -42,6 +42,14 @@ TEST(SourcePlan, AnX11SessionAsksItsServerAndGnome) {
   }
 }
 
+TEST(SourcePlan, TheSaverOfAnX11ServerIsAskedForButNotXwaylands) {
+  EXPECT_THAT(PlanSources({.session_type = "x11", .display = ":0"}).signals,
+              Contains(kX11Inhibitor));
+  EXPECT_THAT(
+      PlanSources({.session_type = "wayland", .display = ":0", .wayland_display = "w"}).signals,
+      Not(Contains(kX11Inhibitor)));
+}
+
 TEST(SourcePlan, ALoginWithoutADisplayHasGamepadsAndBusesOnly) {
   EXPECT_EQ(PlanSources({.session_type = "tty"}),
             (SourcePlan{.presence = {{kGamepads}},
