@@ -21,19 +21,6 @@ std::string Quoted(const std::string& text) {
   return quoted + "'";
 }
 
-// A shell's command of this system.
-Finished RunShell(const std::string& command) {
-  Finished finished;
-  FILE* const output = popen((command + " 2>&1 </dev/null").c_str(), "re");
-  if (output == nullptr) return finished;
-  char part[4096];
-  while (const std::size_t size = fread(part, 1, sizeof part, output))
-    finished.output.append(part, size);
-  const int status = pclose(output);
-  finished.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return finished;
-}
-
 std::string Lacking() {
   if (geteuid() != 0) return "a machine of systemd's own needs root";
   if (access(kSystemd, X_OK) != 0) return "systemd is not installed";
@@ -47,6 +34,18 @@ std::string Lacking() {
 }
 
 }  // namespace
+
+Finished RunShell(const std::string& command) {
+  Finished finished;
+  FILE* const output = popen((command + " 2>&1 </dev/null").c_str(), "re");
+  if (output == nullptr) return finished;
+  char part[4096];
+  while (const std::size_t size = fread(part, 1, sizeof part, output))
+    finished.output.append(part, size);
+  const int status = pclose(output);
+  finished.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return finished;
+}
 
 Machine::~Machine() {
   if (process_ == nullptr) return;
@@ -116,7 +115,6 @@ void RunThisTestInside(Machine& machine) {
                   std::chrono::seconds(60));
   EXPECT_EQ(inside.exit_code, 0) << inside.output << machine.Journal();
   EXPECT_NE(inside.output.find("[  PASSED  ] 1 test"), std::string::npos) << inside.output;
-  std::printf("%s", inside.output.c_str());
 }
 
 }  // namespace fallow::testing

@@ -12,6 +12,9 @@
 
 namespace fallow::testing {
 
+// A shell's command of this system, with nothing to read; its exit code and all that it printed.
+Finished RunShell(const std::string& command);
+
 class Machine {
  public:
   Machine() = default;

@@ -82,6 +82,8 @@ mount_kernel_files() {
   done
   umount .sys
   rmdir .sys
+  # Without consoles, so that seats are alike on any system.
+  [ ! -d sys/class/tty ] || mount -t tmpfs -o mode=755 tmpfs sys/class/tty
   # A kernel that offers sleep, on any machine: these files are nobody's.
   mkdir -p sys/power
   mount -t tmpfs -o mode=755 tmpfs sys/power
