@@ -147,11 +147,12 @@ TEST_F(AgentUnit, SliceIsIdleWhereControlGroupsShareTheProcessors) {
 }
 
 TEST_F(AgentUnit, GivesWorkBackBeforeSleepAndGoesOnAfterwards) {
+  if (machine_.Run("test -e /lib/systemd/system/polkit.service").exit_code != 0)
+    GTEST_SKIP() << "polkitd is not installed: without it logind lends users no inhibitor";
   ASSERT_NO_FATAL_FAILURE(Start());
   StartWork();
   const std::string list = "systemd-inhibit --list --no-legend --no-pager | grep Fallow";
-  if (!machine_.Becomes(list, 3s))
-    GTEST_SKIP() << "logind lends no inhibitor: " << machine_.Journal();
+  ASSERT_TRUE(machine_.Becomes(list)) << machine_.Journal();
   EXPECT_THAT(Must(list),
               MatchesRegex("Fallow +[0-9]+ fallow +[0-9]+ fallow-agent sleep .* delay\n"));
   Must("systemctl suspend");
@@ -162,7 +163,7 @@ TEST_F(AgentUnit, GivesWorkBackBeforeSleepAndGoesOnAfterwards) {
 }
 
 TEST_F(AgentUnit, SaysSoWhenNobodyMayLetItDelaySleep) {
-  Must("systemctl mask --now --runtime polkit.service");
+  Must("systemctl mask --runtime polkit.service");
   ASSERT_NO_FATAL_FAILURE(Start());
   EXPECT_TRUE(machine_.Becomes(
       "journalctl --no-pager -u fallow-agent | grep 'the machine will not wait for us'"))

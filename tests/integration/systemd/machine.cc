@@ -10,30 +10,6 @@
 #include <filesystem>
 
 namespace fallow::testing {
-namespace {
-
-constexpr const char* kInside = "FALLOW_TEST_INSIDE_MACHINE";
-constexpr const char* kSystemd = "/lib/systemd/systemd";
-
-std::string Quoted(const std::string& text) {
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
-std::string Lacking() {
-  if (geteuid() != 0) return "a machine of systemd's own needs root";
-  if (access(kSystemd, X_OK) != 0) return "systemd is not installed";
-  for (const char* program : {"unshare", "nsenter", "setpriv", "findmnt", "dbus-daemon"}) {
-    if (FindProgram(program).empty()) return fmt::format("{} is not installed", program);
-  }
-  const Finished spaces = RunShell("unshare --mount --pid --fork --cgroup --uts --ipc true");
-  if (spaces.exit_code != 0)
-    return "this system gives us no namespaces of our own: " + spaces.output;
-  return "";
-}
-
-}  // namespace
 
 Finished RunShell(const std::string& command) {
   Finished finished;
@@ -46,6 +22,37 @@ Finished RunShell(const std::string& command) {
   finished.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return finished;
 }
+
+namespace {
+
+constexpr const char* kInside = "FALLOW_TEST_INSIDE_MACHINE";
+constexpr const char* kSystemd = "/lib/systemd/systemd";
+
+std::string Quoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string Lacking() {
+  if (geteuid() != 0) {
+    return "a machine of systemd's own needs root: sudo ctest --preset release -R "
+           "'AgentUnit|RealLogind'";
+  }
+  if (access(kSystemd, X_OK) != 0) return "systemd is not installed";
+  if (access("/lib/systemd/system/dbus.service", R_OK) != 0) return "dbus is not installed";
+  if (RunShell("ls /lib/*/security/pam_systemd.so").exit_code != 0)
+    return "libpam-systemd is not installed";
+  for (const char* program : {"unshare", "nsenter", "setpriv", "findmnt", "dbus-daemon"}) {
+    if (FindProgram(program).empty()) return fmt::format("{} is not installed", program);
+  }
+  const Finished spaces = RunShell("unshare --mount --pid --fork --cgroup --uts --ipc true");
+  if (spaces.exit_code != 0)
+    return "this system gives us no namespaces of our own: " + spaces.output;
+  return "";
+}
+
+}  // namespace
 
 Machine::~Machine() {
   if (process_ == nullptr) return;

@@ -32,7 +32,8 @@ enter_groups() {
   mapfile -t memberships </proc/self/cgroup
   while IFS=: read -r _ controllers group; do
     case $controllers in
-      '') base=$(findmnt -n -t cgroup2 -o TARGET | head -n 1) ;;
+      # Below the root, for deeper the controllers end where others have processes.
+      '') base=$(findmnt -n -t cgroup2 -o TARGET | head -n 1) group='' ;;
       *) base=/sys/fs/cgroup/${controllers#name=} ;;
     esac
     group=$base${group%/}/fallow-test-$$

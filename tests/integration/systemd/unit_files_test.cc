@@ -45,7 +45,8 @@ class UnitFiles : public ::testing::Test {
   }
   std::string At(const std::string& name) const { return folder_.path() + "/" + name; }
   Finished Tool(const std::string& command) {
-    return RunShell(fmt::format("XDG_RUNTIME_DIR={} timeout 30 {}", folder_.path(), command));
+    return RunShell(
+        fmt::format("HOME={0} XDG_RUNTIME_DIR={0} timeout 30 {1}", folder_.path(), command));
   }
 
   TemporaryFolder folder_;
