@@ -177,24 +177,47 @@ TEST_F(AgentUnit, GivesTheMachineBackWhenALoginIsNoLongerIdle) {
   EXPECT_TRUE(StateBecomes("in_use")) << machine_.Journal();
   EXPECT_THAT(Status().at("presence").dump(), HasSubstr("of anna (wayland)"));
   EXPECT_TRUE(WaitUntil([&] { return Status().at("leases").empty(); }, 10s)) << machine_.Journal();
+  EXPECT_EQ(Status().at("yields").at("count"), 1);
 }
 
-// A login's helper, started by the real user manager of that login.
-TEST_F(AgentUnit, HearsTheHelperThatAUserManagerStarted) {
+// A login's helper comes and goes with the desktop, by the real user manager of that login.
+TEST_F(AgentUnit, HearsTheHelperThatADesktopStarts) {
   machine_.LogIn("XDG_SESSION_TYPE=wayland XDG_SESSION_CLASS=user XDG_SEAT=seat0");
   ASSERT_NO_FATAL_FAILURE(Start());
   const std::string user = "XDG_RUNTIME_DIR=/run/user/1000 runuser -u anna -- systemctl --user ";
   ASSERT_TRUE(machine_.Becomes(user + "is-system-running")) << machine_.Journal();
-  Must(user + "start fallow-session");
-  EXPECT_TRUE(
-      machine_.Becomes("fallow-agent doctor --state-dir /var/lib/fallow/agent --settings "
-                       "/etc/fallow/agent.toml | grep -E '^helpers +ok'"))
-      << machine_.Run("fallow-agent doctor --state-dir /var/lib/fallow/agent").output
-      << machine_.Journal();
+  Must(
+      "printf '[Unit]\nBindsTo=graphical-session.target\n[Service]\nExecStart=sleep infinity\n' "
+      ">/etc/systemd/user/desktop.service");
+  Must(user + "enable fallow-session");
+  Must(user + "start desktop");
+  const std::string doctor =
+      "fallow-agent doctor --state-dir /var/lib/fallow/agent --settings /etc/fallow/agent.toml";
+  EXPECT_TRUE(machine_.Becomes(doctor + " | grep -E '^helpers +ok'"))
+      << machine_.Run(doctor).output << machine_.Journal();
   EXPECT_THAT(machine_.Output("ps -o cgroup= -C fallow-session"),
               HasSubstr("/user@1000.service/session.slice/fallow-session.service"));
-  Must(user + "stop fallow-session");
+  Must(user + "stop desktop");
+  EXPECT_TRUE(machine_.Becomes("! pgrep fallow-session")) << machine_.Journal();
   EXPECT_EQ(machine_.Output(user + "show -P Result fallow-session"), "success");
+}
+
+// The cases of what a process in the background does, run as the unit runs the agent. Not without
+// /home and with /tmp, for the build may lie there.
+TEST(AgentSandbox, LetsAProcessGiveWayAndHurry) {
+  Machine machine;
+  if (const std::string why = machine.Boot(); !why.empty()) GTEST_SKIP() << why;
+  const Finished started = machine.Run(
+      fmt::format("cd /etc/systemd/system && sed -e '/^ProtectHome=/d' -e '/^Restart/d' "
+                  "-e 's,^PrivateTmp=.*,ReadWritePaths=/tmp,' "
+                  "-e 's,^ExecStart=.*,ExecStart={}/tests/platform_machine_integration_test "
+                  "--gtest_filter=InBackground.*\\nType=oneshot\\nStandardOutput=file:/run/said,' "
+                  "fallow-agent.service >in-background.service && systemctl start in-background",
+                  FALLOW_BINARY_DIR));
+  const std::string said = machine.Read("/run/said");
+  EXPECT_EQ(started.exit_code, 0) << started.output << said << machine.Journal();
+  EXPECT_THAT(said, HasSubstr("[       OK ] InBackground.AProcessAndItsThreadsGiveWay"));
+  EXPECT_THAT(said, Not(HasSubstr("[  FAILED  ]")));
 }
 
 }  // namespace
