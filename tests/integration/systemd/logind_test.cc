@@ -23,7 +23,6 @@ using fallow::testing::kAnna;
 using fallow::testing::RealLogin;
 using fallow::testing::RunUntil;
 using fallow::testing::ServerProcess;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 

@@ -43,6 +43,8 @@ class Machine {
   void LogIn(const std::string& variables);
 
  private:
+  std::string Console() const;  // what its process 1 says
+
   TemporaryFolder folder_;
   std::unique_ptr<ServerProcess> process_;
   std::string init_;  // the id of its process 1 as we see it
