@@ -89,8 +89,7 @@ Result<BusSign> AskKde(Bus& bus) {
   return HeldBy(who);
 }
 
-// ---- freedesktop.org's power management, which Xfce's power manager serves
-// -----------------------
+// ---- freedesktop.org's power management, which Xfce's power manager serves ----------------------
 
 // KDE serves it too, but counts there those who must not be put to sleep. It is asked first.
 const BusObject kPowerManagement{"org.freedesktop.PowerManagement",

@@ -70,6 +70,7 @@ class ServerProcess {
     return "";
   }
   void Signal(int number) { kill(process_id_, number); }
+  pid_t process_id() const { return process_id_; }
   void Kill() {
     if (process_id_ <= 0) return;
     kill(process_id_, SIGKILL);
