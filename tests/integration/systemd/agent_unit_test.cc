@@ -138,6 +138,21 @@ TEST_F(AgentUnit, GivesItsLeasesBackWhenItIsStopped) {
     EXPECT_EQ(job.at("progress").at("devices"), 0) << "a lease that the coordinator waits for";
 }
 
+TEST_F(AgentUnit, ComesBackWhenItIsKilledAndLeavesNoWorker) {
+  Must(
+      "mkdir /run/systemd/system/fallow-agent.service.d && printf '[Service]\\nRestartSec=1s\\n' "
+      "> /run/systemd/system/fallow-agent.service.d/soon.conf && systemctl daemon-reload");
+  ASSERT_NO_FATAL_FAILURE(Start());
+  ASSERT_NO_FATAL_FAILURE(StartWork());
+  const std::string worker = Status().at("worker").at("process_id").dump();
+  Must("systemctl kill --kill-who=main --signal=KILL fallow-agent");
+  EXPECT_TRUE(machine_.Becomes("! test -e /proc/" + worker, 5s));
+  EXPECT_TRUE(
+      machine_.Becomes("systemctl is-active fallow-agent && test -S /run/fallow/session.sock"));
+  EXPECT_EQ(machine_.Output("systemctl show -P NRestarts fallow-agent"), "1");
+  EXPECT_TRUE(Computes()) << machine_.Journal();
+}
+
 TEST_F(AgentUnit, WorkerGivesWayUnderTheSandbox) {
   ASSERT_NO_FATAL_FAILURE(Start());
   ASSERT_NO_FATAL_FAILURE(StartWork());
@@ -210,6 +225,8 @@ TEST_F(AgentUnit, HearsTheHelperThatADesktopStarts) {
       << machine_.Run(doctor).output << machine_.Journal();
   EXPECT_THAT(machine_.Output("ps -o cgroup= -C fallow-session"),
               HasSubstr("/user@1000.service/session.slice/fallow-session.service"));
+  EXPECT_THAT(machine_.Output("cat /proc/$(pgrep fallow-session)/status"),
+              AllOf(HasSubstr("NoNewPrivs:\t1"), HasSubstr("Seccomp:\t2")));
   Must(user + "stop desktop");
   EXPECT_TRUE(machine_.Becomes("! pgrep fallow-session")) << machine_.Journal();
   EXPECT_EQ(machine_.Output(user + "show -P Result fallow-session"), "success");
