@@ -154,7 +154,7 @@ inside() {
   echo "$process_id" >&3
   exec 3>&-
   exec env -i container=fallow PATH=/usr/sbin:/usr/bin \
-    setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time,-syslog,-net_admin,-mknod \
+    setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time,-sys_boot,-syslog,-net_admin,-mknod,-bpf,-audit_control,-audit_read,-audit_write \
     /lib/systemd/systemd --unit=machine.target --log-target=console --show-status=no
 }
 
