@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
+#include <utility>
 #include <vector>
 
 #include "platform/presence.h"
@@ -49,13 +50,24 @@ void ExpectInUse(PresenceSource& source, const std::string& reason) {
   EXPECT_THAT(reading.detail, HasSubstr(reason));
 }
 
-TEST_INSIDE_MACHINE(RealLogindPresence, LoginScreensAndBackgroundLoginsAreNobody) {
+TEST_INSIDE_MACHINE(RealLogindPresence, BackgroundLoginsAreNobody) {
   const auto loop = NewMainLoop();
   const auto source = OpenPresence(*loop);
   ExpectUnknown(*source, "nobody is logged in");
-  const RealLogin greeter({.session_class = "greeter", .seat = "seat0"});
   const RealLogin cron({.type = "unspecified", .session_class = "background"});
   ExpectUnknown(*source, "nobody is logged in");
+}
+
+TEST_INSIDE_MACHINE(RealLogindPresence, LoginScreenIsLeftToTheInputDevices) {
+  const auto loop = NewMainLoop();
+  bool devices_tell = false;
+  const auto source = OpenPresence(*loop, [&](const std::string&, std::int64_t, bool login_screen) {
+    return login_screen && devices_tell;
+  });
+  const RealLogin greeter({.session_class = "greeter", .seat = "seat0"});
+  ExpectInUse(*source, "login screen");
+  devices_tell = true;
+  ExpectUnknown(*source, "login screen");
 }
 
 TEST_INSIDE_MACHINE(RealLogindPresence, DesktopIsIdleSinceItSaidSo) {
@@ -93,9 +105,10 @@ TEST_INSIDE_MACHINE(RealLogindPresence, DesktopBehindAnotherDoesNotCount) {
 TEST_INSIDE_MACHINE(RealLogindPresence, SilentDesktopIsLeftToTheHelperThatSeesIt) {
   const auto loop = NewMainLoop();
   const RealLogin desktop({.seat = "seat0"});
-  const auto source = OpenPresence(*loop, [&](const std::string& session, std::int64_t user_id) {
-    return session == desktop.id() && user_id == kAnna;
-  });
+  const auto source =
+      OpenPresence(*loop, [&](const std::string& session, std::int64_t user_id, bool login_screen) {
+        return session == desktop.id() && user_id == kAnna && !login_screen;
+      });
   ExpectUnknown(*source, "its desktop never says when it is idle");
 }
 
@@ -169,10 +182,12 @@ TEST_INSIDE_MACHINE(RealLogindInhibitors, ProgramsThatBlockIdlenessCountAndAreNa
 class ToldOfSleep {
  public:
   explicit ToldOfSleep(MainLoop& loop) : loop_(loop) {
-    auto watch = NewSleepWatch(loop, {.on_sleep = [this] { told.push_back("sleep"); },
-                                      .on_wake = [this] { told.push_back("wake"); }});
+    auto watch = NewSleepWatch(loop);
     EXPECT_TRUE(watch.has_value()) << watch.error().message;
-    if (watch) watch_ = *std::move(watch);
+    if (!watch) return;
+    watch_ = *std::move(watch);
+    watch_->OnChange([this] { Look(); });
+    Look();
   }
   void Ready() { watch_->Ready(); }
   bool Await(std::size_t count) {
@@ -182,7 +197,14 @@ class ToldOfSleep {
   std::vector<std::string> told;
 
  private:
+  void Look() {
+    const bool preparing = watch_->Read().preparing;
+    if (std::exchange(preparing_, preparing) != preparing)
+      told.push_back(preparing ? "sleep" : "wake");
+  }
+
   MainLoop& loop_;
+  bool preparing_ = false;
   std::unique_ptr<SleepWatch> watch_;
 };
 
