@@ -80,13 +80,12 @@ class GraphModel final : public Model {
     auto workspace = std::make_unique<GraphWorkspace>();
     workspace->size = size;
     for (const GraphBuffer& buffer : graph_.buffers) {
-      FALLOW_ASSIGN_OR_RETURN(
-          auto tensor, backend_.NewTensor(RowsOf(buffer, size), buffer.columns, buffer.forms));
+      FALLOW_ASSIGN_OR_RETURN(auto tensor, backend_.NewTensor(RowsOf(buffer, size), buffer.columns,
+                                                              buffer.forms, control));
       workspace->buffers.push_back(std::move(tensor));
     }
     for (std::size_t i = 0; i < graph_.caches.size(); ++i) {
-      if (control.stopped()) return Fail(ErrorCode::kCancelled, "the load was stopped");
-      FALLOW_ASSIGN_OR_RETURN(auto cache, backend_.NewKvCache(CacheShape(shape_, size)));
+      FALLOW_ASSIGN_OR_RETURN(auto cache, backend_.NewKvCache(CacheShape(shape_, size), control));
       workspace->caches.push_back(std::move(cache));
     }
     return workspace;
