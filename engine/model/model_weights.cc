@@ -57,22 +57,25 @@ Result<float> FloatAt(const GgufTensor& tensor, std::uint64_t index) {
 
 class WeightLoader {
  public:
-  WeightLoader(const ModelFile& file, Backend& backend, const StepControl& control)
-      : file_(file), backend_(backend), control_(control) {}
+  WeightLoader(const ModelFile& file, Backend& backend, const StepControl& control,
+               ModelWeights& weights)
+      : file_(file), backend_(backend), control_(control), weights_(weights) {}
 
-  Result<ModelWeights> Run() {
+  Status Run() {
     const std::size_t count = file_.graph.weights.size();
     weights_.matrices.resize(count);
     weights_.rows.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
+      if (weights_.matrices[i] != nullptr || weights_.rows[i] != nullptr) continue;
       FALLOW_RETURN_IF_ERROR(control_.GoOn());
       const GraphWeight& weight = file_.graph.weights[i];
       FALLOW_RETURN_IF_ERROR(weight.is_row ? LoadRow(weight, weights_.rows[i])
                                            : LoadMatrix(weight, weights_.matrices[i]));
     }
-    for (const RotarySpec& spec : file_.graph.rotary_tables)
-      FALLOW_RETURN_IF_ERROR(LoadRotaryTable(spec));
-    return std::move(weights_);
+    const std::vector<RotarySpec>& specs = file_.graph.rotary_tables;
+    while (weights_.rotary_tables.size() < specs.size())
+      FALLOW_RETURN_IF_ERROR(LoadRotaryTable(specs[weights_.rotary_tables.size()]));
+    return {};
   }
 
  private:
@@ -95,8 +98,10 @@ class WeightLoader {
       FALLOW_ASSIGN_OR_RETURN(const float value, FloatAt(*weight.tensor, weight.first_value + i));
       values.push_back(ExactWeight(value));
     }
-    FALLOW_ASSIGN_OR_RETURN(row, backend_.NewTensor(1, weight.columns, kNoForms));
-    return backend_.Upload(*row, values);
+    FALLOW_ASSIGN_OR_RETURN(auto loaded, backend_.NewTensor(1, weight.columns, kNoForms, control_));
+    FALLOW_RETURN_IF_ERROR(backend_.Upload(*loaded, values, control_));
+    row = std::move(loaded);
+    return {};
   }
 
   Result<std::vector<float>> ReadDivisors(const std::string& name) {
@@ -139,7 +144,7 @@ class WeightLoader {
   const ModelFile& file_;
   Backend& backend_;
   const StepControl& control_;
-  ModelWeights weights_;
+  ModelWeights& weights_;
 };
 
 }  // namespace
@@ -161,9 +166,9 @@ std::uint64_t ModelWeightBytes(const ModelFile& file, const Backend& backend) {
   return bytes;
 }
 
-Result<ModelWeights> LoadModelWeights(const ModelFile& file, Backend& backend,
-                                      const StepControl& control) {
-  return WeightLoader(file, backend, control).Run();
+Status LoadModelWeights(const ModelFile& file, Backend& backend, const StepControl& control,
+                        ModelWeights& weights) {
+  return WeightLoader(file, backend, control, weights).Run();
 }
 
 }  // namespace fallow::engine
