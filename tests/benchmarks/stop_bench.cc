@@ -79,7 +79,8 @@ Arguments Parse(int argc, char** argv) {
       arguments.stops = std::max(1, std::atoi(value));
     } else if (argument == "--share") {
       arguments.share = std::clamp(std::strtod(value, nullptr), kMinShare, 1.0);
-    } else if (argument == "--during" && std::string_view(value) == "load") {
+    } else if (argument == "--during") {
+      if (std::string_view(value) != "load") Quit("--during: only \"load\" is known");
       arguments.during_load = true;
     } else {
       Quit(fmt::format("unknown option {}", argument));
