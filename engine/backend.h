@@ -124,17 +124,31 @@ class Backend {
 
   // Allocation and loading.
   // -------------------------------------------------------------------------------------
-  // kResourceExhausted, naming the size, when the device has no room.
-  Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns) {
-    return NewTensor(rows, columns, {});
-  }
+  // kResourceExhausted, naming the size, when the device has no room. kCancelled, with nothing
+  // made, when `control` is stopped meanwhile: it is looked at between pieces of a few
+  // milliseconds.
   virtual Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
-                                                    Int8Forms forms) = 0;
+                                                    Int8Forms forms,
+                                                    const StepControl& control) = 0;
   // `data`: rows * WeightRowBytes(type, columns) bytes as in GGUF; need not outlive the call.
   // Refuses Inf and NaN (kInvalidArgument).
   virtual Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
-                                                    std::uint32_t columns, ByteView data) = 0;
-  virtual Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) = 0;
+                                                    std::uint32_t columns, ByteView data,
+                                                    const StepControl& control) = 0;
+  virtual Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape,
+                                                      const StepControl& control) = 0;
+  // The same, which nobody stops.
+  Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
+                                            Int8Forms forms = {}) {
+    return NewTensor(rows, columns, forms, StepControl());
+  }
+  Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
+                                            std::uint32_t columns, ByteView data) {
+    return NewMatrix(type, rows, columns, data, StepControl());
+  }
+  Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) {
+    return NewKvCache(shape, StepControl());
+  }
   // Device memory that each of the above takes, and that all of them hold now.
   virtual std::uint64_t TensorBytes(std::uint32_t rows, std::uint32_t columns,
                                     Int8Forms forms) const = 0;
@@ -146,8 +160,13 @@ class Backend {
                                   std::uint32_t pages_per_row) const = 0;
   virtual std::uint64_t used_bytes() const = 0;
 
-  // Not within a step. Row-major, `rows` × columns values from the first row on.
-  virtual Status Upload(Tensor& tensor, std::span<const float> values) = 0;
+  // Not within a step. Row-major, `rows` × columns values from the first row on. kCancelled, with
+  // the tensor's values undefined, when `control` is stopped meanwhile.
+  virtual Status Upload(Tensor& tensor, std::span<const float> values,
+                        const StepControl& control) = 0;
+  Status Upload(Tensor& tensor, std::span<const float> values) {
+    return Upload(tensor, values, StepControl());
+  }
   virtual Status Download(const Tensor& tensor, std::uint32_t rows, std::span<float> values) = 0;
 
   // A step.
@@ -196,8 +215,9 @@ class Backend {
   virtual void GatherRows(const Tensor& x, std::span<const std::uint32_t> source_rows,
                           Tensor& out) = 0;
 
-  // Runs what has been recorded, at the pace that `control` asks for. kCancelled if it was stopped
-  // at a dispatch boundary: what the step wrote is then undefined, and everything a later step
+  // Runs what has been recorded, at the pace that `control` asks for; what a driver must compile
+  // for it is compiled first. kCancelled if it was stopped at a dispatch boundary or between two
+  // kernels that are compiled: what the step wrote is then undefined, and everything a later step
   // would read must be computed again.
   virtual Status Finish(const StepControl& control) = 0;
 };

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -68,6 +69,24 @@ class Runner {
   // kCancelled when it was stopped: no request is lost, the same step is computed again by the next
   // call. Any other error is the backend's and ends the runner.
   virtual Result<std::vector<FinishedRequest>> Step(const StepControl& control) = 0;
+};
+
+// A start of a runner, which can be stopped meanwhile and go on where it was. As ModelLoad, and for
+// the same reason.
+class RunnerStart {
+ public:
+  // `model` must outlive the start and the runner.
+  RunnerStart(Model& model, const RunnerOptions& options) : model_(model), options_(options) {}
+
+  // As Runner::Create, but that what is allocated stays when it was stopped, and the next call goes
+  // on.
+  Result<std::unique_ptr<Runner>> Run(const StepControl& control);
+
+ private:
+  Model& model_;
+  RunnerOptions options_;
+  std::optional<MemoryPlan> plan_;
+  std::unique_ptr<Model::Workspace> workspace_;
 };
 
 }  // namespace fallow::engine

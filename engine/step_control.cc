@@ -14,6 +14,11 @@ void StepControl::Stop() {
   Wake();
 }
 
+Status StepControl::GoOn() const {
+  if (stopped()) return Fail(ErrorCode::kCancelled, "it was stopped");
+  return {};
+}
+
 void StepControl::SetShare(double share) {
   FALLOW_CHECK(share >= kMinShare && share <= 1);
   share_.store(share, std::memory_order_relaxed);

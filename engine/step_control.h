@@ -1,14 +1,18 @@
 // A StepControl says from outside whether a step may go on, and what share of the time it may
 // compute.
 //
-// Results never depend on it: a step that is let through in pieces gives the same bits. Threading:
-// Stop, Resume and SetShare from any thread, Rest from the computing one.
+// Whoever computes, copies or clears much looks at it between pieces that take a few milliseconds
+// at most. Results never depend on it: a step that is let through in pieces gives the same bits.
+// Threading: Stop, Resume and SetShare from any thread, Rest from the computing one.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
+
+#include "base/result.h"
 
 namespace fallow::engine {
 
@@ -25,10 +29,19 @@ class StepControl {
   StepControl(const StepControl&) = delete;
   StepControl& operator=(const StepControl&) = delete;
 
-  // Ends a step at its next dispatch boundary, and a rest at once.
+  // Ends a step at its next dispatch boundary, a load at its next piece, and a rest at once.
   void Stop();
   void Resume() { stopped_.store(false, std::memory_order_relaxed); }
-  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
+  bool stopped() const {
+    if (on_look_) on_look_();
+    return stopped_.load(std::memory_order_relaxed);
+  }
+  // kCancelled once it is stopped.
+  Status GoOn() const;
+
+  // For tests and measurements: `fn` is called at each look, before it is answered, by any thread
+  // that computes. Set before the control is shared.
+  void OnLook(std::function<void()> fn) { on_look_ = std::move(fn); }
 
   // kMinShare to 1, where a step does not rest. Counts for a rest under way too.
   void SetShare(double share);
@@ -42,6 +55,7 @@ class StepControl {
 
   std::atomic<bool> stopped_;
   std::atomic<double> share_{1};
+  std::function<void()> on_look_;
   mutable std::mutex mutex_;  // of no data: a change between a look and the wait must not be missed
   mutable std::condition_variable changed_;
 };

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "engine/cpu/cpu_backend.h"
 #include "engine/vulkan/vulkan_backend.h"
-#include "platform/mapped_file.h"
 #include "platform/system.h"
 
 namespace fallow {
@@ -90,27 +89,53 @@ EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerO
                info().memory_bytes == options.max_gpu_memory_bytes) {}
 
 Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepControl& control) {
-  runner_.reset();
-  model_.reset();
-  FALLOW_ASSIGN_OR_RETURN(const auto file, MapFile(path));
-  auto model = engine::Model::Load(file->bytes(), *backend_, control);
-  if (!model) return Wrap(std::move(model).error(), path);
-  model_ = *std::move(model);
-  engine::RunnerOptions options = runner_options_;
-  // The owner has said what may be taken: all of it. Without that, a part is left to others.
-  if (has_cap_) options.memory_bytes = info().memory_bytes - model_->WeightBytes();
-  auto runner = engine::Runner::Create(*model_, options, control);
-  if (!runner) {
-    model_.reset();
-    return Wrap(std::move(runner).error(), path);
+  if (loading_ == nullptr || loading_->path != path) {
+    Forget();
+    FALLOW_ASSIGN_OR_RETURN(loading_, BeginLoad(path));
   }
-  runner_ = *std::move(runner);
+  if (auto status = Go(*loading_, control); !status) {
+    if (status.error().code != ErrorCode::kCancelled) Forget();
+    return Wrap(std::move(status).error(), path);
+  }
+  loading_.reset();
   const engine::MemoryPlan& plan = runner_->plan();
   LOG_INFO("worker: memory weights={} buffers={} bytes, caches for {} tokens", plan.weight_bytes,
            plan.workspace_bytes, std::uint64_t{plan.workspace.page_count} * engine::kPagePositions);
   return ModelReady{.path = path,
                     .context_length = model_->card().context_length,
                     .max_sequence_count = runner_options_.max_sequence_count};
+}
+
+Result<std::unique_ptr<EngineHost::Loading>> EngineHost::BeginLoad(const std::string& path) {
+  auto loading = std::make_unique<Loading>();
+  loading->path = path;
+  FALLOW_ASSIGN_OR_RETURN(loading->file, MapFile(path));
+  loading->model = std::make_unique<engine::ModelLoad>(loading->file->bytes(), *backend_);
+  return loading;
+}
+
+Status EngineHost::Go(Loading& loading, const engine::StepControl& control) {
+  if (model_ == nullptr) {
+    FALLOW_ASSIGN_OR_RETURN(model_, loading.model->Run(control));
+    loading.model.reset();
+    loading.runner = std::make_unique<engine::RunnerStart>(*model_, OptionsForModel());
+  }
+  FALLOW_ASSIGN_OR_RETURN(runner_, loading.runner->Run(control));
+  return {};
+}
+
+engine::RunnerOptions EngineHost::OptionsForModel() const {
+  engine::RunnerOptions options = runner_options_;
+  // The owner has said what may be taken: all of it. Without that, a part is left to others.
+  if (has_cap_) options.memory_bytes = info().memory_bytes - model_->WeightBytes();
+  return options;
+}
+
+// Each before what it lives on.
+void EngineHost::Forget() {
+  runner_.reset();
+  loading_.reset();
+  model_.reset();
 }
 
 }  // namespace fallow

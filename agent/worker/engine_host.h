@@ -1,4 +1,8 @@
 // The engine behind a worker: one backend, one model at a time.
+//
+// Invariant: a load that was stopped keeps what it has loaded until another model is asked for, so
+// that the stop waits for no memory to be given back, and the next load of the same file goes on.
+// Threading: one thread, the computing one.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +12,9 @@
 #include "agent/worker/shard_executor.h"
 #include "engine/backend.h"
 #include "engine/model/model.h"
+#include "engine/model/model_load.h"
 #include "engine/runner.h"
+#include "platform/mapped_file.h"
 
 namespace fallow {
 
@@ -40,11 +46,24 @@ class EngineHost : public ModelHost {
   engine::Runner* runner() override { return runner_.get(); }
 
  private:
+  // A load under way, or stopped on it. In the order of dependence.
+  struct Loading {
+    std::string path;
+    std::unique_ptr<MappedFile> file;
+    std::unique_ptr<engine::ModelLoad> model;     // null once it has given the model
+    std::unique_ptr<engine::RunnerStart> runner;  // null until then
+  };
+  Result<std::unique_ptr<Loading>> BeginLoad(const std::string& path);
+  Status Go(Loading& loading, const engine::StepControl& control);
+  engine::RunnerOptions OptionsForModel() const;
+  void Forget();
+
   // In the order of dependence: each needs the one before.
   std::unique_ptr<engine::Backend> backend_;
   engine::RunnerOptions runner_options_;
   bool has_cap_;  // the memory is what the owner allows, not what there is
   std::unique_ptr<engine::Model> model_;
+  std::unique_ptr<Loading> loading_;
   std::unique_ptr<engine::Runner> runner_;
 };
 

@@ -22,7 +22,8 @@ inline constexpr std::chrono::milliseconds kProgressPeriod{1000};
 class ModelHost {
  public:
   virtual ~ModelHost() = default;
-  // Frees the model before, whether or not the new one loads. kCancelled when it was stopped.
+  // Frees the model before, whether or not the new one loads. kCancelled when it was stopped: a
+  // next call for the same path may go on where this one was.
   virtual Result<ModelReady> Load(const std::string& path, const engine::StepControl& control) = 0;
   virtual engine::Runner* runner() = 0;  // null without a model
 };

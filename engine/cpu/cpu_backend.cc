@@ -24,6 +24,8 @@ namespace {
 constexpr std::uint64_t kAssumedMemoryBytes = std::uint64_t{4} << 30;
 // Weights below which another thread's help costs more than it gives.
 constexpr std::uint32_t kMinFillValues = 1 << 16;
+// Values that are copied between two looks at whether a load is stopped.
+constexpr std::size_t kPieceValues = std::size_t{1} << 18;
 
 std::uint64_t AvailableMemoryBytes() {
   std::ifstream file("/proc/meminfo");
@@ -52,7 +54,10 @@ const CpuMatrix& Own(const Matrix& matrix) {
 
 class CpuBackend final : public Backend {
  public:
+  using Backend::NewKvCache;
+  using Backend::NewMatrix;
   using Backend::NewTensor;
+  using Backend::Upload;
   explicit CpuBackend(const CpuBackendOptions& options)
       : kernels_(options.path == CpuPath::kPlain ? PlainKernels() : BestKernels()),
         pool_(options.thread_count != 0 ? options.thread_count
@@ -67,7 +72,7 @@ class CpuBackend final : public Backend {
   const BackendInfo& info() const override { return info_; }
 
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
-                                            Int8Forms forms) override {
+                                            Int8Forms forms, const StepControl&) override {
     const std::uint64_t bytes = TensorBytes(rows, columns, forms);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "a tensor"));
     auto tensor = std::make_unique<CpuTensor>(budget_, rows, columns, forms);
@@ -76,17 +81,19 @@ class CpuBackend final : public Backend {
   }
 
   Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
-                                            std::uint32_t columns, ByteView data) override {
+                                            std::uint32_t columns, ByteView data,
+                                            const StepControl& control) override {
     FALLOW_CHECK(columns % FormatOf(type).block_values == 0);
     const std::uint64_t bytes = MatrixBytes(type, rows, columns);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "weights"));
     auto matrix = std::make_unique<CpuMatrix>(budget_, type, rows, columns, kernels_.weight_layout);
     if (!matrix->allocated()) return OutOfMemory(bytes, "weights");
-    FALLOW_RETURN_IF_ERROR(Fill(*matrix, data));
+    FALLOW_RETURN_IF_ERROR(Fill(*matrix, data, control));
     return matrix;
   }
 
-  Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) override {
+  // A cache costs nothing until rows are stored: the system clears its memory then.
+  Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape, const StepControl&) override {
     FALLOW_CHECK(shape.head_size > 0 && shape.head_size <= kMaxHeadSize);
     const std::uint64_t bytes = KvCacheBytes(shape);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "a cache"));
@@ -113,9 +120,14 @@ class CpuBackend final : public Backend {
   }
   std::uint64_t used_bytes() const override { return budget_.used_bytes(); }
 
-  Status Upload(Tensor& tensor, std::span<const float> values) override {
+  Status Upload(Tensor& tensor, std::span<const float> values,
+                const StepControl& control) override {
     FALLOW_CHECK(values.size() <= Own(tensor).values.size());
-    std::ranges::copy(values, Own(tensor).values.data());
+    for (std::size_t first = 0; first < values.size(); first += kPieceValues) {
+      FALLOW_RETURN_IF_ERROR(control.GoOn());
+      const auto piece = values.subspan(first, std::min(kPieceValues, values.size() - first));
+      std::ranges::copy(piece, Own(tensor).values.data() + first);
+    }
     return {};
   }
 
@@ -313,12 +325,14 @@ class CpuBackend final : public Backend {
   }
 
   // Threads fill a part each; of several errors the first row's is told.
-  Status Fill(CpuMatrix& matrix, ByteView data) {
+  Status Fill(CpuMatrix& matrix, ByteView data, const StepControl& control) {
     const std::uint32_t step = std::max<std::uint32_t>(
         kRowGroup, kMinFillValues / std::max(1u, matrix.columns()) / kRowGroup * kRowGroup);
     const std::uint32_t task_count = (matrix.rows() + step - 1) / step;
     std::vector<Status> results(task_count);
     pool_.Run(task_count, [&](std::uint32_t task) {
+      results[task] = control.GoOn();
+      if (!results[task].has_value()) return;
       results[task] =
           matrix.FillRows({task * step, std::min(matrix.rows(), (task + 1) * step)}, data);
     });

@@ -5,8 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "engine/model/model_file.h"
-#include "engine/model/model_weights.h"
+#include "engine/model/model_load.h"
 
 namespace fallow::engine {
 namespace {
@@ -75,21 +74,26 @@ class GraphModel final : public Model {
     return GraphWorkspaceBytes(graph_, shape_, backend_, size);
   }
 
-  Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size,
-                                                  const StepControl& control) override {
+  std::unique_ptr<Workspace> NewWorkspace(const WorkspaceSize& size) override {
     auto workspace = std::make_unique<GraphWorkspace>();
     workspace->size = size;
-    for (const GraphBuffer& buffer : graph_.buffers) {
-      FALLOW_ASSIGN_OR_RETURN(
-          auto tensor, backend_.NewTensor(RowsOf(buffer, size), buffer.columns, buffer.forms));
-      workspace->buffers.push_back(std::move(tensor));
-    }
-    for (std::size_t i = 0; i < graph_.caches.size(); ++i) {
-      if (control.stopped()) return Fail(ErrorCode::kCancelled, "the load was stopped");
-      FALLOW_ASSIGN_OR_RETURN(auto cache, backend_.NewKvCache(CacheShape(shape_, size)));
-      workspace->caches.push_back(std::move(cache));
-    }
     return workspace;
+  }
+
+  Status Allocate(Workspace& workspace, const StepControl& control) override {
+    auto& own = static_cast<GraphWorkspace&>(workspace);
+    const WorkspaceSize& size = own.size;
+    while (own.buffers.size() < graph_.buffers.size()) {
+      const GraphBuffer& buffer = graph_.buffers[own.buffers.size()];
+      FALLOW_ASSIGN_OR_RETURN(auto tensor, backend_.NewTensor(RowsOf(buffer, size), buffer.columns,
+                                                              buffer.forms, control));
+      own.buffers.push_back(std::move(tensor));
+    }
+    while (own.caches.size() < graph_.caches.size()) {
+      FALLOW_ASSIGN_OR_RETURN(auto cache, backend_.NewKvCache(CacheShape(shape_, size), control));
+      own.caches.push_back(std::move(cache));
+    }
+    return {};
   }
 
   Status Forward(Workspace& workspace, const StepRows& rows,
@@ -189,15 +193,28 @@ Status CheckItFits(const ModelFile& file, const Backend& backend, std::uint64_t 
 
 }  // namespace
 
+Status ModelLoad::Read(const StepControl& control) {
+  std::vector<Error> refusals;
+  std::unique_ptr<ModelFile> read = ReadModelFile(file_, refusals, control);
+  // What was not read to its end is refused for that.
+  FALLOW_RETURN_IF_ERROR(control.GoOn());
+  if (!refusals.empty()) return std::unexpected(std::move(refusals.front()));
+  FALLOW_RETURN_IF_ERROR(CheckItFits(*read, backend_, ModelWeightBytes(*read, backend_)));
+  read_ = std::move(read);
+  return {};
+}
+
+Result<std::unique_ptr<Model>> ModelLoad::Run(const StepControl& control) {
+  if (read_ == nullptr) FALLOW_RETURN_IF_ERROR(Read(control));
+  FALLOW_RETURN_IF_ERROR(LoadModelWeights(*read_, backend_, control, weights_));
+  const std::uint64_t weight_bytes = ModelWeightBytes(*read_, backend_);
+  return std::make_unique<GraphModel>(std::move(*read_), std::move(weights_), weight_bytes,
+                                      backend_);
+}
+
 Result<std::unique_ptr<Model>> Model::Load(ByteView file, Backend& backend,
                                            const StepControl& control) {
-  std::vector<Error> refusals;
-  const std::unique_ptr<ModelFile> read = ReadModelFile(file, refusals);
-  if (!refusals.empty()) return std::unexpected(std::move(refusals.front()));
-  const std::uint64_t weight_bytes = ModelWeightBytes(*read, backend);
-  FALLOW_RETURN_IF_ERROR(CheckItFits(*read, backend, weight_bytes));
-  FALLOW_ASSIGN_OR_RETURN(ModelWeights weights, LoadModelWeights(*read, backend, control));
-  return std::make_unique<GraphModel>(std::move(*read), std::move(weights), weight_bytes, backend);
+  return ModelLoad(file, backend).Run(control);
 }
 
 }  // namespace fallow::engine

@@ -74,8 +74,9 @@ class Model {
   virtual const ChatFormat& chat_format() const = 0;
 
   // Uploads the weights. kResourceExhausted before anything is, with what would fit, where weights
-  // and a shortest sequence are more than the backend's memory. kCancelled when it was stopped
-  // between two tensors. `file` need not outlive the call; `backend` must outlive the model.
+  // and a shortest sequence are more than the backend's memory. kCancelled when it was stopped,
+  // with nothing kept (ModelLoad goes on). `file` need not outlive the call; `backend` must outlive
+  // the model.
   static Result<std::unique_ptr<Model>> Load(ByteView file, Backend& backend,
                                              const StepControl& control = StepControl());
 
@@ -92,16 +93,18 @@ class Model {
    public:
     virtual ~Workspace() = default;
   };
-  // kCancelled when it was stopped between two of its parts: to clear gigabytes takes a while.
-  virtual Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size,
-                                                          const StepControl& control) = 0;
+  virtual std::unique_ptr<Workspace> NewWorkspace(const WorkspaceSize& size) = 0;
+  // Gives it the buffers that it lacks. kCancelled when it was stopped: to clear gigabytes takes a
+  // while; those that are there stay, and the next call goes on.
+  virtual Status Allocate(Workspace& workspace, const StepControl& control) = 0;
 
   struct StepOutput {
     std::span<float> hidden;  // final normalised states, output_rows.size() × embedding_length
     std::span<float> logits;  // output_rows.size() × vocabulary_size; empty: not computed
   };
-  // Computes the step's rows through all layers and the states and logits of `output_rows` (indices
-  // into the rows, ascending, at least one). kCancelled as Backend::Finish.
+  // `workspace` has its buffers. Computes the step's rows through all layers and the states and
+  // logits of `output_rows` (indices into the rows, ascending, at least one). kCancelled as
+  // Backend::Finish.
   virtual Status Forward(Workspace& workspace, const StepRows& rows,
                          std::span<const std::uint32_t> output_rows, StepOutput output,
                          const StepControl& control) = 0;

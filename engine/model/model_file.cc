@@ -27,7 +27,8 @@ std::string KnownArchitectures() {
 // Reads one part after the other; a part that fails leaves its reason and does not stop the rest.
 class ModelFileReader {
  public:
-  explicit ModelFileReader(ModelFile& model) : model_(model), file_(model.gguf) {}
+  ModelFileReader(ModelFile& model, const StepControl& control)
+      : model_(model), file_(model.gguf), control_(control) {}
 
   std::vector<Error> Run() {
     FillCard();
@@ -92,7 +93,7 @@ class ModelFileReader {
     const std::string_view rule = Take(file_.FindString("tokenizer.ggml.pre")).value_or("");
     model_.card.tokenizer =
         rule.empty() ? Shown(model) : fmt::format("{} ({})", Shown(model), Shown(rule));
-    auto tokenizer = LoadTokenizer(file_);
+    auto tokenizer = LoadTokenizer(file_, control_);
     if (!tokenizer.has_value()) {
       refusals_.Add(std::move(tokenizer).error());
       return;
@@ -145,15 +146,17 @@ class ModelFileReader {
 
   ModelFile& model_;
   const GgufFile& file_;
+  const StepControl& control_;
   Refusals refusals_;
   bool shape_is_sound_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<ModelFile> ReadModelFile(ByteView bytes, std::vector<Error>& refusals) {
+std::unique_ptr<ModelFile> ReadModelFile(ByteView bytes, std::vector<Error>& refusals,
+                                         const StepControl& control) {
   auto gguf = GgufFile::Parse(bytes);
-  if (gguf.has_value()) return ReadModelFile(*std::move(gguf), bytes.size(), refusals);
+  if (gguf.has_value()) return ReadModelFile(*std::move(gguf), bytes.size(), refusals, control);
   refusals.push_back(std::move(gguf).error());
   auto model = std::make_unique<ModelFile>();
   model->card.file_bytes = bytes.size();
@@ -161,11 +164,11 @@ std::unique_ptr<ModelFile> ReadModelFile(ByteView bytes, std::vector<Error>& ref
 }
 
 std::unique_ptr<ModelFile> ReadModelFile(GgufFile gguf, std::uint64_t file_bytes,
-                                         std::vector<Error>& refusals) {
+                                         std::vector<Error>& refusals, const StepControl& control) {
   auto model = std::make_unique<ModelFile>();
   model->card.file_bytes = file_bytes;
   model->gguf = std::move(gguf);
-  refusals = ModelFileReader(*model).Run();
+  refusals = ModelFileReader(*model, control).Run();
   return model;
 }
 

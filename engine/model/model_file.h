@@ -23,10 +23,12 @@ struct ModelFile {
 };
 
 // Reads all of `bytes` that can be read. What is wrong is added to `refusals`; without any the
-// result is whole.
-std::unique_ptr<ModelFile> ReadModelFile(ByteView bytes, std::vector<Error>& refusals);
+// result is whole. A stop is a refusal too: kCancelled.
+std::unique_ptr<ModelFile> ReadModelFile(ByteView bytes, std::vector<Error>& refusals,
+                                         const StepControl& control = StepControl());
 // The same of a directory that is read already, of a file of `file_bytes`.
 std::unique_ptr<ModelFile> ReadModelFile(GgufFile gguf, std::uint64_t file_bytes,
-                                         std::vector<Error>& refusals);
+                                         std::vector<Error>& refusals,
+                                         const StepControl& control = StepControl());
 
 }  // namespace fallow::engine

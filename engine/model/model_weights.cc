@@ -57,21 +57,25 @@ Result<float> FloatAt(const GgufTensor& tensor, std::uint64_t index) {
 
 class WeightLoader {
  public:
-  WeightLoader(const ModelFile& file, Backend& backend) : file_(file), backend_(backend) {}
+  WeightLoader(const ModelFile& file, Backend& backend, const StepControl& control,
+               ModelWeights& weights)
+      : file_(file), backend_(backend), control_(control), weights_(weights) {}
 
-  Result<ModelWeights> Run(const StepControl& control) {
+  Status Run() {
     const std::size_t count = file_.graph.weights.size();
     weights_.matrices.resize(count);
     weights_.rows.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
-      if (control.stopped()) return Fail(ErrorCode::kCancelled, "the load was stopped");
+      if (weights_.matrices[i] != nullptr || weights_.rows[i] != nullptr) continue;
+      FALLOW_RETURN_IF_ERROR(control_.GoOn());
       const GraphWeight& weight = file_.graph.weights[i];
       FALLOW_RETURN_IF_ERROR(weight.is_row ? LoadRow(weight, weights_.rows[i])
                                            : LoadMatrix(weight, weights_.matrices[i]));
     }
-    for (const RotarySpec& spec : file_.graph.rotary_tables)
-      FALLOW_RETURN_IF_ERROR(LoadRotaryTable(spec));
-    return std::move(weights_);
+    const std::vector<RotarySpec>& specs = file_.graph.rotary_tables;
+    while (weights_.rotary_tables.size() < specs.size())
+      FALLOW_RETURN_IF_ERROR(LoadRotaryTable(specs[weights_.rotary_tables.size()]));
+    return {};
   }
 
  private:
@@ -81,7 +85,7 @@ class WeightLoader {
     const std::uint64_t first_row = weight.first_value / weight.columns;
     auto loaded = backend_.NewMatrix(
         format.type, weight.rows, weight.columns,
-        weight.tensor->bytes.subspan(first_row * row_bytes, weight.rows * row_bytes));
+        weight.tensor->bytes.subspan(first_row * row_bytes, weight.rows * row_bytes), control_);
     if (!loaded.has_value())
       return Wrap(std::move(loaded).error(), fmt::format("tensor {}", weight.tensor->name));
     matrix = *std::move(loaded);
@@ -94,8 +98,10 @@ class WeightLoader {
       FALLOW_ASSIGN_OR_RETURN(const float value, FloatAt(*weight.tensor, weight.first_value + i));
       values.push_back(ExactWeight(value));
     }
-    FALLOW_ASSIGN_OR_RETURN(row, backend_.NewTensor(1, weight.columns, kNoForms));
-    return backend_.Upload(*row, values);
+    FALLOW_ASSIGN_OR_RETURN(auto loaded, backend_.NewTensor(1, weight.columns, kNoForms, control_));
+    FALLOW_RETURN_IF_ERROR(backend_.Upload(*loaded, values, control_));
+    row = std::move(loaded);
+    return {};
   }
 
   Result<std::vector<float>> ReadDivisors(const std::string& name) {
@@ -120,22 +126,25 @@ class WeightLoader {
     FALLOW_ASSIGN_OR_RETURN(const auto divisors, ReadDivisors(spec.divisors));
     FALLOW_ASSIGN_OR_RETURN(const auto short_divisors, ReadDivisors(spec.short_divisors));
     const bool all_short = shape.short_context >= shape.context_length;
-    std::vector<float> values =
-        RotaryTable(spec, all_short ? short_divisors : divisors, shape.context_length);
     const std::uint32_t rows = RotaryTableRows(shape);
+    std::vector<float> values;
+    values.reserve(std::size_t{rows} * spec.size);
+    FALLOW_RETURN_IF_ERROR(AppendRotaryTable(spec, all_short ? short_divisors : divisors,
+                                             shape.context_length, control_, values));
     if (rows > shape.context_length) {
-      const auto more = RotaryTable(spec, short_divisors, shape.short_context);
-      values.insert(values.end(), more.begin(), more.end());
+      FALLOW_RETURN_IF_ERROR(
+          AppendRotaryTable(spec, short_divisors, shape.short_context, control_, values));
     }
-    FALLOW_ASSIGN_OR_RETURN(auto table, backend_.NewTensor(rows, spec.size, kNoForms));
-    FALLOW_RETURN_IF_ERROR(backend_.Upload(*table, values));
+    FALLOW_ASSIGN_OR_RETURN(auto table, backend_.NewTensor(rows, spec.size, kNoForms, control_));
+    FALLOW_RETURN_IF_ERROR(backend_.Upload(*table, values, control_));
     weights_.rotary_tables.push_back(std::move(table));
     return {};
   }
 
   const ModelFile& file_;
   Backend& backend_;
-  ModelWeights weights_;
+  const StepControl& control_;
+  ModelWeights& weights_;
 };
 
 }  // namespace
@@ -157,9 +166,9 @@ std::uint64_t ModelWeightBytes(const ModelFile& file, const Backend& backend) {
   return bytes;
 }
 
-Result<ModelWeights> LoadModelWeights(const ModelFile& file, Backend& backend,
-                                      const StepControl& control) {
-  return WeightLoader(file, backend).Run(control);
+Status LoadModelWeights(const ModelFile& file, Backend& backend, const StepControl& control,
+                        ModelWeights& weights) {
+  return WeightLoader(file, backend, control, weights).Run();
 }
 
 }  // namespace fallow::engine

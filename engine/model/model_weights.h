@@ -11,7 +11,7 @@
 namespace fallow::engine {
 
 struct ModelWeights {
-  // By the graph's numbers; a weight is one or the other.
+  // By the graph's numbers; a weight is one or the other, or is not loaded yet.
   std::vector<std::unique_ptr<Matrix>> matrices;
   std::vector<std::unique_ptr<Tensor>> rows;
   std::vector<std::unique_ptr<Tensor>> rotary_tables;
@@ -20,9 +20,10 @@ struct ModelWeights {
 // Device bytes of all of them.
 std::uint64_t ModelWeightBytes(const ModelFile& file, const Backend& backend);
 
-// Uploads them. Refuses what is not finite, naming the tensor.
-Result<ModelWeights> LoadModelWeights(const ModelFile& file, Backend& backend,
-                                      const StepControl& control);
+// Uploads those that `weights` lacks. Refuses what is not finite, naming the tensor. kCancelled
+// when it was stopped: those that are there stay.
+Status LoadModelWeights(const ModelFile& file, Backend& backend, const StepControl& control,
+                        ModelWeights& weights);
 
 // Rows of the rotary tables: one for each position, and where requests within the original context
 // turn by angles of their own, one for each position of that.

@@ -9,6 +9,8 @@
 namespace fallow::engine {
 namespace {
 
+constexpr std::uint32_t kPositionsBetweenLooks = 256;
+
 // Which frequency turns `turns` times within the original context, as a number that need not be
 // whole.
 double FrequencyOfTurns(const RotarySpec& spec, double turns) {
@@ -47,19 +49,19 @@ std::vector<double> Frequencies(const RotarySpec& spec, std::span<const float> d
 
 }  // namespace
 
-std::vector<float> RotaryTable(const RotarySpec& spec, std::span<const float> divisors,
-                               std::uint32_t positions) {
+Status AppendRotaryTable(const RotarySpec& spec, std::span<const float> divisors,
+                         std::uint32_t positions, const StepControl& control,
+                         std::vector<float>& table) {
   const std::vector<double> frequencies = Frequencies(spec, divisors);
-  std::vector<float> table;
-  table.reserve(std::size_t{positions} * spec.size);
   for (std::uint32_t position = 0; position < positions; ++position) {
+    if (position % kPositionsBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control.GoOn());
     for (const double frequency : frequencies) {
       const SineCosine at = DoubleSineCosine(static_cast<double>(position) * frequency);
       table.push_back(ExactSnap(static_cast<float>(at.cosine * spec.magnitude)));
       table.push_back(ExactSnap(static_cast<float>(at.sine * spec.magnitude)));
     }
   }
-  return table;
+  return {};
 }
 
 }  // namespace fallow::engine

@@ -280,25 +280,32 @@ Status WarmUp(Model& model, const WorkspaceSize& size, Model::Workspace& workspa
 
 }  // namespace
 
-Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions& options,
-                                               const StepControl& control) {
-  FALLOW_ASSIGN_OR_RETURN(MemoryPlan plan, PlanMemory(model, options));
+Result<std::unique_ptr<Runner>> RunnerStart::Run(const StepControl& control) {
+  if (!plan_.has_value()) {
+    FALLOW_ASSIGN_OR_RETURN(plan_, PlanMemory(model_, options_));
+  }
   for (;;) {
-    auto workspace = model.NewWorkspace(plan.workspace, control);
-    const Status warm =
-        workspace.has_value() ? WarmUp(model, plan.workspace, **workspace, control) : Status();
-    if (workspace.has_value() && warm.has_value())
-      return std::make_unique<BatchRunner>(model, plan, *std::move(workspace));
-    Error error = workspace.has_value() ? warm.error() : workspace.error();
+    if (workspace_ == nullptr) workspace_ = model_.NewWorkspace(plan_->workspace);
+    Status status = model_.Allocate(*workspace_, control);
+    if (status.has_value()) status = WarmUp(model_, plan_->workspace, *workspace_, control);
+    if (status.has_value())
+      return std::make_unique<BatchRunner>(model_, *plan_, std::move(workspace_));
+    Error error = std::move(status).error();
     if (error.code != ErrorCode::kResourceExhausted) return std::unexpected(std::move(error));
     // The device gives less than it names: fewer sequences, then.
-    if (plan.workspace.page_count == 1) {
+    if (plan_->workspace.page_count == 1) {
       error.message = fmt::format("one page of caches and the buffers of a step need {} bytes: {}",
-                                  plan.workspace_bytes, error.message);
+                                  plan_->workspace_bytes, error.message);
       return std::unexpected(std::move(error));
     }
-    plan = PlanWithPages(model, options, plan.workspace.page_count / 2);
+    workspace_.reset();
+    plan_ = PlanWithPages(model_, options_, plan_->workspace.page_count / 2);
   }
+}
+
+Result<std::unique_ptr<Runner>> Runner::Create(Model& model, const RunnerOptions& options,
+                                               const StepControl& control) {
+  return RunnerStart(model, options).Run(control);
 }
 
 }  // namespace fallow::engine

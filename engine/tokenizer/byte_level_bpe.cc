@@ -59,19 +59,23 @@ struct ByteLevelBpe final : RunEncoder {
 
 class Loader {
  public:
-  Loader(const GgufFile& file, const Vocabulary& vocabulary)
-      : file_(file), vocabulary_(vocabulary) {}
+  Loader(const GgufFile& file, const Vocabulary& vocabulary, const StepControl& control)
+      : file_(file), vocabulary_(vocabulary), control_(control) {}
 
   Result<std::unique_ptr<RunEncoder>> Run(const WordRule& rule) {
     FALLOW_ASSIGN_OR_RETURN(bpe_->splitter, NewWordSplitter(rule));
     for (std::uint32_t id = 0; id < vocabulary_.size(); ++id) {
+      if (id % kEntriesBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control_.GoOn());
       if (!vocabulary_.spellings[id].empty()) ids_.Add(vocabulary_.spellings[id], id);
     }
+    FALLOW_RETURN_IF_ERROR(control_.GoOn());
     ids_.Freeze();
     FALLOW_RETURN_IF_ERROR(FindByteTokens());
     FALLOW_RETURN_IF_ERROR(ReadMerges());
+    FALLOW_RETURN_IF_ERROR(control_.GoOn());
     bpe_->merges.Freeze();
-    if (rule.whole_words) AddWords();
+    if (rule.whole_words) FALLOW_RETURN_IF_ERROR(AddWords());
+    FALLOW_RETURN_IF_ERROR(control_.GoOn());
     bpe_->words.Freeze();
     return std::move(bpe_);
   }
@@ -98,6 +102,7 @@ class Loader {
     FALLOW_ASSIGN_OR_RETURN(const auto merges, file_.RequireStrings(kMergesKey));
     std::string merged;
     for (std::size_t i = 0; i < merges.size(); ++i) {
+      if (i % kEntriesBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control_.GoOn());
       // The left piece is not empty, and a stand-in for a space is not a space.
       const std::size_t space = merges[i].find(' ', 1);
       if (space == std::string_view::npos || space + 1 == merges[i].size()) {
@@ -123,16 +128,19 @@ class Loader {
     return {};
   }
 
-  void AddWords() {
+  Status AddWords() {
     for (std::uint32_t id = 0; id < vocabulary_.size(); ++id) {
+      if (id % kEntriesBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control_.GoOn());
       if (vocabulary_.kinds[id] != TokenKind::kNormal) continue;
       const auto bytes = BytesOfSpelling(vocabulary_.spellings[id]);
       if (bytes.has_value()) bpe_->words.Add(*bytes, id);
     }
+    return {};
   }
 
   const GgufFile& file_;
   const Vocabulary& vocabulary_;
+  const StepControl& control_;
   std::unique_ptr<ByteLevelBpe> bpe_ = std::make_unique<ByteLevelBpe>();
   SpellingIndex ids_;
 };
@@ -154,8 +162,9 @@ Result<const WordRule*> FindWordRuleOf(const GgufFile& file) {
 
 Result<std::unique_ptr<RunEncoder>> NewByteLevelBpe(const GgufFile& file,
                                                     const Vocabulary& vocabulary,
-                                                    const WordRule& rule) {
-  return Loader(file, vocabulary).Run(rule);
+                                                    const WordRule& rule,
+                                                    const StepControl& control) {
+  return Loader(file, vocabulary, control).Run(rule);
 }
 
 }  // namespace fallow::engine

@@ -22,9 +22,10 @@ inline constexpr std::size_t kMaxMerges = 4 << 20;  // large vocabularies have s
 // known.
 Result<const WordRule*> FindWordRuleOf(const GgufFile& file);
 
-// Errors name the missing byte or the merge.
+// Errors name the missing byte or the merge; kCancelled when it was stopped.
 Result<std::unique_ptr<RunEncoder>> NewByteLevelBpe(const GgufFile& file,
                                                     const Vocabulary& vocabulary,
-                                                    const WordRule& rule);
+                                                    const WordRule& rule,
+                                                    const StepControl& control);
 
 }  // namespace fallow::engine

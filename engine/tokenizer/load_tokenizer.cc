@@ -56,10 +56,11 @@ Result<std::vector<Stripped>> FindStrips(const GgufFile& file, const Vocabulary&
 }
 
 Result<std::unique_ptr<Tokenizer>> Assemble(const GgufFile& file, const Vocabulary& vocabulary,
-                                            Result<std::unique_ptr<RunEncoder>> encoder) {
+                                            Result<std::unique_ptr<RunEncoder>> encoder,
+                                            const StepControl& control) {
   if (!encoder.has_value()) return std::unexpected(std::move(encoder).error());
   FALLOW_ASSIGN_OR_RETURN(const auto strips, FindStrips(file, vocabulary));
-  return VocabularyTokenizer::New(vocabulary, *std::move(encoder), strips);
+  return VocabularyTokenizer::New(vocabulary, *std::move(encoder), strips, control);
 }
 
 Status RequireAnEnd(const Vocabulary& vocabulary) {
@@ -68,26 +69,28 @@ Status RequireAnEnd(const Vocabulary& vocabulary) {
               "tokenizer.ggml.eos_token_id is missing: generation would never end");
 }
 
-Result<std::unique_ptr<Tokenizer>> LoadGpt2(const GgufFile& file) {
+Result<std::unique_ptr<Tokenizer>> LoadGpt2(const GgufFile& file, const StepControl& control) {
   FALLOW_ASSIGN_OR_RETURN(const WordRule* rule, FindWordRuleOf(file));
-  FALLOW_ASSIGN_OR_RETURN(const auto vocabulary, ReadVocabulary(file, {.add_bos = rule->add_bos}));
+  FALLOW_ASSIGN_OR_RETURN(const auto vocabulary,
+                          ReadVocabulary(file, {.add_bos = rule->add_bos}, control));
   FALLOW_RETURN_IF_ERROR(RequireAnEnd(vocabulary));
-  return Assemble(file, vocabulary, NewByteLevelBpe(file, vocabulary, *rule));
+  return Assemble(file, vocabulary, NewByteLevelBpe(file, vocabulary, *rule, control), control);
 }
 
-Result<std::unique_ptr<Tokenizer>> LoadLlama(const GgufFile& file) {
+Result<std::unique_ptr<Tokenizer>> LoadLlama(const GgufFile& file, const StepControl& control) {
   FALLOW_ASSIGN_OR_RETURN(
       const auto vocabulary,
-      ReadVocabulary(file, {.add_bos = true, .bos = 1, .eos = 2, .unknown = 0}));
+      ReadVocabulary(file, {.add_bos = true, .bos = 1, .eos = 2, .unknown = 0}, control));
   FALLOW_RETURN_IF_ERROR(RequireAnEnd(vocabulary));
-  return Assemble(file, vocabulary, NewSentencePiece(file, vocabulary));
+  return Assemble(file, vocabulary, NewSentencePiece(file, vocabulary, control), control);
 }
 
 // A text stands between its class and separator tokens, whatever else the file says.
-Result<std::unique_ptr<Tokenizer>> LoadBert(const GgufFile& file) {
+Result<std::unique_ptr<Tokenizer>> LoadBert(const GgufFile& file, const StepControl& control) {
   FALLOW_ASSIGN_OR_RETURN(
       auto vocabulary,
-      ReadVocabulary(file, {.add_bos = true, .bos = 101, .unknown = 100, .separator = 102}));
+      ReadVocabulary(file, {.add_bos = true, .bos = 101, .unknown = 100, .separator = 102},
+                     control));
   if (!vocabulary.bos.has_value() || !vocabulary.separator.has_value()) {
     return Fail(ErrorCode::kInvalidArgument,
                 "tokenizer.ggml.cls_token_id or tokenizer.ggml.seperator_token_id is missing: a "
@@ -96,16 +99,16 @@ Result<std::unique_ptr<Tokenizer>> LoadBert(const GgufFile& file) {
   vocabulary.add_bos = true;
   vocabulary.add_eos = true;
   vocabulary.eos = vocabulary.separator;
-  return Assemble(file, vocabulary, NewWordPiece(file, vocabulary));
+  return Assemble(file, vocabulary, NewWordPiece(file, vocabulary, control), control);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const GgufFile& file) {
+Result<std::unique_ptr<Tokenizer>> LoadTokenizer(const GgufFile& file, const StepControl& control) {
   FALLOW_ASSIGN_OR_RETURN(const auto model, file.RequireString("tokenizer.ggml.model"));
-  if (model == "gpt2") return LoadGpt2(file);
-  if (model == "llama") return LoadLlama(file);
-  if (model == "bert") return LoadBert(file);
+  if (model == "gpt2") return LoadGpt2(file, control);
+  if (model == "llama") return LoadLlama(file, control);
+  if (model == "bert") return LoadBert(file, control);
   return Fail(ErrorCode::kUnimplemented,
               fmt::format("tokenizer.ggml.model \"{}\" is not known; known: bert, gpt2, llama",
                           Shown(model)));

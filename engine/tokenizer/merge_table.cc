@@ -30,13 +30,32 @@ void MergeTable::Add(std::uint32_t left, std::uint32_t right, std::uint32_t merg
 }
 
 void MergeTable::Freeze() {
-  std::ranges::sort(rules_, {}, [](const Rule& rule) { return std::pair(rule.pair, rule.rank); });
+  SortByPair();
   const auto repeated = std::ranges::unique(rules_, {}, &Rule::pair);
   rules_.erase(repeated.begin(), repeated.end());
   const std::size_t lefts = rules_.empty() ? 0 : (rules_.back().pair >> 32) + 1;
   left_begins_.assign(lefts + 1, 0);
   for (const Rule& rule : rules_) ++left_begins_[(rule.pair >> 32) + 1];
   for (std::size_t i = 1; i <= lefts; ++i) left_begins_[i] += left_begins_[i - 1];
+}
+
+// First by the left piece, which counting does, so that little is left to be sorted: a load waits
+// for this.
+void MergeTable::SortByPair() {
+  std::uint64_t last_left = 0;
+  for (const Rule& rule : rules_) last_left = std::max(last_left, rule.pair >> 32);
+  std::vector<std::uint32_t> begins(last_left + 2);
+  for (const Rule& rule : rules_) ++begins[(rule.pair >> 32) + 1];
+  for (std::size_t i = 1; i < begins.size(); ++i) begins[i] += begins[i - 1];
+  std::vector<std::uint32_t> places = begins;
+  std::vector<Rule> sorted(rules_.size());
+  for (const Rule& rule : rules_) sorted[places[rule.pair >> 32]++] = rule;
+  rules_ = std::move(sorted);
+  const auto before = [](const Rule& a, const Rule& b) {
+    return std::pair(a.pair, a.rank) < std::pair(b.pair, b.rank);
+  };
+  for (std::size_t i = 1; i < begins.size(); ++i)
+    std::sort(rules_.begin() + begins[i - 1], rules_.begin() + begins[i], before);
 }
 
 const MergeTable::Rule* MergeTable::Find(std::uint32_t left, std::uint32_t right) const {

@@ -28,6 +28,7 @@ class MergeTable {
     std::uint32_t rank = 0;
     std::uint32_t merged = 0;
   };
+  void SortByPair();
   const Rule* Find(std::uint32_t left, std::uint32_t right) const;
   void MergeShort(std::vector<std::uint32_t>& pieces) const;
   void MergeLong(std::vector<std::uint32_t>& pieces) const;

@@ -170,7 +170,8 @@ Status FindByteTokens(const Vocabulary& vocabulary, SentencePiece& encoder) {
 }  // namespace
 
 Result<std::unique_ptr<RunEncoder>> NewSentencePiece(const GgufFile& file,
-                                                     const Vocabulary& vocabulary) {
+                                                     const Vocabulary& vocabulary,
+                                                     const StepControl& control) {
   if (!vocabulary.kinds_known) {
     return Fail(ErrorCode::kInvalidArgument,
                 "tokenizer.ggml.token_type is missing: byte and control tokens are told by it");
@@ -180,10 +181,12 @@ Result<std::unique_ptr<RunEncoder>> NewSentencePiece(const GgufFile& file,
   encoder->space_in_front = prefix.value_or(true);
   FALLOW_ASSIGN_OR_RETURN(encoder->scores, ReadScores(file, vocabulary.size()));
   for (std::uint32_t id = 0; id < vocabulary.size(); ++id) {
+    if (id % kEntriesBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control.GoOn());
     if (IsJoined(vocabulary.kinds[id]) && !vocabulary.IsTemplatesOwn(id) &&
         !vocabulary.spellings[id].empty())
       encoder->index.Add(vocabulary.spellings[id], id);
   }
+  FALLOW_RETURN_IF_ERROR(control.GoOn());
   encoder->index.Freeze();
   FALLOW_RETURN_IF_ERROR(FindByteTokens(vocabulary, *encoder));
   return encoder;

@@ -20,6 +20,7 @@ namespace fallow::engine {
 
 // Errors name the missing byte, or the score.
 Result<std::unique_ptr<RunEncoder>> NewSentencePiece(const GgufFile& file,
-                                                     const Vocabulary& vocabulary);
+                                                     const Vocabulary& vocabulary,
+                                                     const StepControl& control);
 
 }  // namespace fallow::engine

@@ -35,22 +35,33 @@ void SpellingIndex::Add(std::string_view spelling, std::uint32_t token) {
 }
 
 std::optional<std::pair<std::uint32_t, std::uint32_t>> SpellingIndex::Freeze() {
-  std::ranges::sort(entries_, [&](const Entry& a, const Entry& b) {
-    if (a.hash != b.hash) return a.hash < b.hash;
-    const int order = SpellingOf(a).compare(SpellingOf(b));
-    return order != 0 ? order < 0 : a.token < b.token;
-  });
+  SortIntoBuckets();
   const auto repeated = std::ranges::adjacent_find(entries_, [&](const Entry& a, const Entry& b) {
     return a.hash == b.hash && SpellingOf(a) == SpellingOf(b);
   });
   if (repeated != entries_.end()) return std::pair(repeated->token, (repeated + 1)->token);
+  return std::nullopt;
+}
 
+// A hash's top bits say where an entry goes, so that little is left to be sorted: a load waits for
+// this.
+void SpellingIndex::SortIntoBuckets() {
   const auto bits = static_cast<std::uint32_t>(std::bit_width(entries_.size() | 1));
   bucket_shift_ = 64 - bits;
   buckets_.assign((std::size_t{1} << bits) + 1, 0);
   for (const Entry& entry : entries_) ++buckets_[(entry.hash >> bucket_shift_) + 1];
   for (std::size_t i = 1; i < buckets_.size(); ++i) buckets_[i] += buckets_[i - 1];
-  return std::nullopt;
+  std::vector<std::uint32_t> places = buckets_;
+  std::vector<Entry> sorted(entries_.size());
+  for (const Entry& entry : entries_) sorted[places[entry.hash >> bucket_shift_]++] = entry;
+  entries_ = std::move(sorted);
+  const auto before = [&](const Entry& a, const Entry& b) {
+    if (a.hash != b.hash) return a.hash < b.hash;
+    const int order = SpellingOf(a).compare(SpellingOf(b));
+    return order != 0 ? order < 0 : a.token < b.token;
+  };
+  for (std::size_t i = 1; i < buckets_.size(); ++i)
+    std::sort(entries_.begin() + buckets_[i - 1], entries_.begin() + buckets_[i], before);
 }
 
 bool SpellingIndex::Before(const Entry& entry, std::uint64_t hash,

@@ -43,6 +43,7 @@ class SpellingIndex {
     return std::string_view(text_).substr(entry.offset, entry.length);
   }
   bool Before(const Entry& entry, std::uint64_t hash, std::string_view spelling) const;
+  void SortIntoBuckets();
   const Entry* FindHashed(std::uint64_t hash, std::string_view spelling) const;
 
   std::string text_;

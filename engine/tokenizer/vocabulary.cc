@@ -22,13 +22,15 @@ std::unexpected<Error> Bad(std::string message) {
 
 class VocabularyReader {
  public:
-  VocabularyReader(const GgufFile& file, const VocabularyDefaults& defaults)
-      : file_(file), defaults_(defaults) {}
+  VocabularyReader(const GgufFile& file, const VocabularyDefaults& defaults,
+                   const StepControl& control)
+      : file_(file), defaults_(defaults), control_(control) {}
 
   Result<Vocabulary> Run() {
     FALLOW_RETURN_IF_ERROR(ReadSpellings());
     FALLOW_RETURN_IF_ERROR(ReadKinds());
     FALLOW_RETURN_IF_ERROR(IndexSpellings());
+    FALLOW_RETURN_IF_ERROR(control_.GoOn());
     FALLOW_RETURN_IF_ERROR(ReadSpecialIds());
     FALLOW_RETURN_IF_ERROR(ReadEndTokens());
     return std::move(vocabulary_);
@@ -76,8 +78,10 @@ class VocabularyReader {
 
   Status IndexSpellings() {
     for (std::uint32_t id = 0; id < vocabulary_.size(); ++id) {
+      if (id % kEntriesBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control_.GoOn());
       if (!vocabulary_.spellings[id].empty()) index_.Add(vocabulary_.spellings[id], id);
     }
+    FALLOW_RETURN_IF_ERROR(control_.GoOn());
     if (const auto repeated = index_.Freeze(); repeated.has_value()) {
       return Bad(fmt::format("{}: entries {} and {} are both \"{}\"", kTokensKey, repeated->first,
                              repeated->second, Shown(vocabulary_.spellings[repeated->first])));
@@ -134,6 +138,7 @@ class VocabularyReader {
 
   const GgufFile& file_;
   const VocabularyDefaults& defaults_;
+  const StepControl& control_;
   Vocabulary vocabulary_;
   SpellingIndex index_;
 };
@@ -153,8 +158,9 @@ bool Vocabulary::IsTemplatesOwn(std::uint32_t token) const {
          spelling == "<start_of_turn>";
 }
 
-Result<Vocabulary> ReadVocabulary(const GgufFile& file, const VocabularyDefaults& defaults) {
-  return VocabularyReader(file, defaults).Run();
+Result<Vocabulary> ReadVocabulary(const GgufFile& file, const VocabularyDefaults& defaults,
+                                  const StepControl& control) {
+  return VocabularyReader(file, defaults, control).Run();
 }
 
 Result<std::vector<float>> ReadScores(const GgufFile& file, std::uint32_t token_count) {

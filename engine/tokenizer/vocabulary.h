@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "engine/gguf/gguf_file.h"
+#include "engine/step_control.h"
 
 namespace fallow::engine {
 
@@ -18,6 +19,9 @@ namespace fallow::engine {
 inline constexpr std::size_t kMaxVocabularyTokens = 1 << 20;
 // The longest known spellings are white space of 512 characters in two-byte stand-ins.
 inline constexpr std::size_t kMaxTokenSpellingBytes = 4 << 10;
+// Of a vocabulary or its merges, between two looks at whether a load is stopped: a millisecond or
+// two.
+inline constexpr std::size_t kEntriesBetweenLooks = 4 << 10;
 
 // The values of tokenizer.ggml.token_type.
 enum class TokenKind : std::uint8_t {
@@ -58,7 +62,8 @@ struct Vocabulary {
 };
 
 // Errors name the key, and the entry.
-Result<Vocabulary> ReadVocabulary(const GgufFile& file, const VocabularyDefaults& defaults);
+Result<Vocabulary> ReadVocabulary(const GgufFile& file, const VocabularyDefaults& defaults,
+                                  const StepControl& control);
 
 // tokenizer.ggml.scores: one finite number a token. Errors name the entry.
 Result<std::vector<float>> ReadScores(const GgufFile& file, std::uint32_t token_count);

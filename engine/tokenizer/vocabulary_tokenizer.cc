@@ -26,15 +26,17 @@ std::vector<TextRange> TrustedRanges(std::span<const PromptPiece> pieces) {
 
 Result<std::unique_ptr<Tokenizer>> VocabularyTokenizer::New(const Vocabulary& vocabulary,
                                                             std::unique_ptr<RunEncoder> encoder,
-                                                            const std::vector<Stripped>& strips) {
+                                                            const std::vector<Stripped>& strips,
+                                                            const StepControl& control) {
   std::unique_ptr<VocabularyTokenizer> tokenizer(new VocabularyTokenizer(std::move(encoder)));
   tokenizer->token_bytes_.resize(vocabulary.size());
   tokenizer->is_special_.resize(vocabulary.size());
   for (std::uint32_t id = 0; id < vocabulary.size(); ++id) {
+    if (id % kEntriesBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control.GoOn());
     const std::string_view spelling = vocabulary.spellings[id];
-    const bool control = vocabulary.IsControl(id);
-    const bool special = control || vocabulary.kinds[id] == TokenKind::kUser;
-    if (!control) {
+    const bool is_control = vocabulary.IsControl(id);
+    const bool special = is_control || vocabulary.kinds[id] == TokenKind::kUser;
+    if (!is_control) {
       tokenizer->token_bytes_[id] = tokenizer->encoder_->Decode(id, spelling, vocabulary.kinds[id]);
     }
     if (spelling.empty()) continue;

@@ -23,7 +23,8 @@ class VocabularyTokenizer final : public Tokenizer {
   };
   static Result<std::unique_ptr<Tokenizer>> New(const Vocabulary& vocabulary,
                                                 std::unique_ptr<RunEncoder> encoder,
-                                                const std::vector<Stripped>& strips);
+                                                const std::vector<Stripped>& strips,
+                                                const StepControl& control);
 
   std::vector<std::uint32_t> EncodePrompt(std::span<const PromptPiece> pieces) const override;
   std::vector<std::uint32_t> EncodeText(std::string_view text) const override;

@@ -48,8 +48,8 @@ struct WordPiece final : RunEncoder {
 
 }  // namespace
 
-Result<std::unique_ptr<RunEncoder>> NewWordPiece(const GgufFile& file,
-                                                 const Vocabulary& vocabulary) {
+Result<std::unique_ptr<RunEncoder>> NewWordPiece(const GgufFile& file, const Vocabulary& vocabulary,
+                                                 const StepControl& control) {
   auto encoder = std::make_unique<WordPiece>();
   if (!vocabulary.unknown.has_value()) {
     return Fail(ErrorCode::kInvalidArgument,
@@ -63,10 +63,12 @@ Result<std::unique_ptr<RunEncoder>> NewWordPiece(const GgufFile& file,
   encoder->normalization.lowercase = lowercase.value_or(true);
   encoder->normalization.strip_accents = strip_accents.value_or(encoder->normalization.lowercase);
   for (std::uint32_t id = 0; id < vocabulary.size(); ++id) {
+    if (id % kEntriesBetweenLooks == 0) FALLOW_RETURN_IF_ERROR(control.GoOn());
     const TokenKind kind = vocabulary.kinds[id];
     if (!vocabulary.IsControl(id) && kind != TokenKind::kUnused)
       encoder->index.Add(vocabulary.spellings[id], id);
   }
+  FALLOW_RETURN_IF_ERROR(control.GoOn());
   encoder->index.Freeze();
   return encoder;
 }

@@ -20,7 +20,7 @@ namespace fallow::engine {
 
 inline constexpr std::size_t kMaxWordCharacters = 100;  // as the models' own tokenizers have it
 
-Result<std::unique_ptr<RunEncoder>> NewWordPiece(const GgufFile& file,
-                                                 const Vocabulary& vocabulary);
+Result<std::unique_ptr<RunEncoder>> NewWordPiece(const GgufFile& file, const Vocabulary& vocabulary,
+                                                 const StepControl& control);
 
 }  // namespace fallow::engine

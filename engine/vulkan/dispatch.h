@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/vulkan/binding_sets.h"
+#include "engine/vulkan/kernel_set.h"
 #include "engine/vulkan/memory_pool.h"
 
 namespace fallow::engine {
@@ -24,7 +25,7 @@ struct MemoryUse {
 };
 
 struct Dispatch {
-  VkPipeline pipeline = VK_NULL_HANDLE;
+  Kernel* kernel = nullptr;
   BoundBlocks blocks{};
   std::array<std::byte, kMaxArgumentBytes> arguments{};
   std::uint32_t argument_bytes = 0;

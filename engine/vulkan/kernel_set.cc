@@ -57,26 +57,31 @@ Result<std::unique_ptr<KernelSet>> KernelSet::Create(const VulkanDevice& device)
 
 KernelSet::~KernelSet() {
   const VolkDeviceTable& vk = device_.calls();
-  for (const auto& [key, pipeline] : pipelines_)
-    vk.vkDestroyPipeline(device_.handle(), pipeline, nullptr);
+  for (const auto& [key, kernel] : kernels_)
+    vk.vkDestroyPipeline(device_.handle(), kernel.pipeline, nullptr);
   vk.vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
   vk.vkDestroyPipelineLayout(device_.handle(), layout_, nullptr);
   vk.vkDestroyDescriptorSetLayout(device_.handle(), bindings_layout_, nullptr);
 }
 
-Result<VkPipeline> KernelSet::Pipeline(std::string_view kernel, const KernelConstants& constants) {
-  const auto found = pipelines_.find({kernel, constants});
-  if (found != pipelines_.end()) return found->second;
-  auto pipeline = MakePipeline(kernel, constants);
-  if (!pipeline.has_value()) return Wrap(pipeline.error(), fmt::format("kernel {}", kernel));
-  pipelines_.emplace(std::pair{FindKernel(kernel).name, constants}, *pipeline);
-  return *pipeline;
+Kernel& KernelSet::Find(std::string_view name, const KernelConstants& constants) {
+  const auto found = kernels_.find({name, constants});
+  if (found != kernels_.end()) return found->second;
+  const std::string_view listed = FindKernel(name).name;
+  return kernels_.emplace(std::pair{listed, constants}, Kernel{listed, constants}).first->second;
 }
 
-Result<VkPipeline> KernelSet::MakePipeline(std::string_view kernel,
-                                           const KernelConstants& constants) {
+Status KernelSet::Make(Kernel& kernel) {
+  if (kernel.pipeline != VK_NULL_HANDLE) return {};
+  const auto pipeline = MakePipeline(kernel);
+  if (!pipeline.has_value()) return Wrap(pipeline.error(), fmt::format("kernel {}", kernel.name));
+  kernel.pipeline = *pipeline;
+  return {};
+}
+
+Result<VkPipeline> KernelSet::MakePipeline(const Kernel& kernel) const {
   const VolkDeviceTable& vk = device_.calls();
-  const auto listed = FindKernel(kernel).words;
+  const auto listed = FindKernel(kernel.name).words;
   std::vector<std::uint32_t> words(listed.begin(), listed.end());
   if (device_.plan().round_to_nearest_even) {
     FALLOW_ASSIGN_OR_RETURN(words, shaders::WithRoundingModeRte(listed));
@@ -91,7 +96,7 @@ Result<VkPipeline> KernelSet::MakePipeline(std::string_view kernel,
 
   std::array<std::uint32_t, 1 + std::tuple_size_v<KernelConstants>> values{
       device_.plan().workgroup_lanes};
-  std::ranges::copy(constants, values.begin() + 1);
+  std::ranges::copy(kernel.constants, values.begin() + 1);
   std::array<VkSpecializationMapEntry, values.size()> entries;
   for (std::uint32_t i = 0; i < entries.size(); ++i) entries[i] = {i, i * 4, 4};
   const VkSpecializationInfo special{static_cast<std::uint32_t>(entries.size()), entries.data(),

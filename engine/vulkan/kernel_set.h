@@ -1,4 +1,5 @@
 // A KernelSet makes pipelines of the project's kernels on a device, each when it is first needed.
+// To make one is to wait for the driver's compiler, which nothing stops.
 //
 // Invariant: every kernel has the same layout: kBindingCount storage buffers and kMaxArgumentBytes
 // of arguments. Threading: one thread.
@@ -20,6 +21,15 @@ namespace fallow::engine {
 // Values of a kernel's specialization constants 1 to 6; constant 0 is the workgroup's lanes.
 using KernelConstants = std::array<std::uint32_t, 6>;
 
+// A kernel with its constants, lives as long as its set.
+struct Kernel {
+  std::string_view name;
+  KernelConstants constants{};
+  VkPipeline pipeline = VK_NULL_HANDLE;  // until it is made
+  // Some drivers compile only then.
+  bool has_run = false;
+};
+
 class KernelSet {
  public:
   static Result<std::unique_ptr<KernelSet>> Create(const VulkanDevice& device);
@@ -27,20 +37,23 @@ class KernelSet {
   KernelSet(const KernelSet&) = delete;
   KernelSet& operator=(const KernelSet&) = delete;
 
-  Result<VkPipeline> Pipeline(std::string_view kernel, const KernelConstants& constants);
+  // Asks nothing of the driver.
+  Kernel& Find(std::string_view name, const KernelConstants& constants);
+  // Nothing is done for one that is made.
+  Status Make(Kernel& kernel);
 
   VkDescriptorSetLayout bindings_layout() const { return bindings_layout_; }
   VkPipelineLayout layout() const { return layout_; }
 
  private:
   explicit KernelSet(const VulkanDevice& device) : device_(device) {}
-  Result<VkPipeline> MakePipeline(std::string_view kernel, const KernelConstants& constants);
+  Result<VkPipeline> MakePipeline(const Kernel& kernel) const;
 
   const VulkanDevice& device_;
   VkDescriptorSetLayout bindings_layout_ = VK_NULL_HANDLE;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
   VkPipelineCache cache_ = VK_NULL_HANDLE;
-  std::map<std::pair<std::string_view, KernelConstants>, VkPipeline> pipelines_;
+  std::map<std::pair<std::string_view, KernelConstants>, Kernel> kernels_;
 };
 
 }  // namespace fallow::engine

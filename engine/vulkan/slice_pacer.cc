@@ -6,8 +6,8 @@
 namespace fallow::engine {
 namespace {
 
-// A first dispatch may wait for the driver's compiler: no single measurement changes the guess by
-// more than these.
+// The device may have been busy with others' work: no single measurement changes the guess by more
+// than these.
 constexpr double kMaxStep = 2;
 constexpr double kMaxStepOverCeiling = 8;
 constexpr double kLearningRate = 0.25;

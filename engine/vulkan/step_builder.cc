@@ -187,13 +187,8 @@ void StepBuilder::GatherRows(const VulkanTensor& x, std::span<const std::uint32_
 Dispatch* StepBuilder::Append(std::string_view kernel, const KernelConstants& constants) {
   last_ = Last::kOther;
   if (!status_.has_value()) return nullptr;
-  auto pipeline = kernels_.Pipeline(kernel, constants);
-  if (!pipeline.has_value()) {
-    FailStep(pipeline.error());
-    return nullptr;
-  }
   Dispatch& dispatch = dispatches_.emplace_back();
-  dispatch.pipeline = *pipeline;
+  dispatch.kernel = &kernels_.Find(kernel, constants);
   dispatch.work = kDispatchNs;
   return &dispatch;
 }

@@ -45,11 +45,11 @@ class StepQueue::Cursor {
 
   bool done() const { return next_ == dispatches_.size(); }
 
-  // Records pieces until the slice has its share of work.
+  // Records pieces until the slice has its share of work, or one of a kernel that has never run.
   Status Fill(Slice& slice) {
     const double budget = queue_.pacer_.budget();
     bound_pipeline_ = VK_NULL_HANDLE;
-    while (!done() && (slice.work == 0 || slice.work + NextWork(budget) <= budget)) {
+    while (!done() && slice.first_run == nullptr && HasRoom(slice, budget)) {
       const Dispatch& dispatch = dispatches_[next_];
       if (next_piece_ == 0)
         FALLOW_RETURN_IF_ERROR(StartDispatch(slice, dispatch));
@@ -60,6 +60,7 @@ class StepQueue::Cursor {
                                                piece.first[2], piece.count[0], piece.count[1],
                                                piece.count[2]);
       slice.work += dispatch.work / static_cast<double>(pieces_.size());
+      if (!dispatch.kernel->has_run) slice.first_run = dispatch.kernel;
       if (++next_piece_ == pieces_.size()) {
         next_piece_ = 0;
         pieces_.clear();
@@ -70,6 +71,11 @@ class StepQueue::Cursor {
   }
 
  private:
+  bool HasRoom(const Slice& slice, double budget) {
+    if (slice.work == 0) return true;
+    return dispatches_[next_].kernel->has_run && slice.work + NextWork(budget) <= budget;
+  }
+
   double NextWork(double budget) {
     const Dispatch& dispatch = dispatches_[next_];
     if (pieces_.empty()) pieces_ = SplitGrid(dispatch.grid, dispatch.work, budget);
@@ -95,9 +101,10 @@ class StepQueue::Cursor {
 
   void Bind(Slice& slice, const Dispatch& dispatch) {
     const VolkDeviceTable& vk = queue_.device_.calls();
-    if (bound_pipeline_ != dispatch.pipeline)
-      vk.vkCmdBindPipeline(slice.commands, VK_PIPELINE_BIND_POINT_COMPUTE, dispatch.pipeline);
-    bound_pipeline_ = dispatch.pipeline;
+    const VkPipeline pipeline = dispatch.kernel->pipeline;
+    if (bound_pipeline_ != pipeline)
+      vk.vkCmdBindPipeline(slice.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+    bound_pipeline_ = pipeline;
     vk.vkCmdBindDescriptorSets(slice.commands, VK_PIPELINE_BIND_POINT_COMPUTE,
                                queue_.kernels_.layout(), 0, 1, &set_, 0, nullptr);
     vk.vkCmdPushConstants(slice.commands, queue_.kernels_.layout(), VK_SHADER_STAGE_COMPUTE_BIT, 0,
@@ -163,6 +170,7 @@ Status StepQueue::Run(std::span<const Dispatch> dispatches, std::uint32_t step_b
     if (auto status = Begin(slice); !status.has_value()) return Drain(std::move(status));
     if (auto status = cursor.Fill(slice); !status.has_value()) return Drain(std::move(status));
     if (auto status = Submit(slice); !status.has_value()) return Drain(std::move(status));
+    if (slice.first_run != nullptr) FALLOW_RETURN_IF_ERROR(Drain({}));
   }
   FALLOW_RETURN_IF_ERROR(Drain({}));
   return Rest(control);
@@ -232,6 +240,7 @@ Status StepQueue::Begin(Slice& slice) {
                                        1, &barrier, 0, nullptr, 0, nullptr);
   clock_->Begin(slice.commands, slice.clock_slot);
   slice.work = 0;
+  slice.first_run = nullptr;
   return {};
 }
 
@@ -265,6 +274,7 @@ Status StepQueue::Wait(Slice& slice) {
     return Fail(ErrorCode::kUnavailable, "the Vulkan device did not finish a slice within 60 s");
   FALLOW_RETURN_IF_ERROR(VulkanStatus(result, "waiting for a slice"));
   slice.in_flight = false;
+  if (slice.first_run != nullptr) slice.first_run->has_run = true;
   Learn(slice, Clock::now());
   return VulkanStatus(vk.vkResetFences(device_.handle(), 1, &slice.fence), "resetting a fence");
 }
@@ -277,9 +287,10 @@ void StepQueue::Learn(const Slice& slice, Clock::time_point end) {
   if (slice.work == 0) return;
   const Nanoseconds taken(
       SliceNs(clock_->ElapsedNs(slice.clock_slot), waited.count(), alone.count()));
-  pacer_.Learn(slice.work, taken.count());
   const auto whole = std::chrono::duration_cast<std::chrono::nanoseconds>(taken);
   busy_ += whole;
+  if (slice.first_run != nullptr) return;
+  pacer_.Learn(slice.work, taken.count());
   if (on_slice_) on_slice_(whole);
 }
 

@@ -1,6 +1,9 @@
 // A StepQueue runs a step's dispatches in slices of a few milliseconds, at most two in flight, and
 // stops or rests between them.
 //
+// A kernel that has never run has a slice to itself, with no other behind it: some drivers compile
+// it only then, and a stop should wait for one kernel at most. Such a slice says nothing about the
+// device's speed. Invariant: dispatches come with their pipelines made.
 // Threading: one thread; a step is stopped and paced from others.
 #pragma once
 
@@ -66,7 +69,8 @@ class StepQueue {
     VkCommandBuffer commands = VK_NULL_HANDLE;
     VkFence fence = VK_NULL_HANDLE;
     std::uint32_t clock_slot = 0;
-    double work = 0;  // 0: a copy
+    double work = 0;              // 0: a copy
+    Kernel* first_run = nullptr;  // the kernel that runs for the first time
     Clock::time_point submitted;
     bool in_flight = false;
   };

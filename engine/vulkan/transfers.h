@@ -31,16 +31,22 @@ class Transfers {
       : plan_(plan), memory_(memory), queue_(queue) {}
 
   // Fills the first `bytes` of `memory`, in runs of whole units (the last may be shorter).
+  // kCancelled when it is stopped between two.
   Status Write(const MemoryRange& memory, std::uint64_t bytes, std::uint64_t unit_bytes,
-               const Fill& fill);
+               const Fill& fill, const StepControl& control);
   // Hands over the first `bytes` of `memory`, in runs of whole units.
   Status Read(const MemoryRange& memory, std::uint64_t bytes, std::uint64_t unit_bytes,
               const Take& take);
-  Result<MemoryRange> AllocateZeros(std::uint64_t bytes, std::string_view what);
+  // kCancelled, with nothing allocated, when it is stopped while the memory is cleared.
+  Result<MemoryRange> AllocateZeros(std::uint64_t bytes, std::string_view what,
+                                    const StepControl& control);
 
  private:
+  Status WriteMapped(const MemoryRange& memory, std::uint64_t bytes, std::uint64_t run_bytes,
+                     const Fill& fill, const StepControl& control);
   Status WriteStaged(const MemoryRange& memory, std::uint64_t bytes, std::uint64_t run_bytes,
-                     const Fill& fill);
+                     const Fill& fill, const StepControl& control);
+  Status Clear(const MemoryRange& memory, const StepControl& control);
   // The most whole units within `bytes`, at least one.
   static std::uint64_t RunBytes(std::uint64_t bytes, std::uint64_t unit_bytes) {
     return bytes < unit_bytes ? unit_bytes : bytes / unit_bytes * unit_bytes;

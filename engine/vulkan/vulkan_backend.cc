@@ -46,7 +46,10 @@ const VulkanMatrix& Own(const Matrix& matrix) {
 
 class VulkanBackend final : public TunedVulkanBackend {
  public:
+  using Backend::NewKvCache;
+  using Backend::NewMatrix;
   using Backend::NewTensor;
+  using Backend::Upload;
   static Result<std::unique_ptr<VulkanBackend>> Create(std::unique_ptr<VulkanDevice> device,
                                                        const VulkanDeviceInfo& about) {
     std::unique_ptr<VulkanBackend> self(new VulkanBackend(std::move(device)));
@@ -84,19 +87,20 @@ class VulkanBackend final : public TunedVulkanBackend {
   }
 
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
-                                            Int8Forms forms) override {
+                                            Int8Forms forms, const StepControl& control) override {
     FALLOW_RETURN_IF_ERROR(CheckColumns("tensor", columns));
     const TensorLayout layout(rows, columns, forms);
     FALLOW_ASSIGN_OR_RETURN(auto memory,
-                            transfers_->AllocateZeros(layout.value_bytes(), "a tensor"));
-    FALLOW_ASSIGN_OR_RETURN(auto per_32, NewForm(layout, layout.number_stride_per_32));
-    FALLOW_ASSIGN_OR_RETURN(auto per_256, NewForm(layout, layout.number_stride_per_256));
+                            transfers_->AllocateZeros(layout.value_bytes(), "a tensor", control));
+    FALLOW_ASSIGN_OR_RETURN(auto per_32, NewForm(layout, layout.number_stride_per_32, control));
+    FALLOW_ASSIGN_OR_RETURN(auto per_256, NewForm(layout, layout.number_stride_per_256, control));
     return std::make_unique<VulkanTensor>(rows, columns, std::move(memory), std::move(per_32),
                                           std::move(per_256));
   }
 
   Result<std::unique_ptr<Matrix>> NewMatrix(WeightType type, std::uint32_t rows,
-                                            std::uint32_t columns, ByteView data) override {
+                                            std::uint32_t columns, ByteView data,
+                                            const StepControl& control) override {
     FALLOW_CHECK(columns % FormatOf(type).block_values == 0);
     FALLOW_CHECK(data.size() == rows * WeightRowBytes(type, columns));
     FALLOW_RETURN_IF_ERROR(CheckColumns("matrix", columns));
@@ -113,19 +117,20 @@ class VulkanBackend final : public TunedVulkanBackend {
               device_->plan().max_range_bytes));
     auto matrix = std::make_unique<VulkanMatrix>(type, rows, columns);
     for (std::uint32_t first = 0; first < rows; first += rows_per_part) {
-      FALLOW_ASSIGN_OR_RETURN(MatrixPart part,
-                              LoadPart(type, first, std::min(rows_per_part, rows - first), columns,
-                                       data.subspan(first * WeightRowBytes(type, columns))));
+      FALLOW_ASSIGN_OR_RETURN(
+          MatrixPart part, LoadPart(type, first, std::min(rows_per_part, rows - first), columns,
+                                    data.subspan(first * WeightRowBytes(type, columns)), control));
       matrix->parts.push_back(std::move(part));
     }
     return matrix;
   }
 
-  Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) override {
+  Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape,
+                                              const StepControl& control) override {
     FALLOW_CHECK(shape.head_size > 0 && shape.head_size <= kMaxHeadSize);
     auto cache = std::make_unique<VulkanKvCache>(shape);
     const auto allocate = [&](std::uint64_t bytes, std::string_view what) {
-      return transfers_->AllocateZeros(bytes, what);
+      return transfers_->AllocateZeros(bytes, what, control);
     };
     FALLOW_ASSIGN_OR_RETURN(cache->keys, allocate(cache->WordBytes(), "a cache's keys"));
     FALLOW_ASSIGN_OR_RETURN(cache->values, allocate(cache->WordBytes(), "a cache's values"));
@@ -172,21 +177,22 @@ class VulkanBackend final : public TunedVulkanBackend {
 
   std::uint64_t used_bytes() const override { return memory_.used_bytes() + step_memory_.size(); }
 
-  Status Upload(Tensor& tensor, std::span<const float> values) override {
+  Status Upload(Tensor& tensor, std::span<const float> values,
+                const StepControl& control) override {
     VulkanTensor& own = Own(tensor);
     const std::size_t columns = own.columns();
     FALLOW_CHECK(columns > 0 && values.size() % columns == 0 &&
                  values.size() / columns <= own.rows());
     const std::size_t row_bytes = own.stride() * sizeof(float);
-    return transfers_->Write(own.memory(), values.size() / columns * row_bytes, row_bytes,
-                             [&](std::uint64_t offset, std::span<std::uint8_t> out) {
-                               std::ranges::fill(out, std::uint8_t{0});
-                               for (std::size_t at = 0; at < out.size(); at += row_bytes)
-                                 std::memcpy(out.data() + at,
-                                             values.data() + (offset + at) / row_bytes * columns,
-                                             columns * sizeof(float));
-                               return Status{};
-                             });
+    const auto fill = [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+      std::ranges::fill(out, std::uint8_t{0});
+      for (std::size_t at = 0; at < out.size(); at += row_bytes)
+        std::memcpy(out.data() + at, values.data() + (offset + at) / row_bytes * columns,
+                    columns * sizeof(float));
+      return Status{};
+    };
+    return transfers_->Write(own.memory(), values.size() / columns * row_bytes, row_bytes, fill,
+                             control);
   }
 
   Status Download(const Tensor& tensor, std::uint32_t rows, std::span<float> values) override {
@@ -257,7 +263,18 @@ class VulkanBackend final : public TunedVulkanBackend {
                 fmt::format("{} of {} columns, they may be 1 to {}", what, columns, kMaxColumns));
   }
 
+  // A driver's compiler listens to nobody: it is asked for one kernel at a time.
+  Status MakeKernels(const StepControl& control) {
+    for (const Dispatch& dispatch : builder_->dispatches()) {
+      if (dispatch.kernel->pipeline != VK_NULL_HANDLE) continue;
+      FALLOW_RETURN_IF_ERROR(control.GoOn());
+      FALLOW_RETURN_IF_ERROR(kernels_->Make(*dispatch.kernel));
+    }
+    return {};
+  }
+
   Status RunStep(const StepControl& control) {
+    FALLOW_RETURN_IF_ERROR(MakeKernels(control));
     const auto words = builder_->step_words();
     const std::uint64_t bytes = words.size() * sizeof(std::uint32_t);
     if (step_memory_.size() < bytes) {
@@ -273,14 +290,16 @@ class VulkanBackend final : public TunedVulkanBackend {
     return queue_->Run(builder_->dispatches(), step_memory_.block(), control);
   }
 
-  Result<Int8Storage> NewForm(const TensorLayout& layout, std::uint32_t number_stride) {
+  Result<Int8Storage> NewForm(const TensorLayout& layout, std::uint32_t number_stride,
+                              const StepControl& control) {
     Int8Storage form;
     if (number_stride == 0) return form;
     FALLOW_ASSIGN_OR_RETURN(
-        form.words, transfers_->AllocateZeros(layout.word_bytes(), "the int8 form of a tensor"));
+        form.words,
+        transfers_->AllocateZeros(layout.word_bytes(), "the int8 form of a tensor", control));
     FALLOW_ASSIGN_OR_RETURN(form.numbers,
                             transfers_->AllocateZeros(layout.number_bytes(number_stride),
-                                                      "the int8 scales of a tensor"));
+                                                      "the int8 scales of a tensor", control));
     form.word_stride = layout.stride / 4;
     form.number_stride = number_stride;
     return form;
@@ -294,21 +313,21 @@ class VulkanBackend final : public TunedVulkanBackend {
   }
 
   Result<MatrixPart> LoadPart(WeightType type, std::uint32_t first_row, std::uint32_t rows,
-                              std::uint32_t columns, ByteView data) {
+                              std::uint32_t columns, ByteView data, const StepControl& control) {
     MatrixPart part{.first_row = first_row, .rows = rows};
     FALLOW_ASSIGN_OR_RETURN(
         part.memory,
         memory_.Allocate(MemoryKind::kDevice, PackedBytes(type, rows, columns), "weights"));
     const std::uint64_t tile_bytes = PackedBytes(type, kTileOutputs, columns);
-    FALLOW_RETURN_IF_ERROR(transfers_->Write(
-        part.memory, PackedBytes(type, rows, columns), tile_bytes,
-        [&](std::uint64_t offset, std::span<std::uint8_t> out) {
-          const auto first = static_cast<std::uint32_t>(offset / tile_bytes * kTileOutputs);
-          const auto most = static_cast<std::uint32_t>(out.size() / tile_bytes * kTileOutputs);
-          const std::uint32_t count = std::min(rows - first, most);
-          return PackWeights(type, first_row + first, count, columns,
-                             data.subspan(first * WeightRowBytes(type, columns)), out);
-        }));
+    const auto fill = [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+      const auto first = static_cast<std::uint32_t>(offset / tile_bytes * kTileOutputs);
+      const auto most = static_cast<std::uint32_t>(out.size() / tile_bytes * kTileOutputs);
+      const std::uint32_t count = std::min(rows - first, most);
+      return PackWeights(type, first_row + first, count, columns,
+                         data.subspan(first * WeightRowBytes(type, columns)), out);
+    };
+    FALLOW_RETURN_IF_ERROR(transfers_->Write(part.memory, PackedBytes(type, rows, columns),
+                                             tile_bytes, fill, control));
     return part;
   }
 

@@ -96,11 +96,11 @@ class ModelBenchmark {
       : model_(model),
         context_(std::min(model.card().context_length, 512u)),
         pages_per_row_((context_ + 255) / 256) {
-    workspace_ = OrQuit(model.NewWorkspace({.max_rows = kPrefillRows,
-                                            .max_outputs = 32,
-                                            .page_count = 32 * pages_per_row_,
-                                            .pages_per_row = pages_per_row_},
-                                           StepControl()));
+    workspace_ = model.NewWorkspace({.max_rows = kPrefillRows,
+                                     .max_outputs = 32,
+                                     .page_count = 32 * pages_per_row_,
+                                     .pages_per_row = pages_per_row_});
+    OrQuit(model.Allocate(*workspace_, StepControl()));
   }
 
   // Tokens/s of one prompt after another, in steps of up to 128 tokens.

@@ -1,16 +1,21 @@
-// How quickly the engine stops, at random moments of a full batch.
+// How quickly the engine stops, at random moments of a full batch or of a load.
 //
 //   fallow-bench-stop MODEL.gguf REQUESTS.jsonl [--backend cpu|vulkan] [--stops N] [--share S]
+//   fallow-bench-stop MODEL.gguf --during load [--backend cpu|vulkan] [--stops N]
 //
 // From the wish to stop to the device having no work of ours: N stops (200), each after 2 to 60 ms
 // of work, while the batch is filled up again and again. On Vulkan also what the slices between
-// which it stops took, by the device's own clock where it has one. --share paces it. The last line
-// is one JSON object.
+// which it stops took, by the device's own clock where it has one. --share paces it.
+// During a load it is the real worker that is stopped, in the background as always and by the
+// daemon's ladder, a process for each stop. A driver that keeps compiled kernels on disk has them
+// from the second on: MESA_SHADER_CACHE_DISABLE=1 gives what a first load costs with Mesa's.
+// The last line is one JSON object.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -21,6 +26,7 @@
 
 #include "engine/cpu/cpu_backend.h"
 #include "engine/runner.h"
+#include "tests/benchmarks/load_stops.h"
 #ifdef FALLOW_WITH_VULKAN
 #include "engine/vulkan/tuned_backend.h"
 #endif
@@ -47,15 +53,17 @@ T OrQuit(Result<T> result) {
 }
 
 struct Arguments {
+  std::string program;
   std::string model;
   std::string requests;
   std::string backend = "cpu";
   int stops = 200;
   double share = 1;
+  bool during_load = false;
 };
 
 Arguments Parse(int argc, char** argv) {
-  Arguments arguments;
+  Arguments arguments{.program = argv[0]};
   std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
@@ -71,13 +79,17 @@ Arguments Parse(int argc, char** argv) {
       arguments.stops = std::max(1, std::atoi(value));
     } else if (argument == "--share") {
       arguments.share = std::clamp(std::strtod(value, nullptr), kMinShare, 1.0);
+    } else if (argument == "--during") {
+      if (std::string_view(value) != "load") Quit("--during: only \"load\" is known");
+      arguments.during_load = true;
     } else {
       Quit(fmt::format("unknown option {}", argument));
     }
   }
-  if (files.size() != 2) Quit("fallow-bench-stop MODEL.gguf REQUESTS.jsonl");
+  if (files.size() != (arguments.during_load ? 1 : 2))
+    Quit("fallow-bench-stop MODEL.gguf REQUESTS.jsonl, or MODEL.gguf --during load");
   arguments.model = files[0];
-  arguments.requests = files[1];
+  if (!arguments.during_load) arguments.requests = files[1];
   return arguments;
 }
 
@@ -161,8 +173,23 @@ std::unique_ptr<Backend> OpenBackend(const Arguments& arguments, std::vector<dou
   Quit(fmt::format("no backend \"{}\"", arguments.backend));
 }
 
-int Main(int argc, char** argv) {
-  const Arguments arguments = Parse(argc, argv);
+void StopLoads(const Arguments& arguments) {
+  const auto worker = std::filesystem::path(arguments.program).replace_filename("fallow-worker");
+  const LoadStopFigures figures =
+      OrQuit(MeasureLoadStops({.worker = {worker.string(), "--backend", arguments.backend},
+                               .model = arguments.model,
+                               .stops = arguments.stops}));
+  fmt::print("{} loads in {} ms, {} of {} stops ended with SIGKILL\n", arguments.backend,
+             figures.load_time.count(), figures.killed_count, figures.stops_ms.size());
+  nlohmann::json json = {{"benchmark", "load_stop"},
+                         {"backend", arguments.backend},
+                         {"load_ms", figures.load_time.count()},
+                         {"killed_count", figures.killed_count}};
+  Print("stop", figures.stops_ms, json);
+  fmt::print("{}\n", json.dump());
+}
+
+void StopWork(const Arguments& arguments) {
   std::vector<double> slices_ms, stops_ms;
   const auto backend = OpenBackend(arguments, slices_ms);
   std::ifstream stream(arguments.model, std::ios::binary);
@@ -189,6 +216,15 @@ int Main(int argc, char** argv) {
   Print("stop", stops_ms, json);
   if (!slices_ms.empty()) Print("slice", slices_ms, json);
   fmt::print("{}\n", json.dump());
+}
+
+int Main(int argc, char** argv) {
+  const Arguments arguments = Parse(argc, argv);
+  if (arguments.during_load) {
+    StopLoads(arguments);
+  } else {
+    StopWork(arguments);
+  }
   return 0;
 }
 

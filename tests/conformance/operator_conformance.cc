@@ -1,5 +1,6 @@
 // Norms, rotation and elementwise operators, one by one: the bits of the plain CPU backend at
 // shapes of 1, odd, just past a tile, and large.
+#include <atomic>
 #include <cmath>
 #include <functional>
 #include <string_view>
@@ -393,6 +394,58 @@ TEST_P(BackendConformance, AStopEndsTheRestOfAPacedStep) {
   owner.join();
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
+}
+
+// Runs `load` undisturbed and then with a stop at each of its looks; returns how many there were.
+// The result is dropped, so that in any case nothing is left.
+int StopAtEachLook(Backend& backend, const std::function<Status(const StepControl&)>& load) {
+  const std::uint64_t before = backend.used_bytes();
+  std::atomic<int> looks = 0;
+  const auto run = [&](int last) {
+    looks = 0;
+    StepControl control;
+    control.OnLook([&] {
+      if (++looks == last) control.Stop();
+    });
+    return load(control);
+  };
+  EXPECT_TRUE(run(0).has_value());
+  const int count = looks;
+  for (int look = 1; look <= count; ++look) {
+    const Status status = run(look);
+    EXPECT_TRUE(!status.has_value() && status.error().code == ErrorCode::kCancelled) << look;
+    EXPECT_EQ(backend.used_bytes(), before) << look;
+  }
+  return count;
+}
+
+// What is long is taken in pieces, and a stop between two of them leaves nothing.
+TEST_P(BackendConformance, AStopEndsALoadBetweenTwoPieces) {
+  constexpr std::uint32_t kRows = 1024, kColumns = 4096;  // 16 MiB as fp32
+  const Bytes data(std::size_t{kRows} * kColumns * sizeof(float));
+  const int matrix_looks = StopAtEachLook(*subject_, [&](const StepControl& control) -> Status {
+    FALLOW_ASSIGN_OR_RETURN(const auto made,
+                            subject_->NewMatrix(WeightType::kF32, kRows, kColumns, data, control));
+    return {};
+  });
+  EXPECT_GE(matrix_looks, 8);
+
+  const auto tensor = Workbench(*subject_).NewTensor(kRows, kColumns);
+  const std::vector<float> values(std::size_t{kRows} * kColumns);
+  const int upload_looks = StopAtEachLook(*subject_, [&](const StepControl& control) {
+    return subject_->Upload(*tensor, values, control);
+  });
+  EXPECT_GE(upload_looks, 8);
+
+  // Whoever clears nothing has nothing to look at.
+  StopAtEachLook(*subject_, [&](const StepControl& control) -> Status {
+    FALLOW_ASSIGN_OR_RETURN(const auto made, subject_->NewTensor(kRows, kColumns, {}, control));
+    return {};
+  });
+  StopAtEachLook(*subject_, [&](const StepControl& control) -> Status {
+    FALLOW_ASSIGN_OR_RETURN(const auto made, subject_->NewKvCache({8, 8, 128}, control));
+    return {};
+  });
 }
 
 TEST_P(BackendConformance, StopsBeforeAStepWhenTold) {

@@ -59,6 +59,25 @@ void MultiplyAtLength(Workbench& bench, std::uint32_t repeats, const StepControl
   bench.Take(*y, kRows);
 }
 
+// Operators that are a kernel each.
+constexpr int kSomeKernels = 4;
+
+void RecordSomeKernels(Backend& backend, Tensor& x, const Tensor& y) {
+  backend.Scale(x, 0.5f);
+  backend.SiluMul(x, y);
+  backend.GeluMul(x, y);
+  backend.GeluErf(x);
+}
+
+void UseSomeKernels(Workbench& bench) {
+  const auto x = bench.NewTensor(4, 64, TryingValues(4 * 64, 1));
+  const auto y = bench.NewTensor(4, 64, TryingValues(4 * 64, 2));
+  bench.BeginRows(4);
+  RecordSomeKernels(bench.backend(), *x, *y);
+  bench.Finish();
+  bench.Take(*x, 4);
+}
+
 // With bindings of 64 KiB a matrix of a few hundred KB lies in many of them.
 TEST_F(VulkanTest, SplitsWeightsThatExceedABinding) {
   ASSERT_NO_FATAL_FAILURE(Open({.max_range_bytes = 1 << 16}));
@@ -335,6 +354,42 @@ TEST_F(VulkanTest, CutsLongStepsIntoSlices) {
   ExpectSameBits([&](Workbench& bench) { MultiplyAtLength(bench, 20, control, &status); });
   EXPECT_TRUE(status.has_value());
   EXPECT_GT(vulkan_->counters().submissions, 4u);
+}
+
+// Some drivers compile a kernel when it first runs, and nothing stops a compiler.
+TEST_F(VulkanTest, GivesEachNewKernelASliceToItself) {
+  ASSERT_NO_FATAL_FAILURE(Open({}));
+  if (IsSkipped()) return;
+  const auto submissions_of_a_step = [&] {
+    const std::uint64_t before = vulkan_->counters().submissions;
+    ExpectSameBits(UseSomeKernels);
+    return vulkan_->counters().submissions - before;
+  };
+  const std::uint64_t first = submissions_of_a_step();
+  EXPECT_LE(submissions_of_a_step() + kSomeKernels - 1, first);
+}
+
+// Before each kernel is made, and before it first runs.
+TEST_F(VulkanTest, AStopIsAnsweredBetweenTwoNewKernels) {
+  for (int look = 1; look <= 2 * kSomeKernels; ++look) {
+    ASSERT_NO_FATAL_FAILURE(Open({}));
+    if (IsSkipped()) return;
+    int looks = 0;
+    StepControl control;
+    control.OnLook([&] {
+      if (++looks == look) control.Stop();
+    });
+    Workbench bench(*vulkan_);
+    const auto x = bench.NewTensor(4, 64, TryingValues(4 * 64, 1));
+    const auto y = bench.NewTensor(4, 64, TryingValues(4 * 64, 2));
+    bench.BeginRows(4);
+    RecordSomeKernels(*vulkan_, *x, *y);
+    const Status status = vulkan_->Finish(control);
+    ASSERT_FALSE(status.has_value()) << look;
+    EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(looks, look);
+    ExpectSameBits(UseSomeKernels);
+  }
 }
 
 // A stop from another thread ends a step of seconds; the next step is whole again.

@@ -33,7 +33,8 @@ class SequenceRun {
 
   Result<SequenceOutput> Run() {
     MakeLanes();
-    FALLOW_ASSIGN_OR_RETURN(const auto workspace, model_.NewWorkspace(Size(), StepControl()));
+    const auto workspace = model_.NewWorkspace(Size());
+    FALLOW_RETURN_IF_ERROR(model_.Allocate(*workspace, StepControl()));
     for (std::size_t i = 0; subject_.next < subject_.tokens.size(); ++i) {
       FALLOW_RETURN_IF_ERROR(Step(*workspace, Chunk(i)));
     }

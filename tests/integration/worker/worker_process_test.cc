@@ -134,6 +134,33 @@ TEST(WorkerProcess, StopsAtOnceAndGoesOnWhenAsked) {
   EXPECT_EQ(report->progress.generated_token_count, token_count);
 }
 
+// The load and the stop in one write, so that the stop is there before a load can end.
+void StopALoad(WorkerPipe& worker) {
+  Bytes both = EncodeFrame(ToWorker(LoadModel{kModel}));
+  const Bytes stop = EncodeFrame(ToWorker(StopWork{}));
+  both.insert(both.end(), stop.begin(), stop.end());
+  worker.SendRaw(std::move(both));
+  const auto broken_off = worker.Next();
+  ASSERT_TRUE(broken_off && std::holds_alternative<WorkerFailure>(*broken_off));
+  EXPECT_EQ(std::get<WorkerFailure>(*broken_off).error.code, ErrorCode::kCancelled);
+  const auto stopped = worker.Next();
+  ASSERT_TRUE(stopped && std::holds_alternative<Stopped>(*stopped));
+}
+
+TEST(WorkerProcess, AStopBreaksALoadOffAndTheNextOneGoesOn) {
+  for (const auto& arguments : {kCpu, kVulkan}) {
+    if (arguments == kVulkan && !HasVulkanDevice()) continue;
+    WorkerPipe worker(arguments);
+    ASSERT_TRUE(worker.Next<WorkerReady>().has_value());
+    for (int i = 0; i < 3; ++i) ASSERT_NO_FATAL_FAILURE(StopALoad(worker));
+    worker.Send(LoadModel{kModel});
+    ASSERT_TRUE(worker.Next<ModelReady>().has_value());
+    const auto results = RunAll(worker, DemoRequests(3));
+    const auto undisturbed = RunAll(*LoadedWorker(kCpu), DemoRequests(3));
+    EXPECT_TRUE(results == undisturbed);
+  }
+}
+
 TEST(WorkerProcess, ForgetsADroppedTicket) {
   const auto worker = LoadedWorker(kCpu);
   worker->Send(RunRequests{.ticket = 7, .requests = DemoRequests(200)});

@@ -163,6 +163,13 @@ TEST(Model, AStopBreaksALoadOffAndLeavesNothing) {
   EXPECT_EQ(backend->used_bytes(), 0u);
 }
 
+std::vector<float> RotaryTable(const RotarySpec& spec, std::span<const float> divisors,
+                               std::uint32_t positions) {
+  std::vector<float> table;
+  EXPECT_TRUE(AppendRotaryTable(spec, divisors, positions, StepControl(), table).has_value());
+  return table;
+}
+
 double Frequency(const std::vector<float>& table, std::uint32_t size, std::uint32_t i) {
   // The angle at position 1.
   return std::atan2(table[size + 2 * i + 1], table[size + 2 * i]);

@@ -78,9 +78,11 @@ class CrampedModel final : public Model {
   std::uint64_t WorkspaceBytes(const WorkspaceSize& size) const override {
     return model_.WorkspaceBytes(size);
   }
-  Result<std::unique_ptr<Workspace>> NewWorkspace(const WorkspaceSize& size,
-                                                  const StepControl& control) override {
-    return model_.NewWorkspace(size, control);
+  std::unique_ptr<Workspace> NewWorkspace(const WorkspaceSize& size) override {
+    return model_.NewWorkspace(size);
+  }
+  Status Allocate(Workspace& workspace, const StepControl& control) override {
+    return model_.Allocate(workspace, control);
   }
   Status Forward(Workspace& workspace, const StepRows& rows,
                  std::span<const std::uint32_t> output_rows, StepOutput output,

@@ -50,6 +50,20 @@ TEST(StepControl, AStopEndsARestAndTheNextOnes) {
   EXPECT_FALSE(control.stopped());
 }
 
+TEST(StepControl, SaysAtEachLookWhetherToGoOn) {
+  StepControl control;
+  int looks = 0;
+  control.OnLook([&] {
+    if (++looks == 3) control.Stop();
+  });
+  EXPECT_TRUE(control.GoOn().has_value());
+  EXPECT_FALSE(control.stopped());
+  const Status status = control.GoOn();
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(looks, 3);
+}
+
 TEST(StepControl, ALargerShareEndsARestUnderWay) {
   StepControl control;
   control.SetShare(kMinShare);
