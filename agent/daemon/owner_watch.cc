@@ -27,10 +27,11 @@ std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop, bool whol
         .source = name, .known = false, .idle_for = {}, .detail = "", .kind = kind};
   };
   // In the order of their places. A helper speaks for its own login: of a whole machine, without
-  // logind, nobody tells which others there are.
+  // logind, nobody tells which others there are, nor on one that had it.
   return {
       {.absent = absent("logind", whole_system ? PresenceKind::kDistrusted : PresenceKind::kInput),
-       .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); }},
+       .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); },
+       .lost = absent("logind", PresenceKind::kDistrusted)},
       {.absent = absent("input devices", PresenceKind::kInput),
        .open = [&loop] { return NewEvdevPresenceSource(loop, {}); }}};
 }
