@@ -112,8 +112,7 @@ Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, Evdev
 //   terminal tells nothing. The same.
 // - Locked sessions count like others: what is typed at a lock screen is input.
 // - So do the login screens of this machine (class "greeter"), which some desktops lock by. One
-// that
-//   another machine is shown (XDMCP) does not count.
+//   that another machine is shown (XDMCP) does not count.
 // If a session was left to another source, this one cannot tell (known = false), unless another
 // session was used within 5 minutes, which proves use (idle_for = 0). No session that counts: it
 // cannot tell, since logind does not see input at a login screen that has none.
@@ -122,10 +121,14 @@ Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, Evdev
 // host in its detail, if that one is remote.
 //
 // Whether another source sees the input of a login: a helper in the session, or one that reads all
-// input devices. Asked at each Read, of logind's session id and the user, and whether it is a login
-// screen of this machine.
+// input devices. Asked at each Read, of logind's session id, the user, and what it is.
+enum class LoginKind : std::uint8_t {
+  kHere,         // at this machine
+  kLoginScreen,  // of this machine
+  kRemote,       // used from another
+};
 using SeenElsewhere =
-    std::function<bool(const std::string& session, std::int64_t user_id, bool login_screen)>;
+    std::function<bool(const std::string& session, std::int64_t user_id, LoginKind kind)>;
 Result<std::unique_ptr<PresenceSource>> NewLogindPresenceSource(
     Loop& loop, SeenElsewhere seen_elsewhere = nullptr);
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,8 @@ class SourceSet {
   struct Kind {
     Reading absent;  // what is told while there is no source: its name, and that nothing is known
     std::function<Result<std::unique_ptr<Source>>()> open;
+    // Told in its place from when a source was opened once: somebody was there who now is not.
+    std::optional<Reading> lost;
   };
   // A source that could not be opened, or stopped knowing, is opened anew after so long.
   static constexpr std::chrono::milliseconds kReopenPeriod{30'000};
@@ -68,6 +71,7 @@ class SourceSet {
     slot.next_open = now + kReopenPeriod;
     if (source) {
       slot.source = *std::move(source);
+      if (slot.kind.lost) slot.kind.absent = *std::exchange(slot.kind.lost, std::nullopt);
       if (on_open_) on_open_(place, *slot.source);
     } else {
       slot.kind.absent.detail = std::move(source).error().message;

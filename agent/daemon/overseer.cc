@@ -37,6 +37,7 @@ void Overseer::PauseUntil(std::optional<WallTime> until) {
 }
 
 void Overseer::Suspend(bool suspending) {
+  if (suspending_ && !suspending) woke_at_ = around_.now().steady;
   suspending_ = suspending;
   Look();
 }
@@ -50,6 +51,7 @@ void Overseer::Look() {
   if (ended_) return;
   Signals signals;
   around_.tell_presence(signals);
+  CountWakeAsInput(signals);
   signals.suspending = suspending_;
   signals.paused_until = paused_until_;
   signals.settings_trouble = settings_().trouble;
@@ -62,6 +64,17 @@ void Overseer::Look() {
   // Last: a busy disk makes whoever writes wait, and the owner is not to wait with it.
   Record();
   if (!ended_) timer_ = loop_.After(UntilNextLook(soon), [this] { Look(); });
+}
+
+void Overseer::CountWakeAsInput(Signals& signals) const {
+  if (!woke_at_) return;
+  const auto awake = std::chrono::floor<milliseconds>(around_.now().steady - *woke_at_);
+  for (PresenceReading& reading : signals.presence) {
+    if (!reading.known || reading.kind != PresenceKind::kInput || reading.idle_for <= awake)
+      continue;
+    reading.idle_for = awake;
+    reading.detail += reading.detail.empty() ? "the machine woke" : "; the machine woke";
+  }
 }
 
 void Overseer::Record() {

@@ -50,7 +50,8 @@ class Overseer {
 
   // Something happened, or may have.
   void Look();
-  // The owner's `pause` and `resume`; the machine's sleep. Each looks at once.
+  // The owner's `pause` and `resume`; the machine's sleep. Each looks at once. Its end counts as
+  // input: sources do not count the time of the sleep, and who lifts a lid need not touch a key.
   void PauseUntil(std::optional<WallTime> until);
   void Suspend(bool suspending);
   // Decides no more.
@@ -60,6 +61,7 @@ class Overseer {
   const PolicyEntry& entry() const { return entry_; }
 
  private:
+  void CountWakeAsInput(Signals& signals) const;
   bool MayBeginSoon(const Signals& signals) const;
   bool WantsSensors(const Signals& signals, bool soon) const;
   std::chrono::milliseconds UntilNextLook(bool soon) const;
@@ -73,6 +75,7 @@ class Overseer {
 
   std::optional<WallTime> paused_until_;
   bool suspending_ = false;
+  std::optional<SteadyTime> woke_at_;  // from the last sleep
   bool ended_ = false;
   PolicyMemory memory_;
   PolicyEntry entry_;

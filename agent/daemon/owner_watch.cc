@@ -27,10 +27,11 @@ std::vector<SourceSet<PresenceSource>::Kind> PresenceKinds(Loop& loop, bool whol
         .source = name, .known = false, .idle_for = {}, .detail = "", .kind = kind};
   };
   // In the order of their places. A helper speaks for its own login: of a whole machine, without
-  // logind, nobody tells which others there are.
+  // logind, nobody tells which others there are, nor on one that had it.
   return {
       {.absent = absent("logind", whole_system ? PresenceKind::kDistrusted : PresenceKind::kInput),
-       .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); }},
+       .open = [&loop, seen] { return NewLogindPresenceSource(loop, seen); },
+       .lost = absent("logind", PresenceKind::kDistrusted)},
       {.absent = absent("input devices", PresenceKind::kInput),
        .open = [&loop] { return NewEvdevPresenceSource(loop, {}); }}};
 }
@@ -73,12 +74,12 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                   overseer_.Look();
                 }),
       desk_(loop, clock, {}, [this] { overseer_.Look(); }),
-      presence_(clock,
-                PresenceKinds(
-                    loop, options_.whole_system,
-                    [this](const std::string& session, std::int64_t user, bool login_screen) {
-                      return (login_screen && input_devices_tell_) || SeenByAHelper(session, user);
-                    })),
+      presence_(clock, PresenceKinds(
+                           loop, options_.whole_system,
+                           [this](const std::string& session, std::int64_t user, LoginKind kind) {
+                             return (kind == LoginKind::kLoginScreen && input_devices_tell_) ||
+                                    SeenByAHelper(session, user, kind);
+                           })),
       signals_(clock, SignalKinds(loop)),
       machine_(loop, clock, MachineSensors(clock), MachineServices(loop),
                [this] { overseer_.Look(); }),
@@ -177,13 +178,10 @@ void OwnerWatch::TellPresence(Signals& signals) {
     signals.notices.push_back(helper_->trouble());
 }
 
-bool OwnerWatch::SeenByAHelper(const std::string& session, std::int64_t user_id) const {
-  const auto helpers = desk_.helpers();
-  return std::ranges::any_of(helpers, [&](const SessionDesk::HelperView& helper) {
-    // A helper that was not started by its login does not know the session's id; it sees its
-    // user's display all the same.
-    return helper.sees_input && helper.user_id == user_id &&
-           (helper.session.empty() || helper.session == session);
+bool OwnerWatch::SeenByAHelper(const std::string& session, std::int64_t user_id,
+                               LoginKind kind) const {
+  return std::ranges::any_of(desk_.helpers(), [&](const SessionDesk::HelperView& helper) {
+    return helper.SeesInputOf(session, user_id, kind);
   });
 }
 

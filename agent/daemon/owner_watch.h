@@ -71,7 +71,7 @@ class OwnerWatch {
 
  private:
   void TellPresence(Signals& signals);
-  bool SeenByAHelper(const std::string& session, std::int64_t user_id) const;
+  bool SeenByAHelper(const std::string& session, std::int64_t user_id, LoginKind kind) const;
   void WatchClosely(bool closely);
   void Act(const Decision& decision);
   // Runs a helper of its own where one is wanted: not of a whole system, nor without an owner.

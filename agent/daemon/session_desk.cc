@@ -436,6 +436,14 @@ std::optional<SteadyTime> SessionDesk::last_input() const {
   return impl_->last_input;
 }
 
+// One that was not started by its login does not know the session's id. It sees its user's display
+// all the same, but who works from afar may have another.
+bool SessionDesk::HelperView::SeesInputOf(const std::string& login, std::int64_t of_user,
+                                          LoginKind kind) const {
+  if (!sees_input || of_user != user_id) return false;
+  return session.empty() ? kind != LoginKind::kRemote : session == login;
+}
+
 std::vector<SessionDesk::HelperView> SessionDesk::helpers() const {
   const SteadyTime now = impl_->clock.Steady();
   std::vector<HelperView> views;

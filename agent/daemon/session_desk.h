@@ -67,6 +67,9 @@ class SessionDesk {
     std::string trouble;  // why it is not believed; empty if it is
     // Its last report is believed, and a source in it tells of keyboards, mice and the like.
     bool sees_input = false;
+
+    // Whether that of a login (as logind knows it) is among it.
+    bool SeesInputOf(const std::string& login, std::int64_t of_user, LoginKind kind) const;
   };
   std::vector<HelperView> helpers() const;
 

@@ -35,6 +35,13 @@ constexpr std::uint8_t kMajorVersion = 1, kMinorVersion = 2;
 constexpr std::size_t kMaxClients = 512;
 constexpr std::size_t kMaxCommandBytes = 64;  // of the kernel's name of a process
 
+// How many of the `told` items that a reply speaks of are in it: xcb takes the server's word.
+template <class Item, class Reply>
+std::size_t CountIn(const Reply& reply, std::size_t told) {
+  constexpr std::size_t kLengthUnitBytes = 4;
+  return std::min(told, std::size_t{reply.length} * kLengthUnitBytes / sizeof(Item));
+}
+
 class X11InhibitorSource : public SessionSignalSource {
  public:
   X11InhibitorSource(std::string display, milliseconds good_for)
@@ -108,7 +115,8 @@ class X11InhibitorSource : public SessionSignalSource {
     };
     std::vector<Question> questions;
     const xcb_res_client_t* listed = xcb_res_query_clients_clients(clients.get());
-    const auto count = std::min<std::size_t>(clients->num_clients, kMaxClients);
+    const auto count =
+        std::min(CountIn<xcb_res_client_t>(*clients, clients->num_clients), kMaxClients);
     for (std::size_t i = 0; i < count; ++i) {
       const auto cookie =
           xcb_res_query_client_resources(connection_->get(), listed[i].resource_base);
@@ -136,7 +144,7 @@ class X11InhibitorSource : public SessionSignalSource {
 
   bool Suspends(const xcb_res_query_client_resources_reply_t& reply) const {
     const xcb_res_type_t* types = xcb_res_query_client_resources_types(&reply);
-    const std::size_t count = reply.num_types;
+    const std::size_t count = CountIn<xcb_res_type_t>(reply, reply.num_types);
     return std::any_of(types, types + count, [this](const xcb_res_type_t& type) {
       return type.resource_type == suspend_ && type.count > 0;
     });
@@ -150,7 +158,12 @@ class X11InhibitorSource : public SessionSignalSource {
                                         .mask = XCB_RES_CLIENT_ID_MASK_LOCAL_CLIENT_PID};
     const auto reply = ask.Await<xcb_res_query_client_ids_reply_t>(
         xcb_res_query_client_ids(connection_->get(), 1, &spec).sequence);
-    if (reply == nullptr) return nameless;
+    // A client, the length of what is told of it, and one number.
+    struct OneProcess {
+      xcb_res_client_id_spec_t client;
+      std::uint32_t length, process;
+    };
+    if (reply == nullptr || CountIn<OneProcess>(*reply, 1) == 0) return nameless;
     const auto ids = xcb_res_query_client_ids_ids_iterator(reply.get());
     if (ids.rem == 0 || xcb_res_client_id_value_value_length(ids.data) != 1) return nameless;
     const std::uint32_t process = *xcb_res_client_id_value_value(ids.data);

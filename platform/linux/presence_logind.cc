@@ -147,6 +147,11 @@ Result<bool> Describe(Bus& bus, const std::string& path, LoginSession& session) 
   return true;
 }
 
+LoginKind KindOf(const LoginSession& session) {
+  if (session.remote) return LoginKind::kRemote;
+  return IsLoginScreen(session) ? LoginKind::kLoginScreen : LoginKind::kHere;
+}
+
 class LogindPresenceSource : public PresenceSource {
  public:
   LogindPresenceSource(Loop& loop, SeenElsewhere seen_elsewhere)
@@ -178,7 +183,7 @@ class LogindPresenceSource : public PresenceSource {
       FALLOW_ASSIGN_OR_RETURN(const bool exists, Describe(*bus_, path, session));
       if (!exists) continue;
       session.seen_elsewhere = seen_elsewhere_ != nullptr &&
-                               seen_elsewhere_(session.id, session.user_id, IsLoginScreen(session));
+                               seen_elsewhere_(session.id, session.user_id, KindOf(session));
       sessions.push_back(std::move(session));
     }
     return sessions;

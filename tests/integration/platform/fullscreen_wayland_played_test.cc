@@ -170,7 +170,7 @@ TEST_F(KdeWindows, FloodIsCutOff) {
   kwin.Show("film", 0);
   Open();
   EXPECT_TRUE(RunUntil(*loop_, [&] {
-    if (signal_.known) kwin.Flood("film", 50);
+    if (signal_.known) kwin.Flood("film", 500);
     return !signal_.known;
   }));
   EXPECT_THAT(signal_.detail, HasSubstr("sends more than 4096 events in one second"));

@@ -213,6 +213,7 @@ TEST(LocalCalls, RootMayCallTheServerOfAnotherUser) {
   ASSERT_EQ(chmod(folder.path().c_str(), 0777), 0);
   const std::string path = folder.path() + "/run/agent.sock";
   const pid_t child = fork();
+  ASSERT_GE(child, 0);
   if (child == 0) {
     if (setuid(65534) != 0) _exit(3);
     const auto loop = NewMainLoop();

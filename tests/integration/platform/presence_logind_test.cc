@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <time.h>
 
+#include <optional>
+
 #include "platform/presence.h"
 #include "tests/integration/platform/bus_fixture.h"
 
@@ -128,8 +130,8 @@ TEST_F(LogindPresence, SilentDesktopIsLeftToTheHelperThatSeesIt) {
   logind_.Start();
   std::string helped;
   const auto source = NewLogindPresenceSource(
-      *loop_, [&](const std::string& session, std::int64_t user_id, bool login_screen) {
-        EXPECT_FALSE(login_screen);
+      *loop_, [&](const std::string& session, std::int64_t user_id, LoginKind kind) {
+        EXPECT_EQ(kind, LoginKind::kHere);
         EXPECT_EQ(user_id, 1000);
         return session == helped;
       });
@@ -143,6 +145,22 @@ TEST_F(LogindPresence, SilentDesktopIsLeftToTheHelperThatSeesIt) {
   EXPECT_EQ(reading.idle_for, milliseconds(0)) << "in use again when the helper has gone";
 }
 
+TEST_F(LogindPresence, RemoteDesktopIsAskedForAsOne) {
+  Set({PlayedSession{.id = "c3", .type = "x11", .remote = true}});
+  logind_.Start();
+  std::optional<LoginKind> asked;
+  const auto source =
+      NewLogindPresenceSource(*loop_, [&](const std::string&, std::int64_t, LoginKind kind) {
+        asked = kind;
+        return false;
+      });
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  const auto reading = (*source)->Read();
+  EXPECT_EQ(asked, LoginKind::kRemote);
+  EXPECT_TRUE(reading.known);
+  EXPECT_EQ(reading.idle_for, milliseconds(0));
+}
+
 // As light-locker does: the desktop steps back, and the display manager asks for the password.
 TEST_F(LogindPresence, LoginScreenInFrontOfADesktopIsInUseUntilASourceSeesItsInput) {
   const std::vector<PlayedSession> locked = {
@@ -153,8 +171,8 @@ TEST_F(LogindPresence, LoginScreenInFrontOfADesktopIsInUseUntilASourceSeesItsInp
   logind_.Start();
   bool input_devices_are_read = false;
   const auto source =
-      NewLogindPresenceSource(*loop_, [&](const std::string&, std::int64_t, bool login_screen) {
-        return login_screen && input_devices_are_read;
+      NewLogindPresenceSource(*loop_, [&](const std::string&, std::int64_t, LoginKind kind) {
+        return kind == LoginKind::kLoginScreen && input_devices_are_read;
       });
   ASSERT_TRUE(source.has_value()) << source.error().message;
   auto reading = (*source)->Read();

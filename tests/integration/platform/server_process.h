@@ -69,7 +69,10 @@ class ServerProcess {
     }
     return "";
   }
-  void Signal(int number) { kill(process_id_, number); }
+  // To one that did not start or was killed: nothing. To kill, -1 is every process there is.
+  void Signal(int number) {
+    if (process_id_ > 0) kill(process_id_, number);
+  }
   pid_t process_id() const { return process_id_; }
   void Kill() {
     if (process_id_ <= 0) return;

@@ -61,8 +61,8 @@ TEST_INSIDE_MACHINE(RealLogindPresence, BackgroundLoginsAreNobody) {
 TEST_INSIDE_MACHINE(RealLogindPresence, LoginScreenIsLeftToTheInputDevices) {
   const auto loop = NewMainLoop();
   bool devices_tell = false;
-  const auto source = OpenPresence(*loop, [&](const std::string&, std::int64_t, bool login_screen) {
-    return login_screen && devices_tell;
+  const auto source = OpenPresence(*loop, [&](const std::string&, std::int64_t, LoginKind kind) {
+    return kind == LoginKind::kLoginScreen && devices_tell;
   });
   const RealLogin greeter({.session_class = "greeter", .seat = "seat0"});
   ExpectInUse(*source, "login screen");
@@ -106,8 +106,8 @@ TEST_INSIDE_MACHINE(RealLogindPresence, SilentDesktopIsLeftToTheHelperThatSeesIt
   const auto loop = NewMainLoop();
   const RealLogin desktop({.seat = "seat0"});
   const auto source =
-      OpenPresence(*loop, [&](const std::string& session, std::int64_t user_id, bool login_screen) {
-        return session == desktop.id() && user_id == kAnna && !login_screen;
+      OpenPresence(*loop, [&](const std::string& session, std::int64_t user_id, LoginKind kind) {
+        return session == desktop.id() && user_id == kAnna && kind == LoginKind::kHere;
       });
   ExpectUnknown(*source, "its desktop never says when it is idle");
 }

@@ -27,6 +27,9 @@ namespace {
 
 constexpr const char* kInside = "FALLOW_TEST_INSIDE_MACHINE";
 constexpr const char* kSystemd = "/lib/systemd/systemd";
+// Every such machine has it, and no other. What is done in there (suspend, stop, mask) is not for
+// the system that we run on, even should the machine be gone and its process id be another's.
+constexpr const char* kMark = "/etc/systemd/system/machine.target";
 
 std::string Quoted(const std::string& text) {
   std::string quoted = "'";
@@ -81,7 +84,7 @@ Finished Machine::Run(const std::string& command, std::chrono::seconds limit) {
   return RunShell(fmt::format(
       "timeout --kill-after=1 {} nsenter --target {} --mount --pid --cgroup --uts --ipc "
       "env -i PATH=/usr/sbin:/usr/bin HOME=/root sh -c {}",
-      limit.count(), init_, Quoted(command)));
+      limit.count(), init_, Quoted(fmt::format("test -e {} || exit 125\n{}", kMark, command))));
 }
 
 std::string Machine::Output(const std::string& command) {
@@ -116,7 +119,7 @@ void Machine::LogIn(const std::string& variables) {
 }
 
 bool InsideMachine() {
-  return std::getenv(kInside) != nullptr;
+  return std::getenv(kInside) != nullptr && access(kMark, F_OK) == 0;
 }
 
 void RunThisTestInside(Machine& machine) {

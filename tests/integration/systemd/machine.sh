@@ -14,9 +14,11 @@ set -euo pipefail
 folder=$1 sources=$2 build=$3 part=${4:-outside}
 groups=()
 
-# This shell leaves them first. What was killed in them takes a moment to be gone.
+# This shell leaves them first. What was killed in them takes a moment to be gone. Whoever ends a whole process group, as a terminal
+# does, ends this shell several times: the later signals must not cut it short.
 remove_groups() {
   local group
+  trap '' HUP INT TERM
   for group in "${groups[@]}"; do
     { echo 0 >"${group%/*}/cgroup.procs"; } 2>/dev/null || true
     for _ in {1..100}; do
@@ -52,7 +54,7 @@ outside() {
   enter_groups
   setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child=KILL --cgroup --uts --ipc \
     bash "$0" "$folder" "$sources" "$build" inside &
-  trap 'kill -KILL $!' TERM
+  trap 'kill -KILL $! 2>/dev/null || true' TERM
   wait $! || true
 }
 

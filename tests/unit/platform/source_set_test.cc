@@ -63,6 +63,30 @@ TEST(SourceSet, OpensASourceAnewThatStoppedKnowing) {
   EXPECT_EQ(display.opened, 2);
 }
 
+TEST(SourceSet, MissesASourceThatWasThereOtherwiseThanOneThatNeverWas) {
+  SimulatedClock clock;
+  Display display;
+  auto kind = display.Kind();
+  kind.lost = PresenceReading{.source = "x11 :0", .kind = PresenceKind::kDistrusted};
+  PresenceSet set(clock, {std::move(kind)});
+  EXPECT_EQ(set.Read()[0].kind, PresenceKind::kInput);
+  display.there = true;
+  clock.Advance(PresenceSet::kReopenPeriod);
+  EXPECT_TRUE(set.Read()[0].known);
+  display.source->CannotTell("it hangs");
+  display.there = false;
+  for (int i = 0; i < 3; ++i) {
+    clock.Advance(PresenceSet::kReopenPeriod);
+    (void)set.Read();
+    EXPECT_FALSE(set.Read()[0].known);
+    EXPECT_EQ(set.Read()[0].kind, PresenceKind::kDistrusted);
+    EXPECT_EQ(set.Read()[0].detail, "no display");
+  }
+  display.there = true;
+  clock.Advance(PresenceSet::kReopenPeriod);
+  EXPECT_TRUE(set.Read()[0].known) << "it is back";
+}
+
 TEST(SourceSet, TellsOfEachSourceThatItOpens) {
   SimulatedClock clock;
   Display first, second{.there = true};

@@ -229,6 +229,32 @@ TEST(Overseer, SleepStopsWork) {
   EXPECT_FALSE(f.last.keep_memory);
 }
 
+// Sources go on counting where they were: to them it was a moment.
+TEST(Overseer, WhoeverWokeTheMachineIsThereForAWhile) {
+  Fixture f;
+  f.overseer.Look();
+  f.Away(4min);
+  ASSERT_NE(f.last.action, Action::kPause) << f.last.text;
+  f.overseer.Suspend(true);
+  f.overseer.Suspend(false);
+  EXPECT_EQ(f.last.action, Action::kPause);
+  EXPECT_EQ(f.last.reasons.at(0).reason, Reason::kInput);
+  EXPECT_EQ(f.overseer.entry().signals.presence.at(0).detail, "the machine woke");
+  f.Away(2min);
+  EXPECT_EQ(f.last.action, Action::kPause);
+  f.Away(2min);
+  EXPECT_NE(f.last.action, Action::kPause) << f.last.text;
+}
+
+TEST(Overseer, WakingTellsNothingWhereNoSourceDoes) {
+  Fixture f;
+  f.idle.reset();
+  f.overseer.Suspend(true);
+  f.overseer.Suspend(false);
+  f.Away(10min);
+  EXPECT_EQ(f.last.reasons.at(0).reason, Reason::kUnknownPresence);
+}
+
 TEST(Overseer, SettingsThatCannotBeFollowedStopWork) {
   Fixture f;
   f.overseer.Look();

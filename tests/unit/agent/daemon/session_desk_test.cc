@@ -454,5 +454,18 @@ TEST(SessionDesk, AHelperSeesInputOnlyWhileASourceOfItsTells) {
   EXPECT_FALSE(sees()) << "it fell silent";
 }
 
+TEST(SessionDesk, AHelperThatDoesNotKnowItsLoginSeesNoneOfThoseFromAfar) {
+  const SessionDesk::HelperView started_by_2{.user_id = kAnna, .session = "2", .sees_input = true};
+  EXPECT_TRUE(started_by_2.SeesInputOf("2", kAnna, LoginKind::kHere));
+  EXPECT_TRUE(started_by_2.SeesInputOf("2", kAnna, LoginKind::kRemote));
+  EXPECT_FALSE(started_by_2.SeesInputOf("3", kAnna, LoginKind::kHere));
+  EXPECT_FALSE(started_by_2.SeesInputOf("2", kBen, LoginKind::kHere));
+  const SessionDesk::HelperView by_nobody{.user_id = kAnna, .sees_input = true};
+  EXPECT_TRUE(by_nobody.SeesInputOf("2", kAnna, LoginKind::kHere));
+  EXPECT_TRUE(by_nobody.SeesInputOf("c1", kAnna, LoginKind::kLoginScreen));
+  EXPECT_FALSE(by_nobody.SeesInputOf("3", kAnna, LoginKind::kRemote));
+  EXPECT_FALSE(by_nobody.SeesInputOf("2", kBen, LoginKind::kHere));
+}
+
 }  // namespace
 }  // namespace fallow
