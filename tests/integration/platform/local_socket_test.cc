@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <fstream>
@@ -457,6 +458,25 @@ TEST(LocalStreams, AConnectionMayEndTheListener) {
   auto& client = f.Add(ConnectLocal(*f.loop, f.path).value());
   EXPECT_TRUE(RunUntil(*f.loop, [&] { return client.ended; }));
   EXPECT_EQ(f.listener, nullptr);
+}
+
+TEST(LocalStreams, ManyWhoConnectDoNotKeepTheLoopFromItsOtherWork) {
+  constexpr std::size_t kMany = 300;
+  Listening f;
+  ASSERT_TRUE(f.Listen(LocalCallers::kSameUser).has_value());
+  std::vector<int> sockets;
+  for (std::size_t i = 0; i < kMany; ++i) sockets.push_back(ConnectTo(f.path));
+  // Once a turn of the loop.
+  std::size_t seen = 0, most_in_turn = 0;
+  const std::function<void()> look = [&] {
+    most_in_turn = std::max(most_in_turn, f.connections.size() - seen);
+    seen = f.connections.size();
+    if (seen < kMany) f.loop->Post(look);
+  };
+  f.loop->Post(look);
+  EXPECT_TRUE(RunUntil(*f.loop, [&] { return seen == kMany; }));
+  EXPECT_LT(most_in_turn, kMany / 3);
+  for (const int socket : sockets) close(socket);
 }
 
 // Connects as another user; whether the server spoke to it.
