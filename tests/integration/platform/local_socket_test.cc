@@ -76,11 +76,15 @@ struct Fixture {
 
 TEST(LocalCalls, AnswerOneRequestEach) {
   Fixture f;
-  f.Serve([](std::string_view request) { return "echo " + std::string(request); });
+  const std::string long_reply(4 << 20, 'y');
+  f.Serve([&](std::string_view request) {
+    return request == "much" ? long_reply : "echo " + std::string(request);
+  });
   f.RunCaller([&] {
+    EXPECT_TRUE(CallLocal(f.path, "much").value() == long_reply);
     EXPECT_EQ(CallLocal(f.path, "{\"a\":1}").value(), "echo {\"a\":1}");
     EXPECT_EQ(CallLocal(f.path, "").value(), "echo ");
-    const std::string big(1 << 20, 'x');
+    const std::string big(kMaxLocalRequestBytes, 'x');
     EXPECT_EQ(CallLocal(f.path, big).value(), "echo " + big);
   });
 }
@@ -136,7 +140,7 @@ TEST(LocalCalls, TooLongRequestsAreRefusedOnBothSides) {
     ++answers;
     return "";
   });
-  EXPECT_EQ(CallLocal(f.path, std::string((1 << 20) + 1, 'x')).error().code,
+  EXPECT_EQ(CallLocal(f.path, std::string(kMaxLocalRequestBytes + 1, 'x')).error().code,
             ErrorCode::kInvalidArgument);
   f.RunCaller([&] {
     const int socket = ConnectTo(f.path);
@@ -145,6 +149,11 @@ TEST(LocalCalls, TooLongRequestsAreRefusedOnBothSides) {
     char byte;
     EXPECT_LE(read(socket, &byte, 1), 0) << "the server must hang up";
     close(socket);
+    const int nested = ConnectTo(f.path);
+    const unsigned char length[] = {0, 0, (kMaxLocalRequestBytes + 1) >> 8, 1};
+    EXPECT_EQ(write(nested, length, sizeof(length)), 4);
+    EXPECT_LE(read(nested, &byte, 1), 0) << "without waiting for all of it";
+    close(nested);
   });
   EXPECT_EQ(answers, 0);
 }
