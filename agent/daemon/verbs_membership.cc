@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "agent/daemon/agent_state.h"
 #include "agent/daemon/join.h"
@@ -102,7 +103,10 @@ int RunVerb(const VerbOptions& options) {
     return FailWith(status.error(), kExitUsage);
   DaemonOptions daemon;
   daemon.state_folder = options.state_folder;
-  daemon.settings_path = options.settings_path;
+  // It is told to commands, which run elsewhere.
+  std::error_code no_folder;
+  const auto settings_path = std::filesystem::absolute(options.settings_path, no_folder);
+  daemon.settings_path = no_folder ? options.settings_path : settings_path.string();
   daemon.overrides = options.overrides;
   daemon.whole_system = options.whole_system;
   daemon.program_folder = ProgramDirectory();

@@ -103,6 +103,24 @@ std::string ProgramDirectory() {
   return error ? "." : program.parent_path().string();
 }
 
+Result<std::string> PathInRootsHands(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
+  if (error) return std::unexpected(os::SystemError("cannot find " + path, error.value()));
+  for (auto folder = real.parent_path(); !folder.empty(); folder = folder.parent_path()) {
+    struct stat facts {};
+    const bool there = ::lstat(folder.c_str(), &facts) == 0;
+    if (!there && errno != ENOENT)
+      return std::unexpected(os::SystemError("cannot look at " + folder.string(), errno));
+    if (there && (facts.st_uid != 0 || (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0)) {
+      return Fail(ErrorCode::kPermissionDenied,
+                  fmt::format("others than root may write to {}", folder.string()));
+    }
+    if (folder == folder.root_path()) break;
+  }
+  return real.string();
+}
+
 Status MakePrivateDirectory(const std::string& path) {
   if (path.empty()) return Fail(ErrorCode::kInvalidArgument, "the directory's name is empty");
   struct stat facts {};

@@ -138,5 +138,16 @@ TEST(Paths, SmallFileIsReadWholeOrRefused) {
   EXPECT_EQ(ReadSmallFile(folder.path() + "/none").error().code, ErrorCode::kNotFound);
 }
 
+TEST(Paths, OthersThanRootDecideNotWhereRootsFilesAre) {
+  EXPECT_EQ(PathInRootsHands("/etc/none/agent.toml"), "/etc/none/agent.toml");
+  EXPECT_EQ(PathInRootsHands("/etc/../etc/hostname"), "/etc/hostname");
+  const TemporaryFolder folder;  // in one that everybody may write to
+  const auto refused = PathInRootsHands(folder.path() + "/agent.toml");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kPermissionDenied);
+  std::filesystem::create_symlink("/etc/hostname", folder.path() + "/link");
+  EXPECT_EQ(PathInRootsHands(folder.path() + "/link"), "/etc/hostname") << "where it leads counts";
+}
+
 }  // namespace
 }  // namespace fallow
