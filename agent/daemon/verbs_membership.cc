@@ -90,7 +90,13 @@ int LeaveVerb(const VerbOptions& options) {
   if (!membership && membership.error().code == ErrorCode::kNotFound) {
     return FailWith(membership.error(), kExitNotJoined);
   }
-  const bool was_running = CallLocal(folder.socket_path(), SimpleCall("stop")).has_value();
+  const auto stopped = CallLocal(folder.socket_path(), SimpleCall("stop"));
+  // One that goes on would work for a coordinator of which this folder knows nothing any more.
+  if (!stopped && IsThere(stopped.error())) {
+    const auto error = Wrap(stopped.error(), "nothing was left: the agent does not stop; end it");
+    return FailWith(error.error(), kExitFailed);
+  }
+  const bool was_running = stopped.has_value();
   if (auto status = folder.Forget(); !status) return FailWith(status.error(), kExitFailed);
   fmt::print("left{}{}; models stay in {} until you remove them\n",
              membership ? " " + membership->coordinator_url : "",

@@ -130,6 +130,18 @@ TEST(AgentProgram, OneStateFolderHasOneAgent) {
   EXPECT_EQ(StateOf(stack), "idle");
 }
 
+TEST(AgentProgram, OneThatDoesNotStopIsNotLeftAlone) {
+  Stack stack;
+  ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
+  ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
+  ASSERT_TRUE(WaitUntil([&] { return !StateOf(stack).empty(); }, 20s)) << stack.Logs();
+  const std::vector<std::string> leave = {"leave", "--state-dir", stack.folder() + "/agent"};
+  ASSERT_EQ(kill(stack.agent().process_id(), SIGSTOP), 0);
+  EXPECT_EQ(Agent(stack, leave).exit_code, 1) << "it would work on for whom nobody knows";
+  ASSERT_EQ(kill(stack.agent().process_id(), SIGCONT), 0);
+  EXPECT_EQ(Agent(stack, leave).exit_code, 0) << stack.Logs();
+}
+
 TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
   if (!std::filesystem::is_directory("/dev/shm"))
     GTEST_SKIP() << "signs of life are kept in memory alone, and there is no /dev/shm";
