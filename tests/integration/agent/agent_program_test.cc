@@ -142,6 +142,12 @@ TEST(AgentProgram, OneThatDoesNotStopIsNotLeftAlone) {
   EXPECT_EQ(Agent(stack, leave).exit_code, 0) << stack.Logs();
 }
 
+TEST(AgentProgram, SaysWhatAWrongWordIsWhereverItIs) {
+  Stack stack;
+  EXPECT_EQ(Agent(stack, {"log", "--since", "noon", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_THAT(Agent(stack, {"help"}).output, HasSubstr("doctor  "));
+}
+
 TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
   if (!std::filesystem::is_directory("/dev/shm"))
     GTEST_SKIP() << "signs of life are kept in memory alone, and there is no /dev/shm";
