@@ -105,9 +105,11 @@ TEST(StatusReport, TellsWhichSettingsItFollows) {
 TEST(StatusReport, WordsOfAWorkerCannotPassForLinesOfOurs) {
   StatusReport report = Sample();
   report.worker_trouble = "gone\nserves       nobody\x1b[2J";
+  report.status.reason = "waits\rruns";
   report.profile.processor = "a card\nstate: fine";
   const std::string text = StatusText(StatusJson(report)).value();
-  EXPECT_THAT(text, AllOf(HasSubstr("gone?serves       nobody?[2J"), HasSubstr("a card?state")));
+  EXPECT_THAT(text, AllOf(HasSubstr("gone?serves       nobody?[2J"), HasSubstr("a card?state"),
+                          HasSubstr("waits?runs")));
 }
 
 TEST(StatusReport, AnotherAnswerIsAnErrorNotACrash) {
