@@ -29,7 +29,8 @@ Result<std::string> ReadSmallFile(const std::string& path, std::size_t max_bytes
 // (0600).
 Status WriteFileAtomically(const std::string& path, std::string_view content);
 // Likewise, for a file that belongs to a person: its owner and its rights stay, and where the path
-// is a link, the link stays and what it points to is replaced. A new one is readable by everybody.
+// is a link, the link stays and what it points to is replaced. A new one is readable by everybody,
+// and so is a new folder that root makes for it.
 Status ChangeFileAtomically(const std::string& path, std::string_view content);
 
 }  // namespace fallow

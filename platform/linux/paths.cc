@@ -172,7 +172,8 @@ Status Replace(const std::string& path, std::string_view content, mode_t mode,
     return std::unexpected(os::SystemError("cannot write " + path, errno));
   }
   const auto has_rights = [&] {
-    if (like == nullptr) return true;
+    // Whatever this process' mask is.
+    if (like == nullptr) return ::fchmod(file.descriptor(), mode) == 0;
     return ::fchown(file.descriptor(), like->st_uid, like->st_gid) == 0 &&
            ::fchmod(file.descriptor(), like->st_mode & 07777) == 0;
   };
@@ -190,6 +191,17 @@ Status Replace(const std::string& path, std::string_view content, mode_t mode,
   return {};
 }
 
+// Made by root it is for others too, as /etc is; a user's stays the user's.
+Status MakeReadableDirectory(const std::string& path) {
+  struct stat facts {};
+  const bool is_new = ::stat(path.c_str(), &facts) != 0;
+  FALLOW_RETURN_IF_ERROR(MakePrivateDirectory(path));
+  if (is_new && ::geteuid() == 0 &&
+      ::chmod(path.c_str(), S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH) != 0)
+    return std::unexpected(os::SystemError("cannot let others read " + path, errno));
+  return {};
+}
+
 }  // namespace
 
 Status WriteFileAtomically(const std::string& path, std::string_view content) {
@@ -201,7 +213,10 @@ Status ChangeFileAtomically(const std::string& path, std::string_view content) {
   const std::string real = std::filesystem::weakly_canonical(path, error).string();
   if (error) return std::unexpected(os::SystemError("cannot find " + path, error.value()));
   struct stat facts {};
-  if (::stat(real.c_str(), &facts) != 0) return Replace(real, content, kReadable, nullptr);
+  if (::stat(real.c_str(), &facts) != 0) {
+    FALLOW_RETURN_IF_ERROR(MakeReadableDirectory(ParentOf(real)));
+    return Replace(real, content, kReadable, nullptr);
+  }
   return Replace(real, content, kPrivate, &facts);
 }
 

@@ -164,6 +164,15 @@ TEST_F(SystemAgent, ItsSettingsAreReadByAllAndChangedByRoot) {
                                             kSettings)));
 }
 
+TEST_F(SystemAgent, ItReadsSettingsInAFolderThatRootHadToMakeAnew) {
+  std::filesystem::remove_all(kSettingsFolder);
+  ASSERT_EQ(As(kRoot, {"limits", "set", "limits.disk_gib", "9"}).exit_code, 0) << Said();
+  EXPECT_EQ(As(kAtSeat, {"limits"}).exit_code, 0) << Said();
+  EXPECT_TRUE(
+      WaitUntil([&] { return StatusFor(kAtSeat).at("cache").at("max_bytes") == 9ull << 30; }, 20s))
+      << Said();
+}
+
 TEST_F(SystemAgent, ItDoesNotChooseWhatRootWritesTo) {
   ASSERT_EQ(chown(kSettingsFolder, kAgent, kAgent), 0);
   EXPECT_EQ(As(kRoot, {"limits", "set", "quiet.level", "40"}).exit_code, 1);
