@@ -38,6 +38,8 @@ struct LocalCallService {
   // of these. Null: each has.
   std::function<bool(const LocalPeer& caller)> is_known = nullptr;
 };
+// What is asked is short: whoever may send much could have much parsed.
+inline constexpr std::size_t kMaxLocalRequestBytes = 4096;
 // Of callers who are not ours, so that none of them takes the places of others, or all the time of
 // the server.
 inline constexpr std::size_t kMaxOpenCallsOfUser = 4;

@@ -14,8 +14,10 @@
 namespace fallow {
 
 std::vector<std::string> StateFolder::life_sign_paths() const {
-  const std::string whole = std::filesystem::absolute(path_).lexically_normal().string();
-  const std::string name = "/alive-" + Sha256::Of(whole).Hex().substr(0, 16);
+  // However the folder is named: with a '/' at its end, from elsewhere or by a link.
+  std::error_code error;
+  const std::string real = std::filesystem::weakly_canonical(path_, error).string();
+  const std::string name = "/alive-" + Sha256::Of(error ? path_ : real).Hex().substr(0, 16);
   // Of an agent of the whole machine, whose folder a user's may not write to; and of a user's.
   return {"/run/fallow" + name, RuntimeDirectory() + name};
 }

@@ -5,14 +5,10 @@
 #include "agent/daemon/owner_calls.h"
 
 namespace fallow {
-namespace {
 
-// Of CallLocal: somebody serves there, and gives no answer.
 bool IsThere(const Error& error) {
   return error.code == ErrorCode::kDeadlineExceeded || error.code == ErrorCode::kResourceExhausted;
 }
-
-}  // namespace
 
 Result<AgentAnswer> AskAgent(const AgentSockets& sockets, std::string_view call,
                              const CallSocket& ask) {

@@ -26,6 +26,9 @@ struct AgentAnswer {
 using CallSocket =
     std::function<Result<std::string>(const std::string& socket, std::string_view call)>;
 
+// Of an error of CallLocal: somebody serves there, and gives no answer.
+bool IsThere(const Error& error);
+
 // The answer of the first that serves. kUnavailable: none does. kFailedPrecondition, in the agent's
 // words: it refused or failed. Any other: it is there and gives no answer.
 Result<AgentAnswer> AskAgent(const AgentSockets& sockets, std::string_view call,

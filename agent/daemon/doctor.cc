@@ -14,6 +14,7 @@
 #include "agent/daemon/settings_source.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/verbs.h"
+#include "base/log_line.h"
 #include "platform/paths.h"
 #include "platform/system.h"
 
@@ -221,7 +222,7 @@ class Doctor {
   }
   static std::string Text(const Json& json, const char* name) {
     const Json& part = Part(json, name);
-    return part.is_string() ? part.get<std::string>() : "";
+    return part.is_string() ? OneLine(part.get<std::string>()) : "";
   }
   static bool Flag(const Json& json, const char* name) {
     const Json& part = Part(json, name);

@@ -41,7 +41,9 @@ class CommandLine {
     AddControl();
     app_.add_subcommand("help", "Show this help")->callback([this] {
       verb_ = [this](const VerbOptions&) {
-        fmt::print("{}", app_.help());
+        // app_.help() would be that of the command which was typed, this one.
+        fmt::print("{}", app_.get_formatter()->make_help(&app_, app_.get_name(),
+                                                         CLI::AppFormatMode::Normal));
         return static_cast<int>(kExitOk);
       };
     });

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/daemon/policy/durations.h"
+#include "base/log_line.h"
 
 namespace fallow {
 namespace {
@@ -84,13 +85,13 @@ std::string DoneAnswer(const Status& kept) {
 std::string WarningOf(std::string_view answer) {
   const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
   const bool there = json.is_object() && json.contains("warning") && json["warning"].is_string();
-  return there ? json["warning"].get<std::string>() : "";
+  return there ? OneLine(json["warning"].get<std::string>()) : "";
 }
 
 Status CheckAnswer(std::string_view answer) {
   const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
   if (json.is_object() && json.contains("error") && json["error"].is_string())
-    return Fail(ErrorCode::kFailedPrecondition, json["error"].get<std::string>());
+    return Fail(ErrorCode::kFailedPrecondition, OneLine(json["error"].get<std::string>()));
   return {};
 }
 

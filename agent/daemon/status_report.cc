@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/daemon/policy/durations.h"
+#include "base/log_line.h"
 
 namespace fallow {
 namespace {
@@ -78,10 +79,11 @@ std::string RuleOf(const Settings& settings) {
 
 // Renders a report that came as JSON; throws nlohmann's exceptions on one of another shape.
 std::string Render(const Json& report) {
-  std::string text = fmt::format("{}: {}\n\n", report.at("state").get<std::string>(),
-                                 report.at("reason").get<std::string>());
+  std::string text = fmt::format("{}: {}\n\n", OneLine(report.at("state").get<std::string>()),
+                                 OneLine(report.at("reason").get<std::string>()));
+  // The words of workers and drivers among them.
   const auto line = [&](std::string_view name, const std::string& value) {
-    text += fmt::format("{:<13}{}\n", name, value);
+    text += fmt::format("{:<13}{}\n", name, OneLine(value));
   };
   const Json& coordinator = report.at("coordinator");
   const std::string trouble = coordinator.at("trouble").get<std::string>();

@@ -143,6 +143,13 @@ int WhyVerb(const VerbOptions& options) {
 }
 
 int LogVerb(const VerbOptions& options) {
+  std::optional<WallTime> since;
+  if (!options.since.empty()) {
+    const auto clock = NewSystemClock();
+    const auto parsed = ParseLocalTime(options.since, MomentNow(*clock));
+    if (!parsed) return FailWith(parsed.error(), kExitUsage);
+    since = *parsed;
+  }
   const auto told = ReadHistory(options);
   if (!told) return FailWith(told.error(), kExitFailed);
   const PolicyHistory& history = told->history;
@@ -151,14 +158,8 @@ int LogVerb(const VerbOptions& options) {
     fmt::print("{}", ReplayText(report));
     return report.ok() ? kExitOk : kExitFailed;
   }
-  std::vector<LogLine> lines = history.Lines();
-  if (!options.since.empty()) {
-    const auto clock = NewSystemClock();
-    const auto since = ParseLocalTime(options.since, MomentNow(*clock));
-    if (!since) return FailWith(since.error(), kExitUsage);
-    lines = history.Since(*since);
-  }
-  const std::size_t all = options.since.empty() ? kLatestLines : lines.size();
+  const std::vector<LogLine> lines = since ? history.Since(*since) : history.Lines();
+  const std::size_t all = since ? lines.size() : kLatestLines;
   const std::size_t count = std::min(lines.size(), options.max_entries.value_or(all));
   const auto shown = std::span<const LogLine>(lines).last(count);
   if (!options.json) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "agent/daemon/agent_state.h"
 #include "agent/daemon/join.h"
@@ -89,7 +90,13 @@ int LeaveVerb(const VerbOptions& options) {
   if (!membership && membership.error().code == ErrorCode::kNotFound) {
     return FailWith(membership.error(), kExitNotJoined);
   }
-  const bool was_running = CallLocal(folder.socket_path(), SimpleCall("stop")).has_value();
+  const auto stopped = CallLocal(folder.socket_path(), SimpleCall("stop"));
+  // One that goes on would work for a coordinator of which this folder knows nothing any more.
+  if (!stopped && IsThere(stopped.error())) {
+    const auto error = Wrap(stopped.error(), "nothing was left: the agent does not stop; end it");
+    return FailWith(error.error(), kExitFailed);
+  }
+  const bool was_running = stopped.has_value();
   if (auto status = folder.Forget(); !status) return FailWith(status.error(), kExitFailed);
   fmt::print("left{}{}; models stay in {} until you remove them\n",
              membership ? " " + membership->coordinator_url : "",
@@ -102,7 +109,10 @@ int RunVerb(const VerbOptions& options) {
     return FailWith(status.error(), kExitUsage);
   DaemonOptions daemon;
   daemon.state_folder = options.state_folder;
-  daemon.settings_path = options.settings_path;
+  // It is told to commands, which run elsewhere.
+  std::error_code no_folder;
+  const auto settings_path = std::filesystem::absolute(options.settings_path, no_folder);
+  daemon.settings_path = no_folder ? options.settings_path : settings_path.string();
   daemon.overrides = options.overrides;
   daemon.whole_system = options.whole_system;
   daemon.program_folder = ProgramDirectory();

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/log_line.h"
 #include "base/overloaded.h"
 #include "protocol/limits.h"
 
@@ -208,7 +209,7 @@ void WorkerSupervisor::OnOutput(ByteView bytes) {
 }
 
 void WorkerSupervisor::OnErrorLine(std::string_view line) {
-  last_error_line_ = line.substr(0, kMaxErrorLineBytes);
+  last_error_line_ = OneLine(line.substr(0, kMaxErrorLineBytes));
   LOG_INFO("worker says: {}", last_error_line_);
 }
 
@@ -259,10 +260,11 @@ void WorkerSupervisor::Handle(FromWorker message) {
                  },
                  [&](const Stopped&) { out_of_turn("stopped"); },
                  [&](const WorkerFailure& failure) {
-                   if (!loading_) return Lose(failure.error);
+                   const Error shown{failure.error.code, OneLine(failure.error.message)};
+                   if (!loading_) return Lose(shown);
                    loading_ = false;
                    timer_.reset();
-                   events_.on_model_failed(failure.error);
+                   events_.on_model_failed(shown);
                  },
              },
              message);

@@ -56,8 +56,9 @@ Result<std::unique_ptr<LifeSign>> OpenLifeSign(const std::string& path) {
     return Fail(ErrorCode::kFailedPrecondition,
                 path + " would be on a disk, and a sign of life is to cost no write of one");
   }
-  OwnedDescriptor file(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+  // Not blocking: a named pipe must not hold us up.
+  OwnedDescriptor file(::open(
+      path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, S_IRUSR | S_IWUSR));
   if (!file) return std::unexpected(os::SystemError("cannot write " + path, errno));
   return std::make_unique<FileLifeSign>(path, std::move(file));
 }

@@ -19,7 +19,6 @@ namespace fallow {
 namespace {
 
 constexpr std::size_t kLengthBytes = 4;
-constexpr std::size_t kMaxRequestBytes = 1 << 20;
 constexpr std::size_t kMaxReplyBytes = 16 << 20;
 constexpr std::size_t kMaxOpenCalls = 32;
 constexpr std::size_t kMaxCountedUsers = 64;
@@ -123,7 +122,7 @@ class LocalCallServer : public Listener {
     call->received += AsText(bytes);
     const auto length = AnnouncedLength(call->received);
     if (!length) return;
-    if (*length > kMaxRequestBytes) {
+    if (*length > kMaxLocalRequestBytes) {
       calls_.erase(call);
       return;
     }
@@ -250,10 +249,10 @@ Result<std::unique_ptr<Listener>> ServeLocalCalls(Loop& loop, const std::string&
 
 Result<std::string> CallLocal(const std::string& path, std::string_view request,
                               std::chrono::milliseconds timeout) {
-  if (request.size() > kMaxRequestBytes) {
+  if (request.size() > kMaxLocalRequestBytes) {
     return Fail(ErrorCode::kInvalidArgument,
                 fmt::format("a local call of {} bytes is longer than the limit of {}",
-                            request.size(), kMaxRequestBytes));
+                            request.size(), kMaxLocalRequestBytes));
   }
   LocalCaller caller(path, timeout);
   FALLOW_RETURN_IF_ERROR(caller.Connect());

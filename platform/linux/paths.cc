@@ -103,6 +103,24 @@ std::string ProgramDirectory() {
   return error ? "." : program.parent_path().string();
 }
 
+Result<std::string> PathInRootsHands(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
+  if (error) return std::unexpected(os::SystemError("cannot find " + path, error.value()));
+  for (auto folder = real.parent_path(); !folder.empty(); folder = folder.parent_path()) {
+    struct stat facts {};
+    const bool there = ::lstat(folder.c_str(), &facts) == 0;
+    if (!there && errno != ENOENT)
+      return std::unexpected(os::SystemError("cannot look at " + folder.string(), errno));
+    if (there && (facts.st_uid != 0 || (facts.st_mode & (S_IWGRP | S_IWOTH)) != 0)) {
+      return Fail(ErrorCode::kPermissionDenied,
+                  fmt::format("others than root may write to {}", folder.string()));
+    }
+    if (folder == folder.root_path()) break;
+  }
+  return real.string();
+}
+
 Status MakePrivateDirectory(const std::string& path) {
   if (path.empty()) return Fail(ErrorCode::kInvalidArgument, "the directory's name is empty");
   struct stat facts {};
@@ -154,7 +172,8 @@ Status Replace(const std::string& path, std::string_view content, mode_t mode,
     return std::unexpected(os::SystemError("cannot write " + path, errno));
   }
   const auto has_rights = [&] {
-    if (like == nullptr) return true;
+    // Whatever this process' mask is.
+    if (like == nullptr) return ::fchmod(file.descriptor(), mode) == 0;
     return ::fchown(file.descriptor(), like->st_uid, like->st_gid) == 0 &&
            ::fchmod(file.descriptor(), like->st_mode & 07777) == 0;
   };
@@ -172,6 +191,17 @@ Status Replace(const std::string& path, std::string_view content, mode_t mode,
   return {};
 }
 
+// Made by root it is for others too, as /etc is; a user's stays the user's.
+Status MakeReadableDirectory(const std::string& path) {
+  struct stat facts {};
+  const bool is_new = ::stat(path.c_str(), &facts) != 0;
+  FALLOW_RETURN_IF_ERROR(MakePrivateDirectory(path));
+  if (is_new && ::geteuid() == 0 &&
+      ::chmod(path.c_str(), S_IRWXU | S_IRGRP | S_IXGRP | S_IROTH | S_IXOTH) != 0)
+    return std::unexpected(os::SystemError("cannot let others read " + path, errno));
+  return {};
+}
+
 }  // namespace
 
 Status WriteFileAtomically(const std::string& path, std::string_view content) {
@@ -183,7 +213,10 @@ Status ChangeFileAtomically(const std::string& path, std::string_view content) {
   const std::string real = std::filesystem::weakly_canonical(path, error).string();
   if (error) return std::unexpected(os::SystemError("cannot find " + path, error.value()));
   struct stat facts {};
-  if (::stat(real.c_str(), &facts) != 0) return Replace(real, content, kReadable, nullptr);
+  if (::stat(real.c_str(), &facts) != 0) {
+    FALLOW_RETURN_IF_ERROR(MakeReadableDirectory(ParentOf(real)));
+    return Replace(real, content, kReadable, nullptr);
+  }
   return Replace(real, content, kPrivate, &facts);
 }
 

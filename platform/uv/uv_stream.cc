@@ -13,6 +13,9 @@ namespace fallow {
 namespace {
 
 constexpr int kBacklog = 512;
+// libuv hands on whoever waits before it looks at anything else: without an end, callers who keep
+// coming would keep the loop from its timers and its other streams.
+constexpr int kMaxAcceptedInTurn = 32;
 constexpr unsigned kKeepAliveAfterSeconds = 60;  // finds peers that vanished without a word
 
 union AnyStream {
@@ -209,13 +212,17 @@ class UvByteStream : public ByteStream {
 // A listening handle, which outlives the Listener until libuv lets go of it.
 struct Acceptor {
   AnyStream any{};
+  Loop& loop;
   Kind kind;
   std::function<bool(int)> admit;
   std::function<void(std::unique_ptr<ByteStream>)> on_connection;
   bool closing = false;
+  std::uint64_t turn = 0;  // the loop's time, which stands still within a turn
+  int accepted_in_turn = 0;
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 
-  Acceptor(uv_loop_t* loop, Kind the_kind) : kind(the_kind) {
-    Initialise(loop, kind, any);
+  Acceptor(Loop& the_loop, Kind the_kind) : loop(the_loop), kind(the_kind) {
+    Initialise(UvLoop::Of(loop), kind, any);
     any.handle.data = this;
   }
   void Close() {
@@ -224,11 +231,29 @@ struct Acceptor {
   }
   int Listen() {
     return uv_listen(&any.stream, kBacklog, [](uv_stream_t* server, int status) {
-      if (status == 0) static_cast<Acceptor*>(server->data)->Accept();
+      if (status == 0) static_cast<Acceptor*>(server->data)->OnConnection();
     });
   }
+  void OnConnection();
   void Accept();
 };
+
+void Acceptor::OnConnection() {
+  if (const std::uint64_t now = uv_now(any.handle.loop); now != turn) {
+    turn = now;
+    accepted_in_turn = 0;
+  }
+  if (accepted_in_turn < kMaxAcceptedInTurn) {
+    ++accepted_in_turn;
+    return Accept();
+  }
+  // libuv brings no other before this one is taken.
+  loop.Post([this, is_there = std::weak_ptr(alive)] {
+    if (is_there.expired() || closing) return;
+    accepted_in_turn = 1;
+    Accept();
+  });
+}
 
 void Acceptor::Accept() {
   auto* connection = new Connection(any.handle.loop, kind);
@@ -285,7 +310,7 @@ Result<std::unique_ptr<Listener>> ListenTcp(
     Loop& loop, const std::string& address, std::uint16_t port,
     std::function<void(std::unique_ptr<ByteStream>)> on_connection) {
   FALLOW_ASSIGN_OR_RETURN(const sockaddr_storage parsed, ParseAddress(address, port));
-  auto* acceptor = new Acceptor(UvLoop::Of(loop), Kind::kTcp);
+  auto* acceptor = new Acceptor(loop, Kind::kTcp);
   acceptor->on_connection = std::move(on_connection);
   int status = uv_tcp_bind(&acceptor->any.tcp, reinterpret_cast<const sockaddr*>(&parsed), 0);
   if (status == 0) status = acceptor->Listen();
@@ -300,7 +325,7 @@ Result<std::unique_ptr<Listener>> ListenTcp(
 Result<std::unique_ptr<Listener>> ListenUnix(
     Loop& loop, int listening_socket, std::function<bool(int descriptor)> admit,
     std::function<void(std::unique_ptr<ByteStream>)> on_connection) {
-  auto* acceptor = new Acceptor(UvLoop::Of(loop), Kind::kUnix);
+  auto* acceptor = new Acceptor(loop, Kind::kUnix);
   acceptor->admit = std::move(admit);
   acceptor->on_connection = std::move(on_connection);
   int status = uv_pipe_open(&acceptor->any.pipe, listening_socket);

@@ -122,14 +122,14 @@ bool WaitUntil(const std::function<bool()>& condition, std::chrono::seconds time
   return true;
 }
 
-TemporaryFolder::TemporaryFolder() {
-  char path[] = "/tmp/fallow-test-XXXXXX";
-  path_ = mkdtemp(path);
+TemporaryFolder::TemporaryFolder(const std::string& parent) {
+  std::string path = parent + "/fallow-test-XXXXXX";
+  if (mkdtemp(path.data()) != nullptr) path_ = path;
 }
 
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
+  if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }
 
 std::string ReadFile(const std::string& path) {

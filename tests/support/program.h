@@ -46,10 +46,12 @@ Finished RunProgram(ProgramOptions options,
 // only.
 bool WaitUntil(const std::function<bool()>& condition, std::chrono::seconds timeout);
 
-// A folder that is removed with its contents at the end.
+// A folder with a name that nobody can know before, removed with its contents at the end.
 class TemporaryFolder {
  public:
-  TemporaryFolder();
+  // Where there is no `parent`, it is none, and its path is empty.
+  explicit TemporaryFolder(const std::string& parent);
+  TemporaryFolder() : TemporaryFolder("/tmp") {}
   ~TemporaryFolder();
   const std::string& path() const { return path_; }
 

@@ -1,9 +1,11 @@
-// The policy's decisions for people: `fallow-agent why` and `fallow-agent log`.
+// The policy's decisions for people: `fallow-agent why` and `fallow-agent log`. Root may read what
+// an agent under another user wrote, so nothing of it may steer a terminal.
 #include <fmt/format.h>
 
 #include "agent/daemon/policy/durations.h"
 #include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
+#include "base/log_line.h"
 
 namespace fallow {
 namespace {
@@ -33,22 +35,24 @@ std::chrono::milliseconds Ago(WallTime then, WallTime now) {
 
 std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now) {
   const Decision& decision = entry.decision;
-  std::string text = fmt::format("{}: {}\n", State(decision), decision.text);
+  std::string text = fmt::format("{}: {}\n", State(decision), OneLine(decision.text));
   if (since) {
     text += fmt::format("since {} ({} ago)\n", LocalDateTime(since->wall, LocalOffset(*since)),
                         ShortDuration(Ago(since->wall, now.wall)));
   }
   if (!decision.reasons.empty()) text += "\n";
   for (const ReasonText& reason : decision.reasons) {
-    text += fmt::format("{:<18} {}\n", ReasonName(reason.reason), reason.text);
-    if (!reason.way_out.empty()) text += fmt::format("{:<18} until: {}\n", "", reason.way_out);
+    text += fmt::format("{:<18} {}\n", ReasonName(reason.reason), OneLine(reason.text));
+    if (!reason.way_out.empty())
+      text += fmt::format("{:<18} until: {}\n", "", OneLine(reason.way_out));
   }
   if (decision.action == Action::kPause) {
     text +=
         fmt::format("\nthe model {}\n", decision.keep_memory ? "may stay in memory meanwhile"
                                                              : "does not stay in memory meanwhile");
   }
-  for (const std::string& notice : entry.signals.notices) text += fmt::format("note: {}\n", notice);
+  for (const std::string& notice : entry.signals.notices)
+    text += fmt::format("note: {}\n", OneLine(notice));
   return text;
 }
 
@@ -77,8 +81,8 @@ std::string AbsenceText(const Absence& absence, const PolicyEntry* last) {
       "was killed, or the machine went down, or it was too old to write its end\n",
       since, until);
   if (last != nullptr)
-    text +=
-        fmt::format("\nits last decision: {}: {}\n", State(last->decision), last->decision.text);
+    text += fmt::format("\nits last decision: {}: {}\n", State(last->decision),
+                        OneLine(last->decision.text));
   return text;
 }
 
@@ -95,7 +99,8 @@ std::string LogText(std::span<const LogLine> lines) {
     const auto& reasons = entry.decision.reasons;
     text += fmt::format(kLine, LocalDateTime(entry.moment.wall, LocalOffset(entry.moment)),
                         ActionName(entry.decision.action),
-                        reasons.empty() ? "" : ReasonName(reasons[0].reason), entry.decision.text);
+                        reasons.empty() ? "" : ReasonName(reasons[0].reason),
+                        OneLine(entry.decision.text));
   }
   return text;
 }

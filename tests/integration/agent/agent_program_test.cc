@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -26,20 +25,16 @@ using ::testing::HasSubstr;
 // A runtime folder of the test's own in memory, where there is memory.
 class TemporaryRuntimeFolder {
  public:
-  TemporaryRuntimeFolder() {
-    std::filesystem::create_directories(path_);
-    setenv("XDG_RUNTIME_DIR", path_.c_str(), 1);
-  }
+  TemporaryRuntimeFolder() { setenv("XDG_RUNTIME_DIR", folder_.path().c_str(), 1); }
   ~TemporaryRuntimeFolder() {
     before_.empty() ? unsetenv("XDG_RUNTIME_DIR") : setenv("XDG_RUNTIME_DIR", before_.c_str(), 1);
-    std::filesystem::remove_all(path_);
   }
   TemporaryRuntimeFolder(const TemporaryRuntimeFolder&) = delete;
   TemporaryRuntimeFolder& operator=(const TemporaryRuntimeFolder&) = delete;
 
  private:
   const std::string before_ = std::getenv("XDG_RUNTIME_DIR") ? std::getenv("XDG_RUNTIME_DIR") : "";
-  const std::string path_ = fmt::format("/dev/shm/fallow-agent-test-{}", getpid());
+  const TemporaryFolder folder_{"/dev/shm"};
 };
 
 TEST(AgentProgram, JoinsOnlyTheCoordinatorOfItsLink) {
@@ -129,10 +124,28 @@ TEST(AgentProgram, OneStateFolderHasOneAgent) {
   Stack stack;
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
-  ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "idle"; }, 20s)) << stack.Logs();
+  ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "idle"; }, 60s)) << stack.Logs();
   EXPECT_EQ(
       Agent(stack, {"run", "--dedicated", "--state-dir", stack.folder() + "/agent"}).exit_code, 1);
   EXPECT_EQ(StateOf(stack), "idle");
+}
+
+TEST(AgentProgram, OneThatDoesNotStopIsNotLeftAlone) {
+  Stack stack;
+  ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
+  ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
+  ASSERT_TRUE(WaitUntil([&] { return !StateOf(stack).empty(); }, 20s)) << stack.Logs();
+  const std::vector<std::string> leave = {"leave", "--state-dir", stack.folder() + "/agent"};
+  ASSERT_EQ(kill(stack.agent().process_id(), SIGSTOP), 0);
+  EXPECT_EQ(Agent(stack, leave).exit_code, 1) << "it would work on for whom nobody knows";
+  ASSERT_EQ(kill(stack.agent().process_id(), SIGCONT), 0);
+  EXPECT_EQ(Agent(stack, leave).exit_code, 0) << stack.Logs();
+}
+
+TEST(AgentProgram, SaysWhatAWrongWordIsWhereverItIs) {
+  Stack stack;
+  EXPECT_EQ(Agent(stack, {"log", "--since", "noon", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_THAT(Agent(stack, {"help"}).output, HasSubstr("doctor  "));
 }
 
 TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
@@ -143,7 +156,7 @@ TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   const auto start = [&] {
     stack.StartAgent();
-    return WaitUntil([&] { return StateOf(stack) == "idle"; }, 20s);
+    return WaitUntil([&] { return !StateOf(stack).empty(); }, 20s);
   };
   const auto look = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.end(), {"--state-dir", stack.folder() + "/agent"});
@@ -176,7 +189,7 @@ TEST(AgentProgram, FollowsTheSleepThatALogindTellsWhichCameAfterIt) {
   Stack stack;
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
-  ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "idle"; }, 20s)) << stack.Logs();
+  ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "idle"; }, 60s)) << stack.Logs();
   PlayedService logind("org.freedesktop.login1");
   const auto prepare = [&](bool for_sleep) {
     logind.Set("PreparingForSleep", for_sleep);

@@ -37,7 +37,8 @@ class SystemAgent : public ::testing::Test {
     WriteLogin(kAtSeat, "seat0");
     WriteLogin(kFromAfar, "");
     // As systemd makes them for the unit.
-    for (const char* folder : {"/run/fallow", "/run/fallow-state", "/run/fallow-etc"}) {
+    std::filesystem::create_directories(kSettingsFolder);  // which it leaves to root
+    for (const char* folder : {"/run/fallow", "/run/fallow-state"}) {
       std::filesystem::create_directories(folder);
       ASSERT_EQ(chown(folder, kAgent, kAgent), 0);
     }
@@ -64,6 +65,7 @@ class SystemAgent : public ::testing::Test {
 
   static constexpr const char* kProgram = "/run/fallow-agent";
   static constexpr const char* kState = "/run/fallow-state/agent";
+  static constexpr const char* kSettingsFolder = "/run/fallow-etc";
   static constexpr const char* kSettings = "/run/fallow-etc/agent.toml";
   Stack stack_;
   std::unique_ptr<Program> agent_;
@@ -160,6 +162,27 @@ TEST_F(SystemAgent, ItsSettingsAreReadByAllAndChangedByRoot) {
   EXPECT_THAT(Said(), HasSubstr(fmt::format("sudo fallow-agent limits --settings {} set "
                                             "presence.idle_after '5 min'",
                                             kSettings)));
+}
+
+TEST_F(SystemAgent, ItReadsSettingsInAFolderThatRootHadToMakeAnew) {
+  std::filesystem::remove_all(kSettingsFolder);
+  ASSERT_EQ(As(kRoot, {"limits", "set", "limits.disk_gib", "9"}).exit_code, 0) << Said();
+  EXPECT_EQ(As(kAtSeat, {"limits"}).exit_code, 0) << Said();
+  EXPECT_TRUE(
+      WaitUntil([&] { return StatusFor(kAtSeat).at("cache").at("max_bytes") == 9ull << 30; }, 20s))
+      << Said();
+}
+
+TEST_F(SystemAgent, ItDoesNotChooseWhatRootWritesTo) {
+  ASSERT_EQ(chown(kSettingsFolder, kAgent, kAgent), 0);
+  EXPECT_EQ(As(kRoot, {"limits", "set", "quiet.level", "40"}).exit_code, 1);
+  EXPECT_FALSE(std::filesystem::exists(kSettings));
+  EXPECT_THAT(Said(), HasSubstr(fmt::format("others than root may write to {}; if that is right, "
+                                            "name it: sudo fallow-agent limits --settings {} set "
+                                            "quiet.level 40",
+                                            kSettingsFolder, kSettings)));
+  EXPECT_EQ(As(kRoot, {"limits", "--settings", kSettings, "set", "quiet.level", "40"}).exit_code,
+            0);
 }
 
 TEST_F(SystemAgent, DoctorFindsIt) {

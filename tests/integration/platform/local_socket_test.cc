@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <fstream>
@@ -75,11 +76,15 @@ struct Fixture {
 
 TEST(LocalCalls, AnswerOneRequestEach) {
   Fixture f;
-  f.Serve([](std::string_view request) { return "echo " + std::string(request); });
+  const std::string long_reply(4 << 20, 'y');
+  f.Serve([&](std::string_view request) {
+    return request == "much" ? long_reply : "echo " + std::string(request);
+  });
   f.RunCaller([&] {
+    EXPECT_TRUE(CallLocal(f.path, "much").value() == long_reply);
     EXPECT_EQ(CallLocal(f.path, "{\"a\":1}").value(), "echo {\"a\":1}");
     EXPECT_EQ(CallLocal(f.path, "").value(), "echo ");
-    const std::string big(1 << 20, 'x');
+    const std::string big(kMaxLocalRequestBytes, 'x');
     EXPECT_EQ(CallLocal(f.path, big).value(), "echo " + big);
   });
 }
@@ -135,7 +140,7 @@ TEST(LocalCalls, TooLongRequestsAreRefusedOnBothSides) {
     ++answers;
     return "";
   });
-  EXPECT_EQ(CallLocal(f.path, std::string((1 << 20) + 1, 'x')).error().code,
+  EXPECT_EQ(CallLocal(f.path, std::string(kMaxLocalRequestBytes + 1, 'x')).error().code,
             ErrorCode::kInvalidArgument);
   f.RunCaller([&] {
     const int socket = ConnectTo(f.path);
@@ -144,6 +149,11 @@ TEST(LocalCalls, TooLongRequestsAreRefusedOnBothSides) {
     char byte;
     EXPECT_LE(read(socket, &byte, 1), 0) << "the server must hang up";
     close(socket);
+    const int nested = ConnectTo(f.path);
+    const unsigned char length[] = {0, 0, (kMaxLocalRequestBytes + 1) >> 8, 1};
+    EXPECT_EQ(write(nested, length, sizeof(length)), 4);
+    EXPECT_LE(read(nested, &byte, 1), 0) << "without waiting for all of it";
+    close(nested);
   });
   EXPECT_EQ(answers, 0);
 }
@@ -458,6 +468,25 @@ TEST(LocalStreams, AConnectionMayEndTheListener) {
   auto& client = f.Add(ConnectLocal(*f.loop, f.path).value());
   EXPECT_TRUE(RunUntil(*f.loop, [&] { return client.ended; }));
   EXPECT_EQ(f.listener, nullptr);
+}
+
+TEST(LocalStreams, ManyWhoConnectDoNotKeepTheLoopFromItsOtherWork) {
+  constexpr std::size_t kMany = 300;
+  Listening f;
+  ASSERT_TRUE(f.Listen(LocalCallers::kSameUser).has_value());
+  std::vector<int> sockets;
+  for (std::size_t i = 0; i < kMany; ++i) sockets.push_back(ConnectTo(f.path));
+  // Once a turn of the loop.
+  std::size_t seen = 0, most_in_turn = 0;
+  const std::function<void()> look = [&] {
+    most_in_turn = std::max(most_in_turn, f.connections.size() - seen);
+    seen = f.connections.size();
+    if (seen < kMany) f.loop->Post(look);
+  };
+  f.loop->Post(look);
+  EXPECT_TRUE(RunUntil(*f.loop, [&] { return seen == kMany; }));
+  EXPECT_LT(most_in_turn, kMany / 3);
+  for (const int socket : sockets) close(socket);
 }
 
 // Connects as another user; whether the server spoke to it.

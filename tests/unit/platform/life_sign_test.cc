@@ -1,11 +1,11 @@
 #include "platform/life_sign.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 
-#include "platform/system.h"
 #include "tests/support/program.h"
 
 namespace fallow {
@@ -22,10 +22,9 @@ class LifeSignTest : public ::testing::Test {
   void SetUp() override {
     if (!std::filesystem::is_directory(kMemory)) GTEST_SKIP() << "there is no " << kMemory;
   }
-  void TearDown() override { std::filesystem::remove(path_); }
 
-  const std::string path_ =
-      std::string(kMemory) + "/fallow-life-sign-test-" + std::to_string(ProcessId());
+  const TemporaryFolder folder_{kMemory};
+  const std::string path_ = folder_.path() + "/alive";
 };
 
 TEST_F(LifeSignTest, TheMomentNotedLastStaysWhenWhoeverNotedItIsGone) {
@@ -53,6 +52,12 @@ TEST_F(LifeSignTest, ALinkIsNotFollowed) {
   std::filesystem::create_symlink(victim, path_);
   EXPECT_FALSE(OpenLifeSign(path_).has_value());
   EXPECT_EQ(ReadFile(victim), "theirs");
+}
+
+TEST_F(LifeSignTest, ANamedPipeHoldsNobodyUp) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_FALSE(OpenLifeSign(path_).has_value());
+  EXPECT_EQ(ReadLifeSign(path_), std::nullopt);
 }
 
 TEST(LifeSign, NothingIsWrittenToADisk) {

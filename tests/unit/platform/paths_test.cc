@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -136,6 +137,27 @@ TEST(Paths, SmallFileIsReadWholeOrRefused) {
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
   EXPECT_EQ(ReadSmallFile(folder.path() + "/none").error().code, ErrorCode::kNotFound);
+}
+
+TEST(Paths, ANewFileOfAPersonIsReadableWhateverTheMask) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/new/agent.toml";
+  const mode_t before = umask(077);
+  ASSERT_TRUE(ChangeFileAtomically(path, "x").has_value());
+  umask(before);
+  EXPECT_EQ(ModeOf(path), 0644u);
+  EXPECT_EQ(ModeOf(folder.path() + "/new"), geteuid() == 0 ? 0755u : 0700u);
+}
+
+TEST(Paths, OthersThanRootDecideNotWhereRootsFilesAre) {
+  EXPECT_EQ(PathInRootsHands("/etc/none/agent.toml"), "/etc/none/agent.toml");
+  EXPECT_EQ(PathInRootsHands("/etc/../etc/hostname"), "/etc/hostname");
+  const TemporaryFolder folder;  // in one that everybody may write to
+  const auto refused = PathInRootsHands(folder.path() + "/agent.toml");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kPermissionDenied);
+  std::filesystem::create_symlink("/etc/hostname", folder.path() + "/link");
+  EXPECT_EQ(PathInRootsHands(folder.path() + "/link"), "/etc/hostname") << "where it leads counts";
 }
 
 }  // namespace

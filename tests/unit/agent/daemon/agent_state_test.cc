@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "agent/daemon/policy/signals.h"
@@ -73,6 +74,16 @@ TEST(AgentState, KeepsTheOwnersPauseAndTakesADamagedOneAsWithoutEnd) {
   }
   ASSERT_TRUE(f.folder.Forget().has_value());
   EXPECT_EQ(f.folder.LoadPause(), std::nullopt);
+}
+
+TEST(AgentState, SignsOfLifeAreTheSameHoweverTheFolderIsNamed) {
+  const Fixture f;
+  const std::string link = f.temporary.path() + "/link";
+  std::filesystem::create_directory_symlink(f.temporary.path(), link);
+  const auto signs = f.folder.life_sign_paths();
+  for (const std::string& name : {f.temporary.path() + "/", f.temporary.path() + "/./", link})
+    EXPECT_EQ(StateFolder(name).life_sign_paths(), signs) << name;
+  EXPECT_NE(StateFolder(f.temporary.path() + "/other").life_sign_paths(), signs);
 }
 
 }  // namespace

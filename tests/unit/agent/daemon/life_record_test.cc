@@ -9,7 +9,6 @@
 #include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
 #include "platform/fake/clock.h"
-#include "platform/system.h"
 #include "tests/support/program.h"
 #include "tests/unit/agent/daemon/policy/machine_world.h"
 #include "tests/unit/agent/daemon/policy/memory_log_files.h"
@@ -28,7 +27,6 @@ class LifeRecordTest : public ::testing::Test {
   void SetUp() override {
     if (!std::filesystem::is_directory(kMemory)) GTEST_SKIP() << "there is no " << kMemory;
   }
-  void TearDown() override { std::filesystem::remove(sign_); }
 
   // An agent that lives for so long and then is gone; it ends in good order or not.
   void Live(std::chrono::seconds time, bool ends) {
@@ -45,8 +43,8 @@ class LifeRecordTest : public ::testing::Test {
     if (ends) life.End();
   }
 
-  const std::string sign_ =
-      std::string(kMemory) + "/fallow-life-record-test-" + std::to_string(ProcessId());
+  const fallow::testing::TemporaryFolder folder_{kMemory};
+  const std::string sign_ = folder_.path() + "/alive";
   std::vector<std::string> signs_ = {"/none/alive", sign_};
   SimulatedClock clock_;
   const MachineWorld world_;

@@ -122,5 +122,11 @@ TEST(OwnerCalls, ADeedThatARestartWillNotKnowIsToldAsDoneWithAWarning) {
   EXPECT_EQ(WarningOf("{"), "");
 }
 
+TEST(OwnerCalls, AnAgentsWordsCannotSteerTheTerminalOfWhoAsks) {
+  EXPECT_EQ(CheckAnswer(ErrorAnswer("no\x1b[2J\nyes")).error().message, "no?[2J?yes");
+  EXPECT_EQ(WarningOf(DoneAnswer(Fail(ErrorCode::kInternal, "full\nall is well"))),
+            "full?all is well");
+}
+
 }  // namespace
 }  // namespace fallow

@@ -102,6 +102,16 @@ TEST(StatusReport, TellsWhichSettingsItFollows) {
     EXPECT_EQ(SettingsPathIn(other), "") << other;
 }
 
+TEST(StatusReport, WordsOfAWorkerCannotPassForLinesOfOurs) {
+  StatusReport report = Sample();
+  report.worker_trouble = "gone\nserves       nobody\x1b[2J";
+  report.status.reason = "waits\rruns";
+  report.profile.processor = "a card\nstate: fine";
+  const std::string text = StatusText(StatusJson(report)).value();
+  EXPECT_THAT(text, AllOf(HasSubstr("gone?serves       nobody?[2J"), HasSubstr("a card?state"),
+                          HasSubstr("waits?runs")));
+}
+
 TEST(StatusReport, AnotherAnswerIsAnErrorNotACrash) {
   for (const char* answer :
        {"", "{}", "[]", R"({"error": "an unknown call"})", R"({"state": 5, "reason": []})"}) {

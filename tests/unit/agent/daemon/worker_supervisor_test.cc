@@ -39,8 +39,8 @@ TEST(WorkerSupervisor, AModelThatDoesNotLoadIsNotTheWorkersEnd) {
   Fixture f;
   f.BecomeReady();
   f.worker.Send(LoadModel{"m"});
-  f.Says(WorkerFailure{{ErrorCode::kInvalidArgument, "not a GGUF file"}});
-  EXPECT_THAT(f.events, ElementsAre("model failed: not a GGUF file"));
+  f.Says(WorkerFailure{{ErrorCode::kInvalidArgument, "not\na GGUF file"}});
+  EXPECT_THAT(f.events, ElementsAre("model failed: not?a GGUF file"));
   EXPECT_TRUE(f.worker.ready());
 }
 
@@ -49,7 +49,7 @@ TEST(WorkerSupervisor, RestartsAfterACrashWithGrowingDelays) {
   f.worker.Start();
   std::vector<std::chrono::milliseconds> delays;
   for (int i = 0; i < 4; ++i) {
-    f.child().ErrorLine("vkCreateDevice failed");
+    f.child().ErrorLine("vkCreateDevice failed\x1b[2J");
     f.child().Exit({.code = 1, .signal = 0});
     f.loop.RunPending();
     const auto delay = f.loop.UntilNextTimer();
@@ -59,7 +59,7 @@ TEST(WorkerSupervisor, RestartsAfterACrashWithGrowingDelays) {
     ASSERT_EQ(f.launcher.children().size(), static_cast<std::size_t>(i) + 2);
   }
   EXPECT_THAT(f.events.front(),
-              HasSubstr("exited with code 1 (its last words: vkCreateDevice failed)"));
+              HasSubstr("exited with code 1 (its last words: vkCreateDevice failed?[2J)"));
   EXPECT_LE(delays[0], 1000ms);
   EXPECT_GE(delays[3], 4000ms);
   EXPECT_EQ(f.worker.losses_in_a_row(), 4);

@@ -364,5 +364,20 @@ TEST(AbsenceText, SaysFromWhenToWhenNoAgentRanAndWhy) {
       << "what lasts beyond it is shown";
 }
 
+// Root reads what the agent of the whole machine tells, and that has a user of its own.
+TEST(LogText, NothingThatALogSaysSteersATerminal) {
+  Life life;
+  PolicyEntry entry = DecideEntry(life.settings, life.signals, life.now, life.memory);
+  entry.decision.text = "works\x1b[2J\nwaits";
+  entry.decision.reasons = {{Reason::kInput, "a\rb", "c\td"}};
+  entry.signals.notices = {"e\nf"};
+  const LogLine line{.entry = &entry, .absence = nullptr};
+  for (const std::string& text : {LogText({&line, 1}), WhyText(entry, std::nullopt, life.now)}) {
+    EXPECT_THAT(text, testing::HasSubstr("works?[2J?waits\n"));
+    EXPECT_EQ(text.find_first_of("\x1b\r\t"), text.npos) << text;
+  }
+  EXPECT_THAT(WhyText(entry, std::nullopt, life.now), testing::HasSubstr("note: e?f\n"));
+}
+
 }  // namespace
 }  // namespace fallow
