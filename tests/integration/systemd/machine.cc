@@ -30,6 +30,7 @@ constexpr const char* kSystemd = "/lib/systemd/systemd";
 // Every such machine has it, and no other. What is done in there (suspend, stop, mask) is not for
 // the system that we run on, even should the machine be gone and its process id be another's.
 constexpr const char* kMark = "/etc/systemd/system/machine.target";
+constexpr int kNotInside = 125;
 
 std::string Quoted(const std::string& text) {
   std::string quoted = "'";
@@ -72,19 +73,23 @@ std::string Machine::Boot() {
   init_ = process_->AwaitAnnouncement();
   bool up = false;
   const auto is_settled = [&] {
-    const std::string state = Output("systemctl is-system-running");
-    up = state == "running" || state == "degraded";
-    return up || !std::filesystem::exists("/proc/" + init_) || Console().contains("Freezing");
+    const Finished asked = Run("systemctl is-system-running");
+    up = asked.output == "running\n" || asked.output == "degraded\n";
+    return up || asked.exit_code == kNotInside || !std::filesystem::exists("/proc/" + init_) ||
+           Console().contains("Freezing");
   };
   if (!init_.empty()) WaitUntil(is_settled, std::chrono::seconds(20));
   return up ? "" : "systemd does not come up in namespaces here: " + Console();
 }
 
+// Its root is named, for where we run in a changed root ourselves that of its mounts is another.
 Finished Machine::Run(const std::string& command, std::chrono::seconds limit) {
-  return RunShell(fmt::format(
-      "timeout --kill-after=1 {} nsenter --target {} --mount --pid --cgroup --uts --ipc "
-      "env -i PATH=/usr/sbin:/usr/bin HOME=/root sh -c {}",
-      limit.count(), init_, Quoted(fmt::format("test -e {} || exit 125\n{}", kMark, command))));
+  return RunShell(
+      fmt::format("timeout --kill-after=1 {} nsenter --target {} --mount --pid --cgroup --uts "
+                  "--ipc --root --wd "
+                  "env -i PATH=/usr/sbin:/usr/bin HOME=/root sh -c {}",
+                  limit.count(), init_,
+                  Quoted(fmt::format("test -e {} || exit {}\n{}", kMark, kNotInside, command))));
 }
 
 std::string Machine::Output(const std::string& command) {
