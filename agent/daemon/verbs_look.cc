@@ -47,6 +47,14 @@ Json AbsenceJson(const Absence& absence) {
   return json;
 }
 
+Json ReplayJson(const ReplayReport& report) {
+  return {{"replayed", report.replayed},
+          {"different", report.different},
+          {"other_version", report.other_version},
+          {"unreadable_lines", report.unreadable_lines},
+          {"differences", report.differences}};
+}
+
 std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -155,7 +163,7 @@ int LogVerb(const VerbOptions& options) {
   const PolicyHistory& history = told->history;
   if (options.verify) {
     const ReplayReport report = ReplayLog(history);
-    fmt::print("{}", ReplayText(report));
+    fmt::print("{}", options.json ? Dump(ReplayJson(report)) : ReplayText(report));
     return report.ok() ? kExitOk : kExitFailed;
   }
   const std::vector<LogLine> lines = since ? history.Since(*since) : history.Lines();

@@ -119,6 +119,9 @@ TEST(DesktopAgent, TheOwnersCommandsPauseAndResumeItAndItSaysWhy) {
   EXPECT_THAT(log.output, HasSubstr("pause"));
   const Finished verified = desktop.Verb({"log", "--verify"});
   EXPECT_EQ(verified.exit_code, 0) << verified.output;
+  const auto replay = nlohmann::json::parse(desktop.Verb({"log", "--verify", "--json"}).output);
+  EXPECT_GE(replay.at("replayed"), 3);
+  EXPECT_EQ(replay.at("different"), 0);
   const Finished then = desktop.Verb({"why", "--at", "1999-01-01 12:00"});
   EXPECT_EQ(then.exit_code, 1);
 }
