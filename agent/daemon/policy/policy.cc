@@ -256,7 +256,8 @@ bool GivesMemoryBack(const Settings& settings, const Findings& found, const Mome
 std::optional<ReasonText> StillSettling(const Settings& settings, const Findings& found,
                                         const Moment& now, const PolicyMemory& memory) {
   if (found.machine_unseen) {
-    return ReasonText{Reason::kSettling, "nobody is there, but the machine's sensors have not answered yet",
+    return ReasonText{Reason::kSettling,
+                      "nobody is there, but the machine's sensors have not answered yet",
                       "nothing; work begins once they are read"};
   }
   if (memory.action != Action::kPause || !memory.paused_since || memory.paused_by_owner_alone)

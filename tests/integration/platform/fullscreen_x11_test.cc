@@ -11,6 +11,7 @@
 #include "platform/system.h"
 #include "tests/integration/platform/run_loop.h"
 #include "tests/integration/platform/server_process.h"
+#include "tests/integration/platform/x_server.h"
 
 namespace fallow {
 namespace {
@@ -19,6 +20,7 @@ using fallow::testing::FindProgram;
 using fallow::testing::RunFor;
 using fallow::testing::RunUntil;
 using fallow::testing::ServerProcess;
+using fallow::testing::StartXServer;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
@@ -92,14 +94,12 @@ class Windows {
 class X11FullScreen : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string xvfb = FindProgram("Xvfb");
-    if (xvfb.empty()) GTEST_SKIP() << "Xvfb is not installed";
+    if (FindProgram("Xvfb").empty()) GTEST_SKIP() << "Xvfb is not installed";
     // It starts anew when its last client goes, unless told not to.
-    server_ = std::make_unique<ServerProcess>(std::vector<std::string>{
-        xvfb, "-displayfd", "3", "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"});
-    const std::string number = server_->AwaitAnnouncement();
-    ASSERT_FALSE(number.empty()) << "Xvfb did not start";
-    display_ = ":" + number;
+    auto server = StartXServer({"-noreset"});
+    ASSERT_FALSE(server.display.empty()) << "Xvfb did not start";
+    server_ = std::move(server.process);
+    display_ = server.display;
     windows_ = std::make_unique<Windows>(display_);
     auto source = NewX11FullScreenSource(*loop_, display_);
     ASSERT_TRUE(source.has_value()) << source.error().message;

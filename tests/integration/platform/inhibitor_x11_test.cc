@@ -11,6 +11,7 @@
 #include "platform/system.h"
 #include "tests/integration/platform/run_loop.h"
 #include "tests/integration/platform/server_process.h"
+#include "tests/integration/platform/x_server.h"
 
 namespace fallow {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 using fallow::testing::FindProgram;
 using fallow::testing::RunUntil;
 using fallow::testing::ServerProcess;
+using fallow::testing::StartXServer;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
@@ -46,15 +48,13 @@ class X11Inhibitor : public ::testing::Test {
   void SetUp() override { Start({}); }
 
   void Start(const std::vector<std::string>& more) {
-    const std::string xvfb = FindProgram("Xvfb");
-    if (xvfb.empty()) GTEST_SKIP() << "Xvfb is not installed";
-    std::vector<std::string> command = {xvfb,         "-displayfd", "3",   "-screen", "0",
-                                        "640x480x24", "-nolisten",  "tcp", "-noreset"};
-    command.insert(command.end(), more.begin(), more.end());
-    server_ = std::make_unique<ServerProcess>(command);
-    const std::string number = server_->AwaitAnnouncement();
-    ASSERT_FALSE(number.empty()) << "Xvfb did not start";
-    display_ = ":" + number;
+    if (FindProgram("Xvfb").empty()) GTEST_SKIP() << "Xvfb is not installed";
+    std::vector<std::string> options = {"-noreset"};
+    options.insert(options.end(), more.begin(), more.end());
+    auto server = StartXServer(options);
+    ASSERT_FALSE(server.display.empty()) << "Xvfb did not start";
+    server_ = std::move(server.process);
+    display_ = server.display;
   }
   std::unique_ptr<SessionSignalSource> Open(milliseconds good_for = milliseconds(0)) {
     auto source = NewX11InhibitorSource(display_, good_for);

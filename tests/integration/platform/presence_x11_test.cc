@@ -11,6 +11,7 @@
 #include "platform/presence.h"
 #include "tests/integration/platform/run_loop.h"
 #include "tests/integration/platform/server_process.h"
+#include "tests/integration/platform/x_server.h"
 #include "tests/support/program.h"
 
 namespace fallow {
@@ -20,6 +21,7 @@ using fallow::testing::FindProgram;
 using fallow::testing::RunFor;
 using fallow::testing::RunUntil;
 using fallow::testing::ServerProcess;
+using fallow::testing::StartXServer;
 using fallow::testing::TemporaryFolder;
 using fallow::testing::WaitUntil;
 using std::chrono::milliseconds;
@@ -28,17 +30,18 @@ using ::testing::HasSubstr;
 // Far more than an event takes, on a machine that is busy with other tests.
 constexpr milliseconds kSoon{2'000};
 
-// A display without a screen, on a free number; its user is the test.
+// A display without a screen; its user is the test.
 class X11Presence : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string xvfb = FindProgram("Xvfb");
-    if (xvfb.empty()) GTEST_SKIP() << "Xvfb is not installed";
-    server_ = std::make_unique<ServerProcess>(std::vector<std::string>{
-        xvfb, "-displayfd", "3", "-screen", "0", "640x480x24", "-nolisten", "tcp"});
-    const std::string number = server_->AwaitAnnouncement();
-    ASSERT_FALSE(number.empty()) << "Xvfb did not start";
-    display_ = ":" + number;
+    if (FindProgram("Xvfb").empty()) GTEST_SKIP() << "Xvfb is not installed";
+    Start({});
+  }
+  void Start(const std::vector<std::string>& more) {
+    auto server = StartXServer(more);
+    ASSERT_FALSE(server.display.empty()) << "Xvfb did not start";
+    server_ = std::move(server.process);
+    display_ = server.display;
   }
 
   // What a hand does: "mousemove 100 20", "key a".
@@ -105,11 +108,8 @@ TEST_F(X11Presence, HangingServerCostsABoundedWait) {
 }
 
 TEST_F(X11Presence, ServerWithoutTheExtensionIsNamed) {
-  server_ = std::make_unique<ServerProcess>(
-      std::vector<std::string>{FindProgram("Xvfb"), "-displayfd", "3", "-nolisten", "tcp",
-                               "-extension", "MIT-SCREEN-SAVER"});
-  const std::string display = ":" + server_->AwaitAnnouncement();
-  const auto source = NewX11PresenceSource(*loop_, display);
+  Start({"-extension", "MIT-SCREEN-SAVER"});
+  const auto source = NewX11PresenceSource(*loop_, display_);
   ASSERT_FALSE(source.has_value());
   EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(source.error().message, HasSubstr("MIT-SCREEN-SAVER"));

@@ -16,6 +16,7 @@
 #include "platform/x11_clients.h"
 #include "tests/integration/platform/run_loop.h"
 #include "tests/integration/platform/server_process.h"
+#include "tests/integration/platform/x_server.h"
 #include "tests/support/program.h"
 
 namespace fallow {
@@ -29,6 +30,7 @@ using fallow::testing::RunFor;
 using fallow::testing::RunProgram;
 using fallow::testing::RunUntil;
 using fallow::testing::ServerProcess;
+using fallow::testing::StartXServer;
 using fallow::testing::TemporaryFolder;
 using std::chrono::milliseconds;
 using ::testing::AllOf;
@@ -45,13 +47,12 @@ constexpr int kNobody = 65'534;
 class SessionHelper : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string xvfb = FindProgram("Xvfb");
-    if (xvfb.empty()) GTEST_SKIP() << "Xvfb is not installed";
+    if (FindProgram("Xvfb").empty()) GTEST_SKIP() << "Xvfb is not installed";
     // Without -noreset it turns everybody away for a moment whenever its last client leaves.
-    server_ = std::make_unique<ServerProcess>(std::vector<std::string>{
-        xvfb, "-displayfd", "3", "-screen", "0", "640x480x24", "-noreset", "-nolisten", "tcp"});
-    display_ = ":" + server_->AwaitAnnouncement();
-    ASSERT_NE(display_, ":") << "Xvfb did not start";
+    auto server = StartXServer({"-noreset"});
+    ASSERT_FALSE(server.display.empty()) << "Xvfb did not start";
+    server_ = std::move(server.process);
+    display_ = server.display;
   }
 
   // An X11 login without buses: what this machine runs is not to be seen.
