@@ -72,9 +72,10 @@ Result<std::unique_ptr<SessionSignalSource>> NewGameModeSource(Loop& loop);
 Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop);
 // Programs that hold back an X11 server's own screen saver. The server tells nothing of changes, so
 // it must be read again and again. To look costs the server a walk through all that its clients
-// have: what was seen is told again while it is younger than `good_for`.
+// have: what was seen is told again while it is younger than `good_for`. A program that begins to
+// do so was started by somebody, whose input counts for longer.
 Result<std::unique_ptr<SessionSignalSource>> NewX11InhibitorSource(
-    const std::string& display, std::chrono::milliseconds good_for = std::chrono::seconds(4));
+    const std::string& display, std::chrono::milliseconds good_for = std::chrono::seconds(14));
 // logind's inhibitors of kind "idle" in mode "block", on the system bus; this process's own are
 // left out.
 Result<std::unique_ptr<SessionSignalSource>> NewLogindInhibitorSource(Loop& loop);
