@@ -169,12 +169,28 @@ test('the page can be walked by keyboard alone', () => withPage({}, async (page)
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
   await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Sign out' }).waitFor({ state: 'detached' });
   assert.match(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), /^Account/);
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Sign out' }).waitFor();  // else Tab goes past what is not there yet
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.getByLabel('API key').waitFor();
+}));
+
+test('a menu hears the keyboard from the moment it is in the page', () => withPage({}, async (page) => {
+  await signIn(page);
+  const left = await page.evaluate(() => new Promise((resolve) => {
+    const button = document.querySelector('.account-button');
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector('#account-menu')) return;
+      observer.disconnect();
+      button.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
+      setTimeout(() => resolve(document.querySelector('#account-menu') !== null), 50);
+    }).observe(document.body, { childList: true, subtree: true });
+    button.click();
+  }));
+  assert.equal(left, false, 'Escape closed it before it was painted');
 }));
 
 test('a job is cancelled only after a question', () => withPage({}, async (page) => {

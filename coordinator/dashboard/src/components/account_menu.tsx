@@ -1,5 +1,5 @@
 // Who is signed in, and the way out.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useMe, useServices } from '../state/context';
 
 export function AccountMenu() {
@@ -9,7 +9,8 @@ export function AccountMenu() {
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
 
-  useEffect(() => {
+  // Before the menu is painted: it hears the first key that follows the sight of it.
+  useLayoutEffect(() => {
     if (!open) return;
     const onPointer = (event: Event) => {
       if (!root.current?.contains(event.target as Node)) setOpen(false);
@@ -32,7 +33,7 @@ export function AccountMenu() {
     <div class="account" ref={root}>
       <button
         type="button" ref={button} class="account-button" aria-expanded={open} aria-controls="account-menu"
-        aria-label={`Account: ${name}`} onClick={() => setOpen(!open)}
+        aria-label={`Account: ${name}`} onClick={() => setOpen((was) => !was)}
       >
         <span class="avatar" aria-hidden="true">{name.slice(0, 1).toUpperCase()}</span>
       </button>

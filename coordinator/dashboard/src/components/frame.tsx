@@ -1,6 +1,6 @@
 // The frame around every page: skip link, header with navigation and account, main part, announcements.
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { Route } from '../router';
 import { useMe, useServices } from '../state/context';
 import { useStore } from '../state/store';
@@ -53,11 +53,12 @@ export function Frame({ route, children }: { route: Route; children: ComponentCh
   );
 }
 
-// A new page starts at its top for the keyboard and for screen readers too.
+// A new page starts at its top for the keyboard and for screen readers too. Done before it is painted: later it would
+// take the focus from what the person has moved to since.
 function useFocusOnRoute(route: Route, main: { current: HTMLElement | null }): void {
   const first = useRef(true);
   const key = JSON.stringify(route);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [key]);

@@ -1,5 +1,5 @@
 // The way in: an API key, typed or brought by a sign-in link.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Mark } from '../components/mark';
 import { Notice } from '../components/notice';
 import { useServices } from '../state/context';
@@ -10,7 +10,8 @@ export function SignInPage({ notice }: { notice: string | null }) {
   const [problem, setProblem] = useState(notice);
   const [busy, setBusy] = useState(false);
 
-  useEffect(() => {
+  // Before it is painted: nothing that is typed at the sight of the field is lost.
+  useLayoutEffect(() => {
     document.title = 'Sign in · Fallow';
     input.current?.focus();
   }, []);

@@ -1,6 +1,6 @@
 // Small hooks that pages share.
 import type { RefObject } from 'preact';
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { messageOf } from '../api/client';
 
 // The time in Unix seconds, new every `intervalMs`.
@@ -45,9 +45,9 @@ export function useLoaded<T>(load: () => Promise<T>, dependencies: readonly unkn
   return { value, error, reload };
 }
 
-// `/` moves to the page's filter, as long as the person is not typing elsewhere.
+// `/` moves to the page's filter, from the moment it is painted, as long as the person is not typing elsewhere.
 export function useFilterKey(input: RefObject<HTMLInputElement>): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const target = event.target as HTMLElement;
       const typing = target.closest('input, textarea, select, dialog, [contenteditable]') !== null;
