@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Device, Job, JobState } from '../src/api/types';
 import {
-  addLoadedJobs, addOlderJobs, applyEvent, busiestFirst, EMPTY_FLEET, listedJobs, newestFirst, type Fleet,
+  addChangedJob, addLoadedJobs, addOlderJobs, applyEvent, busiestFirst, EMPTY_FLEET, listedJobs, newestFirst, type Fleet,
 } from '../src/state/fleet';
 
 function job(id: string, status: JobState, completed = 0, created_at = 0): Job {
@@ -26,7 +26,7 @@ test('a job event replaces what was known of the job', () => {
 });
 
 test('a snapshot keeps old jobs that cannot change and drops those that may have', () => {
-  let fleet = addLoadedJobs(EMPTY_FLEET, [job('ended', 'completed'), job('running', 'in_progress')]);
+  let fleet = addLoadedJobs(EMPTY_FLEET, EMPTY_FLEET, [job('ended', 'completed'), job('running', 'in_progress')]);
   fleet = event(fleet, 'snapshot', { jobs: [job('new', 'validating')], devices: [] });
   assert.deepEqual([...fleet.jobs.keys()].sort(), ['ended', 'new']);
   assert.equal(fleet.snapshots, 1);
@@ -34,7 +34,7 @@ test('a snapshot keeps old jobs that cannot change and drops those that may have
 
 test('a reply that was asked for never overwrites what the feed brought meanwhile', () => {
   let fleet = event(EMPTY_FLEET, 'job', job('a', 'in_progress', 9));
-  fleet = addLoadedJobs(fleet, [job('a', 'in_progress', 2), job('b', 'completed', 10)]);
+  fleet = addLoadedJobs(fleet, fleet, [job('a', 'in_progress', 2), job('b', 'completed', 10)]);
   assert.equal(completedOf(fleet, 'a'), 9);
   assert.equal(completedOf(fleet, 'b'), 10);
 });
@@ -42,13 +42,46 @@ test('a reply that was asked for never overwrites what the feed brought meanwhil
 test('the list of jobs goes back page by page and has no gaps', () => {
   const newest = Array.from({ length: 20 }, (_, i) => job(`n${i}`, 'completed', 0, 1000 - i));
   let fleet = event(EMPTY_FLEET, 'snapshot', { jobs: newest });
-  fleet = addLoadedJobs(fleet, [job('visited by its address', 'completed', 0, 5)]);
+  fleet = addLoadedJobs(fleet, fleet, [job('visited by its address', 'completed', 0, 5)]);
   assert.equal(listedJobs(fleet).length, 20);
   assert.deepEqual([fleet.listed.last?.id, fleet.listed.more], ['n19', true]);
-  fleet = addOlderJobs(fleet, { data: [job('older', 'completed', 0, 900)], has_more: false });
+  fleet = addOlderJobs(fleet, fleet, { data: [job('older', 'completed', 0, 900)], has_more: false });
   assert.deepEqual([listedJobs(fleet).length, listedJobs(fleet).at(-1)?.id, fleet.listed.more], [21, 'older', false]);
   fleet = event(fleet, 'job', job('just made', 'validating', 0, 2000));
   assert.equal(listedJobs(fleet)[0]?.id, 'just made');
+});
+
+test('a reply from before a snapshot counts only for what can no longer change', () => {
+  const asked = event(EMPTY_FLEET, 'snapshot', { jobs: [] });
+  const later = event(asked, 'snapshot', { jobs: [] });
+  const fleet = addLoadedJobs(later, asked, [job('running', 'in_progress', 2), job('ended', 'completed', 10)]);
+  assert.deepEqual([...fleet.jobs.keys()], ['ended']);
+});
+
+test('a page of older jobs from before a snapshot makes no gap in the list', () => {
+  const page = (first: number) => Array.from({ length: 20 }, (_, i) => job(`j${first - i}`, 'completed', 0, first - i));
+  const asked = event(EMPTY_FLEET, 'snapshot', { jobs: page(100) });
+  const later = event(asked, 'snapshot', { jobs: page(200) });
+  const fleet = addOlderJobs(later, asked, { data: page(80), has_more: true });
+  assert.equal(fleet.listed.last?.id, 'j181');
+  assert.deepEqual(listedJobs(fleet).map((j) => j.id), page(200).map((j) => j.id));
+});
+
+test('a snapshot that joins the list leaves its older part, unless that may have changed', () => {
+  const page = (first: number) => Array.from({ length: 20 }, (_, i) => job(`j${first - i}`, 'completed', 0, first - i));
+  let fleet = event(EMPTY_FLEET, 'snapshot', { jobs: page(100) });
+  fleet = addOlderJobs(fleet, fleet, { data: page(80), has_more: true });
+  assert.equal(listedJobs(event(fleet, 'snapshot', { jobs: page(105) })).length, 45);
+  assert.equal(listedJobs(event(fleet, 'snapshot', { jobs: page(150) })).length, 20);
+  const running = event(fleet, 'job', job('j70', 'in_progress', 1, 70));
+  assert.equal(listedJobs(event(running, 'snapshot', { jobs: page(105) })).length, 20);
+});
+
+test('a reply that comes after later events does not take a job back', () => {
+  const fleet = event(EMPTY_FLEET, 'job', job('a', 'cancelled', 9));
+  assert.equal(addChangedJob(fleet, job('a', 'cancelling', 7)), fleet);
+  const running = event(EMPTY_FLEET, 'job', job('a', 'in_progress', 5));
+  assert.equal(addChangedJob(running, job('a', 'cancelling', 5)).jobs.get('a')?.status, 'cancelling');
 });
 
 test('devices come, change and go', () => {

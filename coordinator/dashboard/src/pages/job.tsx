@@ -1,5 +1,5 @@
 // One job: how it goes on, what it is, what went wrong, and its requests beside their answers.
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { Job } from '../api/types';
 import { ConfirmButton } from '../components/confirm_button';
 import { Link } from '../components/link';
@@ -8,7 +8,7 @@ import { PageHead } from '../components/page_head';
 import { StateBadge } from '../components/state_badge';
 import { fileAddress } from '../api/client';
 import { useServices } from '../state/context';
-import { addLoadedJobs, applyEvent, isFinal } from '../state/fleet';
+import { addChangedJob, addLoadedJobs, isFinal } from '../state/fleet';
 import { useLoaded } from '../state/hooks';
 import { useStore } from '../state/store';
 import { JOB_STATE, jobTitle } from '../words';
@@ -20,13 +20,19 @@ import { RequestBrowser } from './request_browser';
 export function JobPage({ id }: { id: string }) {
   const { api, fleet } = useServices();
   const { jobs, snapshots } = useStore(fleet);
-  const job = jobs.get(id);
 
-  // Older jobs are not in the snapshot, and a new snapshot may have dropped this one.
-  const missing = job === undefined && snapshots > 0;
+  // Older jobs are not in the snapshot, and a new snapshot may have dropped this one: the page shows what it knew, and
+  // keeps what is open in it, until the job is there again.
+  const missing = !jobs.has(id) && snapshots > 0;
   const loaded = useLoaded(async () => {
-    if (missing) fleet.set(addLoadedJobs(fleet.get(), [await api.job(id)]));
+    if (!missing) return;
+    const asked = fleet.get();
+    const reply = await api.job(id);
+    fleet.set(addLoadedJobs(fleet.get(), asked, [reply]));
   }, [id, missing, snapshots]);
+  const known = useRef<Job | undefined>(undefined);
+  const job = jobs.get(id) ?? known.current;
+  known.current = job;
 
   const back = <p class="crumbs"><Link to="/">Jobs</Link> <span aria-hidden="true">/</span> <span class="mono">{id}</span></p>;
   if (job === undefined) {
@@ -41,7 +47,7 @@ export function JobPage({ id }: { id: string }) {
   const { text, tone } = JOB_STATE[job.status];
   const cancel = async () => {
     const cancelled = await api.cancelJob(id);
-    fleet.set(applyEvent(fleet.get(), { type: 'job', data: JSON.stringify(cancelled) }));
+    fleet.set(addChangedJob(fleet.get(), cancelled));
   };
   const canCancel = !isFinal(job.status) && job.status !== 'cancelling';
   return (
@@ -61,6 +67,7 @@ export function JobPage({ id }: { id: string }) {
           </>
         }
       />
+      {missing && loaded.error !== null && <Notice message={loaded.error} onRetry={loaded.reload} />}
       <JobAnnouncements job={job} />
       <JobErrors job={job} />
       <JobProgressPanel job={job} />

@@ -1,6 +1,6 @@
 // The jobs, newest first, as they go on.
 import { useState } from 'preact/hooks';
-import { messageOf } from '../api/client';
+import { messageOf, type ApiClient } from '../api/client';
 import type { Device, Job } from '../api/types';
 import { Figure, Figures } from '../components/figure';
 import { FilterBar, matchesText, NO_FILTER } from '../components/filter_bar';
@@ -8,8 +8,8 @@ import { Notice } from '../components/notice';
 import { PageHead } from '../components/page_head';
 import { formatCount, formatRate } from '../format';
 import { useMe, useServices } from '../state/context';
-import { addOlderJobs, isFinal, listedJobs, SNAPSHOT_JOBS } from '../state/fleet';
-import { useStore } from '../state/store';
+import { addOlderJobs, isFinal, listedJobs, SNAPSHOT_JOBS, type Fleet } from '../state/fleet';
+import { useStore, type Store } from '../state/store';
 import { JOB_STATE, jobTitle } from '../words';
 import { FirstSteps } from './first_steps';
 import { JobTable } from './job_table';
@@ -75,11 +75,11 @@ function OlderJobs() {
   if (last === null || !more) return null;
 
   const load = async () => {
+    if (busy) return;
     setBusy(true);
     setError(null);
     try {
-      const page = await api.jobs(SNAPSHOT_JOBS, last.id);
-      fleet.set(addOlderJobs(fleet.get(), page));
+      await loadOlder(api, fleet);
     } catch (problem) {
       setError(messageOf(problem));
     }
@@ -88,9 +88,20 @@ function OlderJobs() {
   return (
     <div class="more">
       {error !== null && <Notice message={error} />}
-      <button type="button" class="button" disabled={busy} onClick={() => void load()}>
+      <button type="button" class="button" aria-disabled={busy} onClick={() => void load()}>
         {busy ? 'Loading…' : 'Show older jobs'}
       </button>
     </div>
   );
+}
+
+// Asks again when a snapshot has come in between: the list may end elsewhere since.
+async function loadOlder(api: ApiClient, fleet: Store<Fleet>): Promise<void> {
+  for (;;) {
+    const asked = fleet.get();
+    if (asked.listed.last === null || !asked.listed.more) return;
+    const page = await api.jobs(SNAPSHOT_JOBS, asked.listed.last.id);
+    fleet.set(addOlderJobs(fleet.get(), asked, page));
+    if (fleet.get().snapshots === asked.snapshots) return;
+  }
 }

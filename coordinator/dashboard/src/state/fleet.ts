@@ -61,21 +61,49 @@ function applySnapshot(fleet: Fleet, snapshot: { jobs: Job[]; devices?: Device[]
   for (const job of fleet.jobs.values()) if (isFinal(job.status)) jobs.set(job.id, job);
   for (const job of snapshot.jobs) jobs.set(job.id, job);
   const devices = new Map((snapshot.devices ?? []).map((device) => [device.id, device]));
-  const listed = { last: newestFirst(snapshot.jobs).at(-1) ?? null, more: snapshot.jobs.length >= SNAPSHOT_JOBS };
-  return { ...fleet, jobs, devices, listed, snapshots: fleet.snapshots + 1 };
+  return { ...fleet, jobs, devices, listed: listedAfter(fleet, snapshot.jobs), snapshots: fleet.snapshots + 1 };
 }
 
-// Adds jobs that were asked for. What the feed has brought meanwhile is newer than a reply and stays.
-export function addLoadedJobs(fleet: Fleet, loaded: Job[]): Fleet {
+// The list goes as far back as before if the snapshot joins it and nothing before that can have changed: what a person
+// reads far down stays. Otherwise it begins anew.
+function listedAfter(fleet: Fleet, snapshot: Job[]): Listed {
+  const last = newestFirst(snapshot).at(-1) ?? null;
+  const more = snapshot.length >= SNAPSHOT_JOBS;
+  const before = listedJobs(fleet);
+  const joint = before.findIndex((job) => job.id === last?.id);
+  return more && joint >= 0 && before.slice(joint + 1).every((job) => isFinal(job.status)) ? fleet.listed : { last, more };
+}
+
+// Adds jobs that were asked for when the fleet was `asked`. What the feed has brought meanwhile is newer than a reply
+// and stays. After a new snapshot a reply counts for what can no longer change: of the rest it may be too old, and no
+// event would mend it.
+export function addLoadedJobs(fleet: Fleet, asked: Fleet, loaded: Job[]): Fleet {
   const jobs = new Map(fleet.jobs);
-  for (const job of loaded) if (!jobs.has(job.id)) jobs.set(job.id, job);
+  for (const job of loaded) {
+    if (!jobs.has(job.id) && (fleet.snapshots === asked.snapshots || isFinal(job.status))) jobs.set(job.id, job);
+  }
   return { ...fleet, jobs };
 }
 
-// Adds the page of jobs that comes after the last one listed.
-export function addOlderJobs(fleet: Fleet, page: Page<Job>): Fleet {
-  const last = page.data.at(-1) ?? fleet.listed.last;
-  return { ...addLoadedJobs(fleet, page.data), listed: { last, more: page.has_more === true } };
+// Adds the page of jobs that comes after the last one that `asked` listed. After a new snapshot there may be a gap
+// between that and the list: then the list stays.
+export function addOlderJobs(fleet: Fleet, asked: Fleet, page: Page<Job>): Fleet {
+  const added = addLoadedJobs(fleet, asked, page.data);
+  if (fleet.snapshots !== asked.snapshots) return added;
+  return { ...added, listed: { last: page.data.at(-1) ?? fleet.listed.last, more: page.has_more === true } };
+}
+
+// Adds what a call made of a job. The reply may come after events that tell of later states; then they stay.
+export function addChangedJob(fleet: Fleet, job: Job): Fleet {
+  const known = fleet.jobs.get(job.id);
+  if (known !== undefined && stepOf(known.status) >= stepOf(job.status)) return fleet;
+  return { ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) };
+}
+
+// States in the order in which a job comes to them.
+function stepOf(state: JobState): number {
+  if (isFinal(state)) return 3;
+  return state === 'validating' ? 0 : state === 'in_progress' ? 1 : 2;
 }
 
 // The jobs that can be shown as a list without a gap, newest first.
