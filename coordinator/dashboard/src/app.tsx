@@ -24,18 +24,19 @@ export function App({ services }: { services: Services }) {
 function Gate({ services }: { services: Services }) {
   const state = useStore(services.session.state);
   const route = useStore(services.router.route);
-  const signedIn = state.kind === 'signed_in';
+  const me = state.kind === 'signed_in' ? state.me : null;
 
+  // Anew for everybody who signs in: what is another's is not theirs to see.
   useEffect(() => {
-    if (!signedIn) return;
+    if (me === null) return;
     return followFleet(services.fleet, () => services.session.end());
-  }, [signedIn, services]);
+  }, [me, services]);
 
   if (state.kind === 'starting') return <p class="starting">Connecting…</p>;
   if (state.kind === 'signed_out') return <SignInPage notice={state.notice} />;
   return (
     <MeProvider value={state.me}>
-      <Frame route={route}>
+      <Frame key={state.me.key_id} route={route}>
         <CurrentPage route={route} />
       </Frame>
     </MeProvider>

@@ -26,9 +26,11 @@ async function readError(reply: Response): Promise<ApiError> {
 export class ApiClient {
   // Called when a call is refused because the session has ended.
   onSessionEnded: () => void = () => {};
+  private session = 0; // how many there have been
 
-  signIn(key: string): Promise<void> {
-    return this.call('POST', '/api/session', { key });
+  async signIn(key: string): Promise<void> {
+    await this.call('POST', '/api/session', { key });
+    this.session += 1;
   }
   signOut(): Promise<void> {
     return this.call('DELETE', '/api/session');
@@ -81,6 +83,7 @@ export class ApiClient {
       init.body = JSON.stringify(body);
       init.headers = { accept: 'application/json', 'content-type': 'application/json' };
     }
+    const session = this.session;
     let reply: Response;
     try {
       reply = await fetch(path, init);
@@ -89,7 +92,8 @@ export class ApiClient {
     }
     if (!reply.ok) {
       const error = await readError(reply);
-      if (reply.status === 401 && path !== '/api/session') this.onSessionEnded();
+      // A call of a session before says nothing of this one.
+      if (reply.status === 401 && path !== '/api/session' && session === this.session) this.onSessionEnded();
       throw error;
     }
     return (reply.status === 204 ? undefined : await reply.json()) as T;

@@ -1,5 +1,5 @@
 // The way in: an API key, typed or brought by a sign-in link.
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Mark } from '../components/mark';
 import { Notice } from '../components/notice';
 import { useServices } from '../state/context';
@@ -15,10 +15,11 @@ export function SignInPage({ notice }: { notice: string | null }) {
     document.title = 'Sign in · Fallow';
     input.current?.focus();
   }, []);
-  useEffect(() => setProblem(notice), [notice]);
+  useLayoutEffect(() => setProblem(notice), [notice]);
 
   const submit = async (event: Event) => {
     event.preventDefault();
+    if (busy) return;
     const key = input.current?.value ?? '';
     if (key.trim() === '') {
       setProblem('Type or paste an API key first.');
@@ -27,8 +28,8 @@ export function SignInPage({ notice }: { notice: string | null }) {
     }
     setBusy(true);
     const refused = await session.signIn(key);
-    if (refused === null) return; // the frame takes this page's place
     setBusy(false);
+    if (refused === null) return; // the frame takes this page's place, or a notice says why it cannot
     setProblem(refused);
     input.current?.focus();
     input.current?.select();
@@ -50,7 +51,7 @@ export function SignInPage({ notice }: { notice: string | null }) {
             spellcheck={false} autocapitalize="none" aria-invalid={problem !== null}
           />
         </label>
-        <button type="submit" class="button button-primary" disabled={busy}>{busy ? 'Signing in…' : 'Sign in'}</button>
+        <button type="submit" class="button button-primary" aria-disabled={busy}>{busy ? 'Signing in…' : 'Sign in'}</button>
         <p class="hint">
           On the coordinator's machine, <code>fallow-coordinator links</code> shows a link that signs in by itself.
           Everybody else gets a key from an operator, who makes it on the page “Keys”.

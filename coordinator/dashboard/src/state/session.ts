@@ -18,6 +18,7 @@ const SESSION_HINT = 'fallow.session';
 
 export class Session {
   readonly state = new Store<SessionState>({ kind: 'starting' });
+  private turn = 0; // of sign-ins and sign-outs: what an earlier one still brings does not count
 
   constructor(private readonly api: ApiClient) {
     api.onSessionEnded = () => this.leave(ENDED_NOTICE);
@@ -27,11 +28,12 @@ export class Session {
     addEventListener('hashchange', () => void this.followLink());
     if (await this.followLink()) return;
     if (localStorage.getItem(SESSION_HINT) === null) return this.leave(null);
-    await this.enter();
+    await this.enter(this.begin());
   }
 
   // Null when it worked, otherwise what to tell the person.
   async signIn(key: string): Promise<string | null> {
+    const turn = this.begin();
     try {
       await this.api.signIn(key.trim());
     } catch (error) {
@@ -40,17 +42,18 @@ export class Session {
       }
       return messageOf(error);
     }
-    await this.enter();
+    await this.enter(turn);
     return null;
   }
 
   async signOut(): Promise<void> {
+    const turn = this.begin();
     try {
       await this.api.signOut();
     } catch {
       // Without the coordinator there is nothing to sign out of; the page forgets what it knows all the same.
     }
-    this.leave(null);
+    if (turn === this.turn) this.leave(null);
   }
 
   end(): void {
@@ -65,17 +68,25 @@ export class Session {
       this.leave(JOIN_LINK_NOTICE);
       return true;
     }
+    const turn = this.turn + 1;
     const problem = await this.signIn(fragment.key);
-    if (problem !== null) this.leave(problem);
+    if (problem !== null && turn === this.turn) this.leave(problem);
     return true;
   }
 
-  private async enter(): Promise<void> {
+  private begin(): number {
+    this.turn += 1;
+    return this.turn;
+  }
+
+  private async enter(turn: number): Promise<void> {
     try {
       const me = await this.api.me();
+      if (turn !== this.turn) return;
       localStorage.setItem(SESSION_HINT, '1');
       this.state.set({ kind: 'signed_in', me });
     } catch (error) {
+      if (turn !== this.turn) return;
       this.leave(error instanceof ApiError && error.status === 401 ? ENDED_NOTICE : messageOf(error));
     }
   }
