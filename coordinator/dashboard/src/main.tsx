@@ -6,6 +6,7 @@ import './styles/parts.css';
 import './styles/pages.css';
 import { ApiClient } from './api/client';
 import { App } from './app';
+import type { Question } from './components/question';
 import { Router } from './router';
 import type { Services } from './state/context';
 import { EMPTY_FLEET } from './state/fleet';
@@ -22,6 +23,7 @@ const services: Services = {
   router: new Router(),
   fleet: new Store(EMPTY_FLEET),
   announcement: new Store(''),
+  question: new Store<Question | null>(null),
 };
 
 render(<App services={services} />, document.getElementById('app')!);

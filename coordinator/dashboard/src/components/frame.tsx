@@ -8,6 +8,7 @@ import { AccountMenu } from './account_menu';
 import { ConnectionBadge } from './connection_badge';
 import { Link } from './link';
 import { Mark } from './mark';
+import { QuestionDialog } from './question';
 
 const ENTRIES = [
   { page: 'jobs', path: '/', text: 'Jobs', operatorsOnly: false },
@@ -19,6 +20,7 @@ const ENTRIES = [
 export function Frame({ route, children }: { route: Route; children: ComponentChildren }) {
   const me = useMe();
   const main = useRef<HTMLElement>(null);
+  useEndOfQuestions(route);
   useFocusOnRoute(route, main);
 
   const section = route.page === 'job' ? 'jobs' : route.page;
@@ -49,6 +51,7 @@ export function Frame({ route, children }: { route: Route; children: ComponentCh
       </header>
       <main id="main" ref={main} tabIndex={-1}>{children}</main>
       <Announcer />
+      <QuestionDialog />
     </>
   );
 }
@@ -62,6 +65,13 @@ function useFocusOnRoute(route: Route, main: { current: HTMLElement | null }): v
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [key]);
+}
+
+// A question belongs to the page it was asked on.
+function useEndOfQuestions(route: Route): void {
+  const { question } = useServices();
+  const key = JSON.stringify(route);
+  useLayoutEffect(() => () => question.set(null), [key]);
 }
 
 function Announcer() {

@@ -3,6 +3,7 @@ import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { ApiClient } from '../api/client';
 import type { Me } from '../api/types';
+import type { Question } from '../components/question';
 import type { Router } from '../router';
 import type { Fleet } from './fleet';
 import type { Session } from './session';
@@ -14,6 +15,7 @@ export interface Services {
   session: Session;
   fleet: Store<Fleet>;
   announcement: Store<string>; // read out by screen readers when it changes
+  question: Store<Question | null>; // being asked
 }
 
 const ServicesContext = createContext<Services | null>(null);
