@@ -1,5 +1,5 @@
 // The devices: what each does, why, and how fast.
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { Device } from '../api/types';
 import { ConfirmButton } from '../components/confirm_button';
 import { EmptyState } from '../components/empty_state';
@@ -11,7 +11,7 @@ import { countOf, formatAgo, formatBytes, formatMilliseconds, formatRate, format
 import { jobPath } from '../router';
 import { useServices } from '../state/context';
 import { busiestFirst } from '../state/fleet';
-import { useNow } from '../state/hooks';
+import { useKeptFocus, useNow } from '../state/hooks';
 import { useStore } from '../state/store';
 import { DEVICE_STATE, shortId } from '../words';
 import { JoinCommands } from './first_steps';
@@ -58,8 +58,10 @@ export function DevicesPage() {
 
 function DeviceTable({ devices }: { devices: Device[] }) {
   const now = useNow();
+  const table = useRef<HTMLTableElement>(null);
+  useKeptFocus(table, 'tbody tr');
   return (
-    <table class="table cards">
+    <table class="table cards" ref={table}>
       <thead>
         <tr>
           <th scope="col">Device</th>

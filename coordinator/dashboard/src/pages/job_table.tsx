@@ -1,18 +1,21 @@
 // A table of jobs; on narrow screens each row is a card.
+import { useRef } from 'preact/hooks';
 import type { Job } from '../api/types';
 import { Link } from '../components/link';
 import { ProgressBar } from '../components/progress_bar';
 import { StateBadge } from '../components/state_badge';
 import { formatAgo, formatCount, formatDuration, formatRate, formatTime } from '../format';
 import { jobPath } from '../router';
-import { useNow } from '../state/hooks';
+import { useKeptFocus, useNow } from '../state/hooks';
 import { isFinal } from '../state/fleet';
 import { JOB_STATE, jobTitle } from '../words';
 
 export function JobTable({ jobs }: { jobs: Job[] }) {
   const now = useNow(5000);
+  const table = useRef<HTMLTableElement>(null);
+  useKeptFocus(table, 'tbody tr');
   return (
-    <table class="table cards">
+    <table class="table cards" ref={table}>
       <thead>
         <tr>
           <th scope="col">Job</th>

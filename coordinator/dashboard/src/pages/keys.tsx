@@ -8,7 +8,7 @@ import { Notice } from '../components/notice';
 import { PageHead } from '../components/page_head';
 import { formatTime } from '../format';
 import { useMe, useServices } from '../state/context';
-import { useLoaded } from '../state/hooks';
+import { useKeptFocus, useLoaded } from '../state/hooks';
 
 export function KeysPage() {
   const { api } = useServices();
@@ -27,8 +27,10 @@ export function KeysPage() {
 function KeyTable({ keys, onRevoked }: { keys: Key[]; onRevoked: () => void }) {
   const { api } = useServices();
   const me = useMe();
+  const table = useRef<HTMLTableElement>(null);
+  useKeptFocus(table, 'tbody tr');
   return (
-    <table class="table cards">
+    <table class="table cards" ref={table}>
       <thead>
         <tr>
           <th scope="col">Name</th>
@@ -71,10 +73,12 @@ function CreateKey({ onCreated }: { onCreated: () => void }) {
   const name = useRef<HTMLInputElement>(null);
   const [role, setRole] = useState<Role>('submitter');
   const [created, setCreated] = useState<NewKey | null>(null);
+  const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
 
   const create = async (event: Event) => {
     event.preventDefault();
+    if (busy) return; // a second key's secret would take the place of the first's, unseen
     setError(null);
     const wanted = name.current?.value.trim() ?? '';
     if (wanted === '') {
@@ -82,13 +86,15 @@ function CreateKey({ onCreated }: { onCreated: () => void }) {
       name.current?.focus();
       return;
     }
+    setBusy(true);
     try {
       setCreated(await api.createKey(wanted, role));
-      if (name.current) name.current.value = '';
+      if (name.current?.value.trim() === wanted) name.current.value = ''; // else the next name is being typed
       onCreated();
     } catch (problem) {
       setError(messageOf(problem));
     }
+    setBusy(false);
   };
 
   return (
@@ -104,7 +110,7 @@ function CreateKey({ onCreated }: { onCreated: () => void }) {
           <option value="operator">Operator: everything</option>
         </select>
       </label>
-      <button type="submit" class="button button-primary">Make a key</button>
+      <button type="submit" class="button button-primary" aria-disabled={busy}>Make a key</button>
       {error !== null && <Notice message={error} />}
       {created && (
         <div class="key-secret" role="status">

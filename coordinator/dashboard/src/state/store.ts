@@ -1,5 +1,5 @@
 // A value that can be watched.
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 
 export class Store<T> {
   private readonly listeners = new Set<() => void>();
@@ -24,7 +24,8 @@ export class Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   const [value, setValue] = useState(() => store.get());
-  useEffect(() => {
+  // Before it is painted: what is set at the sight of it is shown.
+  useLayoutEffect(() => {
     setValue(() => store.get());
     return store.subscribe(() => setValue(() => store.get()));
   }, [store]);
