@@ -1,35 +1,15 @@
 // The dashboard in a real browser, on a live coordinator and agent.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { batchFile, newClient, parseLines, readLines, submit, submitLong } from './support/batches.mjs';
-import { openPage } from './support/browser.mjs';
+import { signIn, withPage } from './support/page.mjs';
 
-const { FALLOW_ORIGIN, FALLOW_KEY, FALLOW_SIGN_IN_LINK, FALLOW_SCREENS } = process.env;
+const { FALLOW_ORIGIN, FALLOW_KEY, FALLOW_SCREENS } = process.env;
 const client = newClient();
 const expected = readLines(batchFile);
 const RUN_LIMIT_MS = 180_000;
-
-before(() => mkdirSync(FALLOW_SCREENS, { recursive: true }));
-
-async function withPage(options, use) {
-  const page = await openPage(options);
-  try {
-    await use(page);
-    assert.deepEqual(page.problems, []);
-  } catch (error) {
-    await page.screenshot({ path: join(FALLOW_SCREENS, 'failure.png') }).catch(() => {});
-    throw error;
-  } finally {
-    await page.end();
-  }
-}
-
-async function signIn(page) {
-  await page.goto(FALLOW_SIGN_IN_LINK);
-  await page.getByRole('navigation', { name: 'Pages' }).waitFor();
-}
 
 test('a wrong key is refused in words, the right one lets in', () => withPage({}, async (page) => {
   await page.goto(FALLOW_ORIGIN);

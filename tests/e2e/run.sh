@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs one of the tests that need Node: run.sh SOURCE_FOLDER BUILD_FOLDER dashboard|openai|embeddings|page
+# Runs one of the tests that need Node: run.sh SOURCE_FOLDER BUILD_FOLDER dashboard|openai|embeddings|page|page_changes
 # What the tests need is installed into the build folder, from the lock file. Ends with 77, a skip, where a tool is absent.
 set -eu
 source=$1 build=$2 name=$3
@@ -10,7 +10,9 @@ skip() {
 }
 command -v node >/dev/null || skip "node is not installed"
 command -v npm >/dev/null || skip "npm is not installed"
-[ "$name" != page ] || [ -x "${FALLOW_CHROMIUM:-/usr/bin/chromium}" ] || skip "Chromium is not installed"
+case $name in
+  page*) [ -x "${FALLOW_CHROMIUM:-/usr/bin/chromium}" ] || skip "Chromium is not installed" ;;
+esac
 
 # install PROJECT FOLDER: brings the project's files into FOLDER, and its packages when its lock file has changed.
 install() {

@@ -1,6 +1,7 @@
 // What to do on a coordinator without jobs: the steps that are still missing, with the commands to type.
 import { Command } from '../components/command';
 import { EmptyState } from '../components/empty_state';
+import { Notice } from '../components/notice';
 import { useMe, useServices } from '../state/context';
 import { useLoaded } from '../state/hooks';
 import { useStore } from '../state/store';
@@ -46,9 +47,11 @@ export function FirstSteps() {
 export function JoinCommands() {
   const { api } = useServices();
   const join = useLoaded(() => api.joinLink(), []);
+  if (join.error !== null) return <Notice message={join.error} onRetry={join.reload} />;
+  if (join.value === null) return <p class="muted" aria-busy="true">Loading…</p>; // a command without its link is none
   return (
     <div class="commands">
-      <Command text={`fallow-agent join '${join.value?.link ?? 'LINK'}'`} />
+      <Command text={`fallow-agent join '${join.value.link}'`} />
       <Command text="fallow-agent run" />
       <p class="hint">
         It works while nobody uses the machine. On a machine without an owner: <code>fallow-agent run --dedicated</code>

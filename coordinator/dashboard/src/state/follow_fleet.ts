@@ -33,8 +33,9 @@ export function followFleet(fleet: Store<Fleet>, onSessionEnded: () => void): ()
   addEventListener('online', wake);
   feed.start();
 
+  // The network is back. A connection from before it went may look alive and bring nothing.
   function wake(): void {
-    if (!asleep && fleet.get().feed === 'reconnecting') feed.start();
+    if (!asleep) feed.start();
   }
 
   return () => {
