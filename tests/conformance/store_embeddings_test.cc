@@ -1,23 +1,17 @@
 // What every Store promises of embedding requests and their vectors: one suite, run on each.
-#include <fmt/format.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "coordinator/store/store.h"
-#include "tests/support/stores.h"
+#include "tests/conformance/store_conformance.h"
 
 namespace fallow {
 namespace {
 
 using std::chrono::seconds;
 
-const DeviceId kDevice{"dev_1"};
 const JobId kJob{"batch_1"};
-const WallTime kNow = WallTimeFromUnixMs(1'700'000'000'000);
 
 AttemptResult Vectors(std::uint64_t index, std::size_t count, std::size_t length) {
   AttemptResult result;
@@ -33,26 +27,12 @@ AttemptResult Vectors(std::uint64_t index, std::size_t count, std::size_t length
   return result;
 }
 
-class StoreEmbeddings : public testing::TestWithParam<StoreKind> {
+class StoreEmbeddings : public StoreConformance {
  protected:
   // A job in progress with a request for each of `input_counts`.
   void Start(const std::vector<std::uint32_t>& input_counts) {
-    File file;
-    file.id = FileId("file-1");
-    file.created_at = kNow;
-    ASSERT_TRUE(store().AddFile(file).has_value());
-    Model model;
-    model.id = ModelId("vectors");
-    ASSERT_TRUE(store().AddModel(model).has_value());
-    Device device;
-    device.id = kDevice;
-    device.public_key = Bytes(32, 1);
-    ASSERT_TRUE(store().EnrollDevice(device).has_value());
-    Job job;
-    job.id = kJob;
+    Job job = MakeJob(kJob.value);
     job.endpoint = kEmbeddingsEndpoint;
-    job.input_file = file.id;
-    job.created_at = kNow;
     ASSERT_TRUE(store().CreateJob(job, Digest{}, kNow).has_value());
     std::vector<Request> requests;
     for (const std::uint32_t count : input_counts) {
@@ -63,6 +43,7 @@ class StoreEmbeddings : public testing::TestWithParam<StoreKind> {
       request.input_count = count;
       request.vector_encoding = VectorEncoding::kBase64;
     }
+    const Model model = MakeModel();
     ASSERT_TRUE(store().StartJob(kJob, model.id, model.artifact, requests, kNow).has_value());
   }
   std::vector<Request> Grant(const std::string& lease, std::uint64_t max_input_count) {
@@ -71,19 +52,9 @@ class StoreEmbeddings : public testing::TestWithParam<StoreKind> {
     EXPECT_TRUE(granted.has_value());
     return *granted ? (*granted)->requests : std::vector<Request>{};
   }
-  void Record(const std::string& lease, std::vector<JudgedAttempt> attempts) {
-    const auto recorded = store().RecordResults(
-        {LeaseId(lease), kDevice, std::move(attempts), kNow, kNow + seconds(61), 2});
-    ASSERT_TRUE(recorded.has_value()) << recorded.error().message;
-  }
   std::vector<RequestOutcome> Outcomes(Answers answers) {
     return *store().Outcomes(kJob, 0, 100, answers);
   }
-  Store& store() { return *store_; }
-
- private:
-  ScratchDirectory scratch_;
-  std::unique_ptr<Store> store_ = OpenStore(GetParam(), scratch_);
 };
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreEmbeddings,

@@ -17,6 +17,12 @@ Bytes LeaseBody(std::chrono::milliseconds wait) {
   return Encode(request);
 }
 
+// The device's call for a lease on a connection of its own.
+void AskForLease(Client& client, SigningDevice& device, const Bytes& body) {
+  client.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)),
+              AsText(body));
+}
+
 LeaseReply TakeLease(const Reply& reply) {
   EXPECT_EQ(reply.status, 200) << reply.body;
   return DecodeLeaseReply(AsBytes(reply.body)).value_or(LeaseReply{});
@@ -118,9 +124,7 @@ TEST(AgentApi, LeasesNothingToAnAgentThatHasGone) {
   ApiWorld world;
   SigningDevice device(world);
   Client leaver(world.loop, *world.api);
-  const Bytes body = LeaseBody(60s);
-  leaver.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)),
-              AsText(body));
+  AskForLease(leaver, device, LeaseBody(60s));
   leaver.Leave();
   world.Submit(BatchText(2));
   world.loop.RunPending();
@@ -132,10 +136,8 @@ TEST(AgentApi, LeasesToADevicesNewestCallAlone) {
   ApiWorld world;
   SigningDevice device(world);
   Client broken(world.loop, *world.api);
-  const Bytes body = LeaseBody(60s);
-  broken.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)),
-              AsText(body));
-  EXPECT_EQ(device.Ask("POST", "/agent/v1/lease", body).status, 0);
+  AskForLease(broken, device, LeaseBody(60s));
+  EXPECT_EQ(device.Ask("POST", "/agent/v1/lease", LeaseBody(60s)).status, 0);
   world.Submit(BatchText(2));
   world.loop.RunPending();
   EXPECT_FALSE(TakeLease(broken.Take()).grant.has_value());
@@ -150,9 +152,7 @@ TEST(AgentApi, BelievesAHeartbeatOverTheOlderCallThatWaits) {
   request.status = {.state = DeviceState::kIdle, .reason = "away", .tokens_per_second = 5};
   request.max_request_count = 0;  // it is offered work and takes none
   request.wait = 60s;
-  const Bytes body = Encode(request);
-  waiting.Send("POST", "/agent/v1/lease", device.Sign("POST", "/agent/v1/lease", AsText(body)),
-               AsText(body));
+  AskForLease(waiting, device, Encode(request));
   HeartbeatRequest heartbeat;
   heartbeat.status = {.state = DeviceState::kInUse, .reason = "back", .tokens_per_second = 7};
   EXPECT_EQ(device.Ask("POST", "/agent/v1/heartbeat", Encode(heartbeat)).status, 200);
