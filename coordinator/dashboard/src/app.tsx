@@ -1,5 +1,5 @@
 // The page as a whole: who is signed in decides between the sign-in page and the frame.
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { Frame } from './components/frame';
 import { DevicesPage } from './pages/devices';
 import { JobPage } from './pages/job';
@@ -26,8 +26,8 @@ function Gate({ services }: { services: Services }) {
   const route = useStore(services.router.route);
   const me = state.kind === 'signed_in' ? state.me : null;
 
-  // Anew for everybody who signs in: what is another's is not theirs to see.
-  useEffect(() => {
+  // Anew for everybody who signs in, before it is painted: what is another's is not theirs to see.
+  useLayoutEffect(() => {
     if (me === null) return;
     return followFleet(services.fleet, () => services.session.end());
   }, [me, services]);

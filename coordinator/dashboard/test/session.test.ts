@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ApiClient } from '../src/api/client';
+import { ApiClient, UNREACHABLE, type ApiError } from '../src/api/client';
 import { Session } from '../src/state/session';
+
+const REFUSED = { error: { message: 'no', code: null } };
 
 // The coordinator's replies, given by the test in the order it likes.
 class Coordinator {
@@ -18,9 +20,15 @@ class Coordinator {
   }
   // Answers a call of that name, the newest that waits.
   async answer(name: string, status: number, body: unknown = {}): Promise<void> {
+    await this.reply(name, status === 204 ? new Response(null, { status }) : Response.json(body, { status }));
+  }
+  async answerText(name: string, text: string): Promise<void> {
+    await this.reply(name, new Response(text));
+  }
+  private async reply(name: string, reply: Response): Promise<void> {
     const at = this.calls.map((call) => call.name).lastIndexOf(name);
     assert.ok(at >= 0, `${name} waits`);
-    this.calls.splice(at, 1)[0]!.answer(status === 204 ? new Response(null, { status }) : Response.json(body, { status }));
+    this.calls.splice(at, 1)[0]!.answer(reply);
     await new Promise((resolve) => setImmediate(resolve));
   }
   who(): string {
@@ -29,7 +37,12 @@ class Coordinator {
   }
 }
 
-const REFUSED = { error: { message: 'no', code: null } };
+test('a reply that breaks off is said like a coordinator that does not answer', async () => {
+  const world = new Coordinator();
+  const broken = world.api.models().then(() => 'a reply', (error: ApiError) => error.message);
+  await world.answerText('GET /api/models', '{"data": [');
+  assert.equal(await broken, UNREACHABLE);
+});
 
 test('a key lets in', async () => {
   const world = new Coordinator();

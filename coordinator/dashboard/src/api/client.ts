@@ -96,7 +96,11 @@ export class ApiClient {
       if (reply.status === 401 && path !== '/api/session' && session === this.session) this.onSessionEnded();
       throw error;
     }
-    return (reply.status === 204 ? undefined : await reply.json()) as T;
+    try {
+      return (reply.status === 204 ? undefined : await reply.json()) as T;
+    } catch {
+      throw new ApiError(UNREACHABLE, 0); // the reply broke off
+    }
   }
 }
 
