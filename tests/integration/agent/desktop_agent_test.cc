@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -62,17 +63,41 @@ class Desktop {
   }
   // Whether the machine's state becomes `state`, and the first reason `reason` if one is named.
   bool Becomes(const std::string& state, const std::string& reason = "") {
+    return WaitUntil([&] { return Is(StatusOf(stack_), state, reason); }, 60s);
+  }
+  // The same for an owner who is at the mouse: one touch counts for a second, which may be over
+  // before a busy machine has looked.
+  bool BecomesInUseByTouch() {
     return WaitUntil(
         [&] {
+          TouchMouse();
           const auto status = StatusOf(stack_);
-          if (status.is_null() || status.at("state") != state) return false;
-          const auto& reasons = status.at("policy").at("reasons");
-          return reason.empty() || (!reasons.empty() && reasons[0].at("reason") == reason);
+          return Is(status, "in_use", "input") && status.at("leases").empty();
         },
-        30s);
+        60s);
+  }
+  // How often it has decided for `reason` first of all, by its log.
+  long Decided(const std::string& reason) {
+    const auto log = nlohmann::json::parse(Verb({"log", "--json"}).output, nullptr, false);
+    return std::ranges::count_if(log, [&](const auto& entry) {
+      return entry.contains("reasons") && !entry["reasons"].empty() &&
+             entry["reasons"][0].at("reason") == reason;
+    });
+  }
+  // False where the agent does not answer, too.
+  bool WorkerIsGone() {
+    const auto status = StatusOf(stack_);
+    return !status.is_null() && status.at("worker").at("process_id").is_null();
   }
 
  private:
+  static bool Is(const nlohmann::json& status, const std::string& state,
+                 const std::string& reason) {
+    if (status.is_null() || status.at("state") != state) return false;
+    const auto& reasons = status.at("policy").at("reasons");
+    return reason.empty() || (!reasons.empty() && reasons[0].at("reason") == reason);
+  }
+
   ServerProcess server_;
   std::string display_;
   Stack stack_;
@@ -87,11 +112,10 @@ TEST(DesktopAgent, GivesTheMachineBackWhenTheOwnerTouchesTheMouse) {
   Desktop desktop;
   Stack& stack = desktop.stack();
   StartWork(stack);
-  ASSERT_NO_FATAL_FAILURE(desktop.TouchMouse());
-  ASSERT_TRUE(desktop.Becomes("in_use", "input")) << stack.Logs();
-  ASSERT_TRUE(WaitUntil([&] { return StatusOf(stack).at("leases").empty(); }, 10s)) << stack.Logs();
+  ASSERT_TRUE(desktop.BecomesInUseByTouch()) << stack.Logs();
   const auto status = StatusOf(stack);
-  EXPECT_EQ(status.at("yields").at("count"), 1);
+  ASSERT_FALSE(status.is_null()) << stack.Logs();
+  EXPECT_GE(status.at("yields").at("count"), 1);
   EXPECT_NE(status.at("worker").at("process_id"), nullptr) << "the model stays in memory";
   std::printf("input to device free %.2f ms\n", status.at("yields").at("p50_ms").get<double>());
 
@@ -152,8 +176,7 @@ TEST(DesktopAgent, FollowsItsSettingsWhileItRunsAndATypoStopsIt) {
   ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
   desktop.WriteSettings("[presence]\nprograms = [\"Xvfb\"]\n");
   ASSERT_TRUE(desktop.Becomes("in_use", "owner_program")) << stack.Logs();
-  ASSERT_TRUE(
-      WaitUntil([&] { return StatusOf(stack).at("worker").at("process_id").is_null(); }, 10s))
+  ASSERT_TRUE(WaitUntil([&] { return desktop.WorkerIsGone(); }, 60s))
       << "a program of the owner's list wants the memory too";
 }
 
@@ -165,11 +188,15 @@ TEST(DesktopAgent, AMachineThatIsNoLongerDedicatedSeesItsOwner) {
   StartWork(stack);
   EXPECT_TRUE(StatusOf(stack).at("helpers").empty());
   desktop.WriteSettings("");
-  ASSERT_TRUE(WaitUntil([&] { return !StatusOf(stack).at("helpers").empty(); }, 10s))
+  ASSERT_TRUE(WaitUntil(
+      [&] {
+        const auto status = StatusOf(stack);
+        return !status.is_null() && !status.at("helpers").empty();
+      },
+      60s))
       << stack.Logs();
   ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
-  ASSERT_NO_FATAL_FAILURE(desktop.TouchMouse());
-  ASSERT_TRUE(desktop.Becomes("in_use", "input")) << stack.Logs();
+  ASSERT_TRUE(desktop.BecomesInUseByTouch()) << stack.Logs();
 }
 
 TEST(DesktopAgent, AHelperThatDiesCountsAsUseUntilANewOneReports) {
@@ -178,8 +205,11 @@ TEST(DesktopAgent, AHelperThatDiesCountsAsUseUntilANewOneReports) {
   Stack& stack = desktop.stack();
   StartWork(stack);
   const pid_t helper = StatusOf(stack).at("helpers").at(0).at("process_id");
+  const long before = desktop.Decided("distrusted_source");
   ASSERT_EQ(kill(helper, SIGKILL), 0);
-  ASSERT_TRUE(desktop.Becomes("in_use", "distrusted_source")) << stack.Logs();
+  // It lasts for the second until a new one is started: only the log is sure to tell it.
+  ASSERT_TRUE(WaitUntil([&] { return desktop.Decided("distrusted_source") > before; }, 60s))
+      << stack.Logs();
   ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
   EXPECT_NE(StatusOf(stack).at("helpers").at(0).at("process_id"), helper);
 }
