@@ -184,6 +184,22 @@ TEST_F(SessionHelper, TellsInputAtOnceWhileItIsWatchedClosely) {
   EXPECT_LT(from_xdotool_ms[kTrials / 2], 3'000);
 }
 
+// It is told as input, which is not taken back once the server answers again.
+TEST_F(SessionHelper, ServerThatHangsForAMomentMakesNoLiarOfIt) {
+  Listen();
+  StartHelper();
+  ASSERT_TRUE(Reports());
+  desk_->WatchClosely(true);
+  ASSERT_TRUE(RunUntil(*loop_, [&] { return IdleFor() > 3s; }));
+  const auto before = last_input_;
+  server_->Signal(SIGSTOP);
+  ASSERT_TRUE(RunUntil(*loop_, [&] { return last_input_ != before; }));
+  server_->Signal(SIGCONT);
+  ASSERT_TRUE(
+      RunUntil(*loop_, [&] { return IdleFor() > 0s || desk_->helpers()[0].trouble != ""; }));
+  EXPECT_EQ(desk_->helpers()[0].trouble, "");
+}
+
 TEST_F(SessionHelper, SaysGoodbyeWhenTheLoginEnds) {
   Listen();
   StartHelper();
