@@ -9,7 +9,7 @@ import { openPage } from './support/browser.mjs';
 const { FALLOW_ORIGIN, FALLOW_KEY, FALLOW_SIGN_IN_LINK, FALLOW_SCREENS } = process.env;
 const client = newClient();
 const expected = readLines(batchFile);
-const RUN_LIMIT_MS = 180_000;
+const RUN_LIMIT_MS = 300_000; // against hanging alone
 
 before(() => mkdirSync(FALLOW_SCREENS, { recursive: true }));
 
