@@ -1,8 +1,11 @@
 // fallow-agent join, leave, run, and what the other verbs share.
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <string>
+#include <thread>
 
 #include "agent/daemon/agent_state.h"
 #include "agent/daemon/join.h"
@@ -31,6 +34,20 @@ int ExitCodeOf(const Error& error) {
     default:
       return kExitFailed;
   }
+}
+
+// The agent's answer to being told to stop. One that hangs up instead is ending already, or has no
+// room for a moment: it is asked again.
+Result<std::string> TellToStop(const std::string& socket_path) {
+  constexpr std::chrono::milliseconds kPatience{5'000}, kMoment{50};
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  auto stopped = CallLocal(socket_path, SimpleCall("stop"));
+  while (!stopped && stopped.error().code == ErrorCode::kResourceExhausted &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kMoment);
+    stopped = CallLocal(socket_path, SimpleCall("stop"));
+  }
+  return stopped;
 }
 
 }  // namespace
@@ -90,7 +107,7 @@ int LeaveVerb(const VerbOptions& options) {
   if (!membership && membership.error().code == ErrorCode::kNotFound) {
     return FailWith(membership.error(), kExitNotJoined);
   }
-  const auto stopped = CallLocal(folder.socket_path(), SimpleCall("stop"));
+  const auto stopped = TellToStop(folder.socket_path());
   // One that goes on would work for a coordinator of which this folder knows nothing any more.
   if (!stopped && IsThere(stopped.error())) {
     const auto error = Wrap(stopped.error(), "nothing was left: the agent does not stop; end it");

@@ -155,9 +155,20 @@ void SessionReporter::ReadAndReport(std::optional<SteadyTime> seen_input_at) {
   for (const PresenceReading& reading : presence) last_.presence.push_back(ToReport(reading));
   for (const SessionSignal& signal : signals) last_.signals.push_back(ToReport(signal));
   last_.read_at = read_at;
+  KeepToToldInput();
   last_.seen_input_at = seen_input_at;
   ++last_.sequence;
   Send(last_);
+}
+
+// A wait also ends when its source does not answer for a moment, and that was told as input. Were
+// it taken back, the daemon would believe this login nothing for a long while.
+void SessionReporter::KeepToToldInput() {
+  for (const auto& [place, told_at] : told_input_) {
+    if (place >= last_.presence.size() || !last_.presence[place].known) continue;
+    milliseconds& idle_for = last_.presence[place].idle_for;
+    idle_for = std::min(idle_for, std::chrono::floor<milliseconds>(last_.read_at - told_at));
+  }
 }
 
 void SessionReporter::ReportInput(std::size_t place) {
@@ -177,6 +188,7 @@ void SessionReporter::ReportInput(std::size_t place) {
     last_.presence[place].known = true;
     last_.presence[place].idle_for = milliseconds(0);
   }
+  told_input_[place] = now;
   last_.read_at += passed;
   last_.seen_input_at = now;
   ++last_.sequence;

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,6 +69,7 @@ class SessionReporter {
   bool reporting() const { return heartbeat_timer_ != nullptr; }
   void Heartbeat();
   void ReadAndReport(std::optional<SteadyTime> seen_input_at);
+  void KeepToToldInput();
   // Without asking any source: `place` saw input just now, and that is all that counts.
   void ReportInput(std::size_t place);
   void OnSignalChange();
@@ -86,6 +88,8 @@ class SessionReporter {
   OnLost on_lost_;
   std::optional<FrameReader> reader_;
   SessionReport last_;  // what was told last
+  std::map<std::size_t, SteadyTime>
+      told_input_;  // by place: the last that was told without reading
   bool closely_ = false;
   std::vector<std::size_t> polled_;          // places of sources that cannot wait for input
   bool to_tell_ = false;                     // something waits for the gap's end

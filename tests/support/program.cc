@@ -79,7 +79,7 @@ int Program::Terminate() {
   int exit_code = -1;
   kill(process_id_, SIGTERM);
   const bool ended =
-      WaitUntil([&] { return Reap(process_id_, WNOHANG, &exit_code); }, std::chrono::seconds(10));
+      WaitUntil([&] { return Reap(process_id_, WNOHANG, &exit_code); }, std::chrono::seconds(60));
   if (!ended) {
     Kill();
     return -1;

@@ -26,7 +26,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void Kill();      // SIGKILL, and waits until it is gone
-  int Terminate();  // SIGTERM, and waits; its exit code, or -1 if it had to be killed after 10 s
+  int Terminate();  // SIGTERM, and waits; its exit code, or -1 if it had to be killed after 60 s
   bool running();
   pid_t process_id() const { return process_id_; }
 

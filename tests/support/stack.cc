@@ -29,7 +29,7 @@ void Stack::StartCoordinator() {
                      .environment = {},
                      .log_path = At("coordinator.log")});
   ASSERT_TRUE(WaitUntil([&] { return !ReadFile(ready).empty() || !coordinator_->running(); },
-                        std::chrono::seconds(20)) &&
+                        std::chrono::seconds(60)) &&
               coordinator_->running())
       << "the coordinator did not start\n"
       << Logs();

@@ -9,7 +9,7 @@ globalThis.File ??= File; // Node 18 has it, but not as a global; the client ask
 
 const { FALLOW_ORIGIN, FALLOW_KEY, FALLOW_EXAMPLES } = process.env;
 const FINAL = new Set(['completed', 'failed', 'expired', 'cancelled']);
-const BATCH_LIMIT_MS = 180_000;
+const BATCH_LIMIT_MS = 300_000; // against hanging alone
 
 export const batchFile = join(FALLOW_EXAMPLES, 'batch.jsonl');
 const LONG_BATCH_REQUESTS = 20_000; // more than any machine finishes before a test has cancelled it

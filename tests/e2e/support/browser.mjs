@@ -24,13 +24,14 @@ export async function openPage({ size = 'wide', colorScheme = 'light' } = {}) {
     reducedMotion: 'reduce',
     locale: 'en-GB',
     acceptDownloads: true,
+    timeout: 120_000, // to start
   });
   const page = context.pages()[0] ?? (await context.newPage());
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000); // against hanging alone
   page.problems = watch(page);
   page.end = async () => {
     await context.close();
-    rmSync(profile, { recursive: true, force: true });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 20 }); // its last processes may still write
   };
   return page;
 }

@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const START_LIMIT_MS = 30_000;
-const STOP_LIMIT_MS = 10_000;
+const START_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 60_000;
 const LOG_TAIL_CHARACTERS = 4000;
 
 export class Stack {
@@ -59,7 +59,7 @@ export class Stack {
 
   async stop() {
     for (const { child } of [...this.#programs].reverse()) await end(child);
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20 });
   }
 
   #spawn(program, args, name = program) {

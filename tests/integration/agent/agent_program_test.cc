@@ -75,7 +75,7 @@ TEST(AgentProgram, CountsAsInUseAndSaysSoWhenNothingTellsPresence) {
        .agent_environment = {"DISPLAY=", "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent"}});
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
-  ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "in_use"; }, 20s)) << stack.Logs();
+  ASSERT_TRUE(WaitUntil([&] { return StateOf(stack) == "in_use"; }, 60s)) << stack.Logs();
   const auto status = StatusOf(stack);
   EXPECT_THAT(status.at("reason").get<std::string>(), HasSubstr("counted as in use"));
   EXPECT_EQ(status.at("worker").at("state"), "stopped");
@@ -103,7 +103,7 @@ TEST(AgentProgram, FollowsTheFirstSettingsThatItsOwnerEverMakes) {
     const auto status = StatusOf(stack);
     return status.is_null() ? 0 : status.at("cache").at("max_bytes").get<std::uint64_t>();
   };
-  ASSERT_TRUE(WaitUntil([&] { return disk_bytes() == 50ull << 30; }, 20s)) << stack.Logs();
+  ASSERT_TRUE(WaitUntil([&] { return disk_bytes() == 50ull << 30; }, 60s)) << stack.Logs();
   const std::string settings = stack.folder() + "/config/fallow/agent.toml";
   ASSERT_FALSE(std::filesystem::exists(settings));
   const auto limit = [&](const char* gib) {
@@ -111,11 +111,11 @@ TEST(AgentProgram, FollowsTheFirstSettingsThatItsOwnerEverMakes) {
         .exit_code;
   };
   ASSERT_EQ(limit("7"), 0);
-  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 7ull << 30; }, 20s)) << stack.Logs();
+  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 7ull << 30; }, 60s)) << stack.Logs();
   std::filesystem::remove_all(stack.folder() + "/config/fallow");
-  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 50ull << 30; }, 20s)) << stack.Logs();
+  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 50ull << 30; }, 60s)) << stack.Logs();
   ASSERT_EQ(limit("9"), 0);
-  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 9ull << 30; }, 20s))
+  EXPECT_TRUE(WaitUntil([&] { return disk_bytes() == 9ull << 30; }, 60s))
       << "in a folder that was made anew\n"
       << stack.Logs();
 }
@@ -134,7 +134,7 @@ TEST(AgentProgram, OneThatDoesNotStopIsNotLeftAlone) {
   Stack stack;
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   ASSERT_NO_FATAL_FAILURE(stack.StartAgent());
-  ASSERT_TRUE(WaitUntil([&] { return !StateOf(stack).empty(); }, 20s)) << stack.Logs();
+  ASSERT_TRUE(WaitUntil([&] { return !StateOf(stack).empty(); }, 60s)) << stack.Logs();
   const std::vector<std::string> leave = {"leave", "--state-dir", stack.folder() + "/agent"};
   ASSERT_EQ(kill(stack.agent().process_id(), SIGSTOP), 0);
   EXPECT_EQ(Agent(stack, leave).exit_code, 1) << "it would work on for whom nobody knows";
@@ -156,7 +156,7 @@ TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
   ASSERT_NO_FATAL_FAILURE(stack.StartCoordinator());
   const auto start = [&] {
     stack.StartAgent();
-    return WaitUntil([&] { return !StateOf(stack).empty(); }, 20s);
+    return WaitUntil([&] { return !StateOf(stack).empty(); }, 60s);
   };
   const auto look = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.end(), {"--state-dir", stack.folder() + "/agent"});
@@ -173,7 +173,7 @@ TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
         const std::string time = fmt::format("{:%H:%M:%S}", fmt::localtime(now));
         return look({"why", "--at", time}).output.starts_with("not running: no agent ran between ");
       },
-      20s));
+      60s));
   ASSERT_TRUE(start()) << stack.Logs();
   std::vector<std::string> absences;
   for (const auto& line : nlohmann::json::parse(look({"log", "--json"}).output))
@@ -198,9 +198,9 @@ TEST(AgentProgram, FollowsTheSleepThatALogindTellsWhichCameAfterIt) {
   };
   logind.Set("PreparingForSleep", false);
   logind.Start();
-  ASSERT_TRUE(WaitUntil([&] { return logind.calls() > 0; }, 20s)) << "it is not noticed";
+  ASSERT_TRUE(WaitUntil([&] { return logind.calls() > 0; }, 60s)) << "it is not noticed";
   prepare(true);
-  EXPECT_TRUE(WaitUntil([&] { return StateOf(stack) == "paused"; }, 20s)) << stack.Logs();
+  EXPECT_TRUE(WaitUntil([&] { return StateOf(stack) == "paused"; }, 60s)) << stack.Logs();
   EXPECT_THAT(StatusOf(stack).at("reason").get<std::string>(), HasSubstr("sleep"));
   prepare(false);
   EXPECT_TRUE(WaitUntil(
@@ -209,7 +209,7 @@ TEST(AgentProgram, FollowsTheSleepThatALogindTellsWhichCameAfterIt) {
         return !status.is_null() &&
                status.at("reason").get<std::string>().find("sleep") == std::string::npos;
       },
-      20s))
+      60s))
       << stack.Logs();
 }
 
@@ -229,7 +229,7 @@ TEST(AgentProgram, GoesOnAfterItsWorkerIsKilled) {
   const pid_t worker = StatusOf(stack).at("worker").at("process_id");
   ASSERT_GT(worker, 0);
   ASSERT_EQ(kill(worker, SIGKILL), 0);
-  const Finished waited = stack.Run({"wait", job}, 120s);
+  const Finished waited = stack.Run({"wait", job}, 300s);
   EXPECT_EQ(waited.exit_code, 0) << stack.Logs();
   EXPECT_EQ(StatusOf(stack).at("worker").at("losses"), 1);
 }

@@ -42,7 +42,7 @@ inline std::string StartWork(Stack& stack) {
   const Finished submitted = stack.Run({"--json", "submit", kExample + "batch-2000.jsonl"});
   EXPECT_EQ(submitted.exit_code, 0) << stack.Logs();
   EXPECT_TRUE(WaitUntil([&] { return StateOf(stack) == "working"; }, std::chrono::seconds(60)))
-      << stack.Logs();
+      << stack.Logs() << Agent(stack, {"log", "--state-dir", stack.folder() + "/agent"}).output;
   return nlohmann::json::parse(submitted.output).at("id");
 }
 

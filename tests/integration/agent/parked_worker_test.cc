@@ -42,7 +42,9 @@ struct Fixture {
 
   explicit Fixture(const std::string& afterwards)
       : worker(*loop, *clock, *random, *launcher,
-               {.command = Worker(afterwards), .processor_time = ProcessorTime}) {
+               {.command = Worker(afterwards),
+                .stop_patience = std::chrono::seconds(60),  // a shell on a busy machine
+                .processor_time = ProcessorTime}) {
     worker.SetEvents({.on_ready = [](const WorkerReady&, bool) {},
                       .on_model_ready = [](const ModelReady&) {},
                       .on_model_failed = [](const Error&) {},

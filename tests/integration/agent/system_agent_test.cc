@@ -33,6 +33,7 @@ class SystemAgent : public ::testing::Test {
  protected:
   void SetUp() override {
     if (const std::string missing = Missing(); !missing.empty()) GTEST_SKIP() << missing;
+    umask(022);  // what root makes here is for others to read
     std::filesystem::create_directories("/run/systemd/users");
     WriteLogin(kAtSeat, "seat0");
     WriteLogin(kFromAfar, "");
@@ -49,7 +50,7 @@ class SystemAgent : public ::testing::Test {
     ASSERT_EQ(As(kAgent, {"join", stack_.join_link(), "--state-dir", kState}).exit_code, 0);
     agent_ = std::make_unique<Program>(
         Of(kAgent, {"run", "--system", "--state-dir", kState, "--settings", kSettings}));
-    ASSERT_TRUE(WaitUntil([&] { return As(kRoot, {"status"}).exit_code == 0; }, 20s)) << Said();
+    ASSERT_TRUE(WaitUntil([&] { return As(kRoot, {"status"}).exit_code == 0; }, 60s)) << Said();
   }
 
   Finished As(int user, std::vector<std::string> arguments) {
@@ -148,7 +149,7 @@ TEST_F(SystemAgent, MembershipAndStoppingStayRoots) {
   EXPECT_NE(As(kAtSeat, {"leave", "--state-dir", kState}).exit_code, 0);
   EXPECT_TRUE(agent_->running());
   ASSERT_EQ(As(kRoot, {"leave", "--state-dir", kState}).exit_code, 0) << Said();
-  EXPECT_TRUE(WaitUntil([&] { return !agent_->running(); }, 20s)) << Said();
+  EXPECT_TRUE(WaitUntil([&] { return !agent_->running(); }, 60s)) << Said();
   EXPECT_FALSE(std::filesystem::exists("/run/fallow/agent.sock"));
   EXPECT_EQ(As(kAtSeat, {"status"}).exit_code, 3) << "as where there never was one";
 }
@@ -169,7 +170,7 @@ TEST_F(SystemAgent, ItReadsSettingsInAFolderThatRootHadToMakeAnew) {
   ASSERT_EQ(As(kRoot, {"limits", "set", "limits.disk_gib", "9"}).exit_code, 0) << Said();
   EXPECT_EQ(As(kAtSeat, {"limits"}).exit_code, 0) << Said();
   EXPECT_TRUE(
-      WaitUntil([&] { return StatusFor(kAtSeat).at("cache").at("max_bytes") == 9ull << 30; }, 20s))
+      WaitUntil([&] { return StatusFor(kAtSeat).at("cache").at("max_bytes") == 9ull << 30; }, 60s))
       << Said();
 }
 

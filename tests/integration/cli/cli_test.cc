@@ -158,7 +158,7 @@ TEST_F(CommandLine, AnInterruptedWaitLeavesTheJob) {
        .environment = {"XDG_CONFIG_HOME=" + At("config"), "XDG_CACHE_HOME=" + At("cache")},
        .log_path = At("cli.log")});
   ASSERT_TRUE(WaitUntil([&] { return Said().find("0 of 5 done") != std::string::npos; },
-                        std::chrono::seconds(20)))
+                        std::chrono::seconds(60)))
       << stack_.Logs();
   EXPECT_EQ(submit.Terminate(), kInterrupted);
   EXPECT_THAT(Said(), HasSubstr("the job goes on"));

@@ -30,7 +30,7 @@ using testing::RunProgram;
 using testing::TemporaryFolder;
 using testing::WaitUntil;
 
-constexpr std::chrono::seconds kPatience{20};
+constexpr std::chrono::seconds kPatience{60};  // against hanging alone
 
 struct Reply {
   int status = 0;
@@ -297,7 +297,8 @@ TEST_F(CoordinatorProgram, KeepsEverythingAcrossARestart) {
   const std::string key = running->key;
   const auto before = std::chrono::steady_clock::now();
   EXPECT_EQ(running->program().Terminate(), 0);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
+  // Our connection, which may be idle for 75 s, keeps it no longer.
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30));
   running->Start();
   EXPECT_EQ(running->key, key);
   EXPECT_EQ(running->Get("/v1/files/" + id + "/content").body, Line(1));

@@ -16,6 +16,7 @@ using fallow::testing::ExpectActive;
 using fallow::testing::ExpectInactive;
 using fallow::testing::ExpectUnknown;
 using fallow::testing::kBoundedWait;
+using fallow::testing::kManyWaits;
 using fallow::testing::PlayedService;
 using fallow::testing::RunUntil;
 using ::testing::HasSubstr;
@@ -197,7 +198,7 @@ TEST_F(NetworkCost, HangingManagerCostsOneBoundedWait) {
   manager_.FallSilent();
   const auto sensor = NewNetworkCostSensor(*loop_);
   EXPECT_LT(TimeOf([&] {
-              for (int i = 0; i < 10; ++i) EXPECT_EQ(sensor->Metered(), std::nullopt);
+              for (int i = 0; i < kManyWaits; ++i) EXPECT_EQ(sensor->Metered(), std::nullopt);
             }),
             kBoundedWait);
 }

@@ -170,7 +170,7 @@ TEST_F(KdeWindows, FloodIsCutOff) {
   kwin.Show("film", 0);
   Open();
   EXPECT_TRUE(RunUntil(*loop_, [&] {
-    if (signal_.known) kwin.Flood("film", 500);
+    if (signal_.known) kwin.Flood("film", 2'500);
     return !signal_.known;
   }));
   EXPECT_THAT(signal_.detail, HasSubstr("sends more than 4096 events in one second"));
@@ -197,7 +197,7 @@ TEST_F(KdeWindows, HangingCompositorCostsABoundedWait) {
   kwin.WhileHanging([&] {
     const auto start = std::chrono::steady_clock::now();
     EXPECT_FALSE(NewWaylandFullScreenSource(*loop_, path_).has_value());
-    EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1'000));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(5'000));
   });
 }
 

@@ -39,7 +39,8 @@ class Sway : public ::testing::Test {
                                         "SWAYSOCK=" + ipc(),   "WLR_BACKENDS=headless",
                                         "WLR_RENDERER=pixman", "WLR_LIBINPUT_NO_DEVICES=1"};
     if (geteuid() == 0) {  // as whom sway refuses to run
-      ASSERT_EQ(chown(folder_.path().c_str(), kNobody, kNobody), 0);
+      for (const std::string& path : {folder_.path(), config})
+        ASSERT_EQ(chown(path.c_str(), kNobody, kNobody), 0);
       const std::string id = std::to_string(kNobody);
       for (const std::string& word : {FindProgram("setpriv"), "--reuid=" + id, "--regid=" + id,
                                       std::string("--clear-groups")})
@@ -51,9 +52,17 @@ class Sway : public ::testing::Test {
     const std::string name = sway_->AwaitAnnouncement();
     ASSERT_FALSE(name.empty()) << "sway did not start";
     display_ = folder_.path() + "/" + name;
-    auto source = NewWaylandFullScreenSource(*loop_, display_);
-    ASSERT_TRUE(source.has_value()) << source.error().message;
-    source_ = *std::move(source);
+    // A compositor that has just begun to serve may be too busy to answer in time.
+    std::string trouble;
+    ASSERT_TRUE(RunUntil(*loop_, [&] {
+      auto source = NewWaylandFullScreenSource(*loop_, display_);
+      if (source) {
+        source_ = *std::move(source);
+      } else {
+        trouble = source.error().message;
+      }
+      return source_ != nullptr;
+    })) << trouble;
     signal_ = source_->Read();
     source_->OnChange([this] { signal_ = source_->Read(); });
   }
@@ -88,7 +97,7 @@ TEST_F(Sway, WindowThatCoversTheScreenAndHasTheKeyboardIsTold) {
   auto window = OpenWindow();
   // The window is there once sway has something to make full screen.
   ASSERT_TRUE(fallow::testing::WaitUntil(
-      [&] { return Tell("[app_id=supertuxkart] fullscreen enable"); }, std::chrono::seconds(20)));
+      [&] { return Tell("[app_id=supertuxkart] fullscreen enable"); }, std::chrono::seconds(60)));
   ASSERT_TRUE(AwaitActive(true)) << signal_.detail;
   EXPECT_EQ(signal_.detail, "supertuxkart");
 
@@ -151,7 +160,7 @@ TEST(WaylandFullScreenSource, CompositorThatDoesNotAnswerCostsABoundedWaitAndIsN
   const auto loop = NewMainLoop();
   const auto start = std::chrono::steady_clock::now();
   const auto source = NewWaylandFullScreenSource(*loop, path);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1'000));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(5'000));
   close(listener);
   ASSERT_FALSE(source.has_value());
   EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);

@@ -203,8 +203,12 @@ TEST_F(X11FullScreen, FloodOfEventsIsCutOffAndNamed) {
   const xcb_window_t window = windows_->Make("Flood");
   windows_->Activate(window);
   EXPECT_FALSE(ReadAfterChange().active);
-  for (int i = 0; i < 6'000; ++i) windows_->SetTitle(window, std::to_string(i));
-  EXPECT_TRUE(RunUntil(*loop_, [&] { return !source_->Read().known; }));
+  // They lie in wait when the loop looks, so that they come at once.
+  EXPECT_TRUE(RunUntil(*loop_, [&] {
+    if (source_->Read().known)
+      for (int i = 0; i < 3'000; ++i) windows_->SetTitle(window, std::to_string(i));
+    return !source_->Read().known;
+  }));
   EXPECT_THAT(source_->Read().detail, HasSubstr("more than 2000 events a second"));
 }
 
@@ -230,9 +234,10 @@ TEST_F(X11FullScreen, HangingServerCostsABoundedWaitAndIsNamed) {
   const SessionSignal signal = source_->Read();
   EXPECT_FALSE(signal.known);
   EXPECT_THAT(signal.detail, HasSubstr("the X server at " + display_ + " does not answer"));
-  for (int i = 0; i < 5; ++i) EXPECT_FALSE(source_->Read().known);
+  for (int i = 0; i < 50; ++i) EXPECT_FALSE(source_->Read().known);
   EXPECT_FALSE(NewX11FullScreenSource(*loop_, display_).has_value()) << "is not greeted";
-  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1'500));
+  // Of 200 ms each, on a machine that is busy with much else: fifty would take 10 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(5'000));
   server_->Signal(SIGCONT);
 }
 

@@ -102,7 +102,7 @@ TEST_F(X11Inhibitor, ServerThatHangsCostsABoundedWaitAndIsNamed) {
   server_->Signal(SIGSTOP);
   const auto start = std::chrono::steady_clock::now();
   const auto signal = source->Read();
-  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1'000));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(5'000));
   EXPECT_FALSE(signal.known);
   EXPECT_EQ(signal.detail, "the X server at " + display_ + " does not answer");
 }
@@ -125,7 +125,7 @@ TEST_F(X11Inhibitor, ServerThatCannotBeAskedIsNamed) {
 }
 
 TEST(X11InhibitorSource, NoServerIsUnavailable) {
-  const auto source = NewX11InhibitorSource(":9999");
+  const auto source = NewX11InhibitorSource(":59999");
   ASSERT_FALSE(source.has_value());
   EXPECT_EQ(source.error().code, ErrorCode::kUnavailable);
 }

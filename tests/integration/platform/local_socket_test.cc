@@ -34,7 +34,7 @@ int ConnectTo(const std::string& path) {
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
   const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  timeval limit{.tv_sec = 20, .tv_usec = 0};
+  timeval limit{.tv_sec = 60, .tv_usec = 0};
   setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   EXPECT_EQ(connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   return socket;
@@ -230,7 +230,7 @@ TEST(LocalCalls, RootMayCallTheServerOfAnotherUser) {
     const auto server =
         ServeLocalCalls(*loop, path, LocalCallers::kSameUser,
                         {.answer = ForAll([](std::string_view) { return "served"; })});
-    if (server) fallow::testing::RunFor(*loop, std::chrono::seconds(30));
+    if (server) fallow::testing::RunFor(*loop, std::chrono::seconds(120));
     _exit(2);
   }
   std::string answer;
@@ -239,7 +239,7 @@ TEST(LocalCalls, RootMayCallTheServerOfAnotherUser) {
         answer = CallLocal(path, "hello").value_or("");
         return !answer.empty();
       },
-      std::chrono::seconds(20)));
+      std::chrono::seconds(60)));
   EXPECT_EQ(answer, "served");
   kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
@@ -327,7 +327,7 @@ class Dawdlers {
     close(ends_[1]);
     int exit_status = -1;
     EXPECT_TRUE(fallow::testing::WaitUntil([&] { return user_->Ended(&exit_status); },
-                                           std::chrono::seconds(20)));
+                                           std::chrono::seconds(60)));
     EXPECT_EQ(exit_status, 0);
   }
 
@@ -354,15 +354,22 @@ TEST(LocalCalls, AUserWhoAsksWithoutEndIsSoonNotHeard) {
                 ++answers;
                 return "fine";
               })});
+  const auto start = std::chrono::steady_clock::now();
   const OtherUser greedy(4321, [&f] {
-    for (std::size_t i = 0; i < kMaxCallsOfUserPer10S; ++i)
-      if (!CallLocal(f.path, "again")) return 2;
-    return CallLocal(f.path, "again") ? 1 : 0;
+    for (std::size_t i = 0; i < 20 * kMaxCallsOfUserPer10S; ++i) {
+      const auto reply = CallLocal(f.path, "again");
+      if (!reply) return reply.error().code == ErrorCode::kResourceExhausted ? 0 : 2;
+    }
+    return 1;
   });
   int exit_status = -1;
   EXPECT_TRUE(RunUntil(*f.loop, [&] { return greedy.Ended(&exit_status); }));
   EXPECT_EQ(exit_status, 0);
-  EXPECT_EQ(answers, kMaxCallsOfUserPer10S);
+  EXPECT_GE(answers, kMaxCallsOfUserPer10S);
+  // On a machine that is slower, counting has begun anew.
+  if (std::chrono::steady_clock::now() - start < std::chrono::seconds(10)) {
+    EXPECT_EQ(answers, kMaxCallsOfUserPer10S);
+  }
   EXPECT_EQ(f.CallAs(4322), 0);
 }
 

@@ -26,9 +26,8 @@ using fallow::testing::RunFor;
 using fallow::testing::RunUntil;
 using fallow::testing::TemporaryFolder;
 using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 using ::testing::HasSubstr;
-
-constexpr milliseconds kSoon{2'000};
 
 InputDevice Keyboard() {
   InputDevice device;
@@ -46,7 +45,7 @@ InputDevice Gamepad() {
 
 // With the present time, or one that is `ago`.
 input_event Event(std::uint16_t type, std::uint16_t code, int value, milliseconds ago = {}) {
-  const auto time = std::chrono::steady_clock::now().time_since_epoch() - ago;
+  const auto time = steady_clock::now().time_since_epoch() - ago;
   input_event event{};
   event.input_event_sec = std::chrono::duration_cast<std::chrono::seconds>(time).count();
   event.input_event_usec =
@@ -116,8 +115,7 @@ TEST_F(EvdevPresence, KeyEndsAWaitOnce) {
   RunFor(*loop_, milliseconds(20));
   EXPECT_EQ(told, 0);
   Press("event0");
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told > 0; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; }));
   Press("event0");
   RunFor(*loop_, milliseconds(20));
   EXPECT_EQ(told, 1);
@@ -144,8 +142,7 @@ TEST_F(EvdevPresence, ReplacedAndEndedWaitsAreNotTold) {
   ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   Press("event0");
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
   ASSERT_TRUE((*source)->AwaitInput(nullptr));
   Press("event0");
@@ -168,21 +165,25 @@ TEST_F(EvdevPresence, IdleTimeIsThatOfTheEventsNotOfTheirReading) {
   Plug("event0", keyboard);
   const auto source = Open();
   ASSERT_TRUE(source.has_value()) << source.error().message;
+  const auto opened = steady_clock::now();
   RunFor(*loop_, milliseconds(120));
-  EXPECT_GE((*source)->Read().idle_for, milliseconds(120)) << "since it was opened";
+  const auto passed = std::chrono::floor<milliseconds>(steady_clock::now() - opened);
+  EXPECT_GE((*source)->Read().idle_for, passed) << "since it was opened";
+  auto sent = steady_clock::now();
   Send("event0", {Event(EV_KEY, KEY_A, 1, milliseconds(80)), Event(EV_MSC, MSC_SCAN, 1)});
   auto reading = (*source)->Read();
   EXPECT_TRUE(reading.known) << reading.detail;
   EXPECT_EQ(reading.detail, "1 keyboard");
   EXPECT_EQ(reading.kind, PresenceKind::kInput);
   EXPECT_GE(reading.idle_for, milliseconds(80));
-  EXPECT_LT(reading.idle_for, milliseconds(120));
+  EXPECT_LE(reading.idle_for, milliseconds(80) + (steady_clock::now() - sent));
   Send("event0", {Event(EV_KEY, KEY_A, 1, milliseconds(3'600'000))});
   EXPECT_LT((*source)->Read().idle_for, milliseconds(3'000'000)) << "no later than known before";
+  sent = steady_clock::now();
   Send("event0", {Event(EV_KEY, KEY_A, 1, -milliseconds(3'600'000))});
   reading = (*source)->Read();
   EXPECT_GE(reading.idle_for, milliseconds(0)) << "a time to come counts as now";
-  EXPECT_LT(reading.idle_for, milliseconds(80));
+  EXPECT_LE(reading.idle_for, steady_clock::now() - sent);
 }
 
 TEST_F(EvdevPresence, LostEventsAreInput) {
@@ -192,8 +193,7 @@ TEST_F(EvdevPresence, LostEventsAreInput) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   Send("event0", {Event(EV_SYN, SYN_DROPPED, 0)});
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
 }
 
 TEST_F(EvdevPresence, GamepadsStickIsInputWhenItIsMovedNotWhenItTrembles) {
@@ -212,8 +212,7 @@ TEST_F(EvdevPresence, GamepadsStickIsInputWhenItIsMovedNotWhenItTrembles) {
   RunFor(*loop_, milliseconds(20));
   EXPECT_EQ(told, 0) << "another source's keyboard, and a worn stick";
   Send("event0", {Event(EV_ABS, ABS_X, 20'000)});
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
 }
 
 TEST_F(EvdevPresence, GamepadThatComesLaterIsFound) {
@@ -227,8 +226,7 @@ TEST_F(EvdevPresence, GamepadThatComesLaterIsFound) {
   Plug("event7", Gamepad());
   RunFor(*loop_, milliseconds(20));
   Send("event7", {Event(EV_KEY, BTN_SOUTH, 1)});
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   EXPECT_EQ((*source)->Read().detail, "1 gamepad");
   Unplug("event7");
   EXPECT_EQ((*source)->Read().detail, "no gamepad");
@@ -244,15 +242,13 @@ TEST_F(EvdevPresence, DeviceThatIsUnpluggedIsNamedAndTheOthersStay) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   Cut("event1");
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   auto reading = (*source)->Read();
   EXPECT_TRUE(reading.known);
   EXPECT_EQ(reading.detail, "1 keyboard; event1 was unplugged");
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   Unplug("event0");
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 2; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 2; }));
   reading = (*source)->Read();
   EXPECT_FALSE(reading.known);
   EXPECT_THAT(reading.detail, HasSubstr("no keyboard"));
@@ -270,16 +266,13 @@ TEST_F(EvdevPresence, GarbageIsNamedAndSurvived) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   ASSERT_EQ(write(ends_["event1"], "garbage", 7), 7);
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon))
-      << "it may have been input";
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; })) << "it may have been input";
   const auto reading = (*source)->Read();
   EXPECT_TRUE(reading.known);
   EXPECT_THAT(reading.detail, HasSubstr("1 keyboard; event1 gave 7 bytes"));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   Press("event0");
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 2; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 2; }));
 }
 
 TEST_F(EvdevPresence, DeviceThatFloodsDoesNotHoldTheLoop) {
@@ -289,9 +282,11 @@ TEST_F(EvdevPresence, DeviceThatFloodsDoesNotHoldTheLoop) {
   fcntl(ends_["event0"], F_SETPIPE_SZ, 1 << 20);
   const std::vector<input_event> many(40'000, Event(EV_KEY, KEY_A, 2));
   Send("event0", many);
-  const auto start = std::chrono::steady_clock::now();
   EXPECT_TRUE((*source)->Read().known);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(200));
+  int left_bytes = 0;
+  ASSERT_EQ(ioctl(ends_["event0"], FIONREAD, &left_bytes), 0);
+  EXPECT_GT(left_bytes, static_cast<int>(many.size() * sizeof(input_event) / 2))
+      << "one reading took most of it";
 }
 
 // Root may read everything: then the test looks as somebody else.
@@ -335,8 +330,7 @@ TEST_F(EvdevPresence, FolderThatGoesAndComesIsNoticed) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   std::filesystem::remove(input);
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   auto reading = (*source)->Read();
   EXPECT_FALSE(reading.known);
   EXPECT_EQ(reading.kind, PresenceKind::kGamepad);
@@ -404,7 +398,7 @@ TEST_F(EvdevPresence, KernelsDeviceIsProbedAndRead) {
     GTEST_SKIP() << "/dev/uinput cannot be opened here: it needs a kernel with uinput and root";
   const std::string device = "/dev/input/" + keyboard.name();
   ASSERT_TRUE(fallow::testing::WaitUntil([&] { return access(device.c_str(), R_OK) == 0; },
-                                         std::chrono::seconds(5)));
+                                         std::chrono::seconds(60)));
   // Alone in a folder: the machine's own devices are none of the test's.
   std::filesystem::create_symlink(device, PathOf("event0"));
   const auto source = NewEvdevPresenceSource(*loop_, {.folder = folder_.path()});
@@ -413,8 +407,7 @@ TEST_F(EvdevPresence, KernelsDeviceIsProbedAndRead) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   keyboard.Press();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   EXPECT_LT((*source)->Read().idle_for, milliseconds(2'000));
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 using fallow::testing::BusTest;
 using fallow::testing::kBoundedWait;
+using fallow::testing::kManyWaits;
 using fallow::testing::PlayedService;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
@@ -205,7 +206,7 @@ TEST_F(LogindPresence, SilentLogindCostsABoundedWait) {
 // However many sessions there are: one patience for all of them.
 TEST_F(LogindPresence, LogindThatFallsSilentInTheMiddleCostsABoundedWait) {
   std::vector<PlayedSession> sessions;
-  for (int i = 0; i < 40; ++i) sessions.push_back({.id = std::to_string(i)});
+  for (int i = 0; i < kManyWaits; ++i) sessions.push_back({.id = std::to_string(i)});
   Set(sessions);
   logind_.Start();
   const auto source = NewLogindPresenceSource(*loop_);

@@ -23,7 +23,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 using ::testing::HasSubstr;
 
-constexpr milliseconds kSoon{2'000};
+// A wait of 200 ms, on a machine that is busy with much else.
+constexpr milliseconds kBoundedWait{5'000};
 constexpr milliseconds kIdleAfter{2'000};  // what the source asks for
 
 class WaylandPresencePlayed : public ::testing::Test {
@@ -48,13 +49,16 @@ TEST_F(WaylandPresencePlayed, SeatIsInUseUntilItIsSaidToBeIdle) {
   EXPECT_TRUE(reading.known) << reading.detail;
   EXPECT_EQ(reading.idle_for, milliseconds(0));
   EXPECT_EQ(reading.detail, "1 seat, ext_idle_notifier_v1");
+  const auto start = steady_clock::now();
   compositor_->Idle();
   RunFor(*loop_, milliseconds(30));
   reading = (*source)->Read();
+  const auto read = steady_clock::now();
   EXPECT_GE(reading.idle_for, kIdleAfter);
-  EXPECT_LT(reading.idle_for, kIdleAfter + milliseconds(2'000));
+  EXPECT_LE(reading.idle_for, kIdleAfter + (read - start));
   RunFor(*loop_, milliseconds(30));
-  EXPECT_GE((*source)->Read().idle_for, reading.idle_for + milliseconds(30));
+  const auto passed = std::chrono::floor<milliseconds>(steady_clock::now() - read);
+  EXPECT_GE((*source)->Read().idle_for, reading.idle_for + passed);
   compositor_->Use();
   EXPECT_EQ((*source)->Read().idle_for, milliseconds(0));
 }
@@ -69,8 +73,7 @@ TEST_F(WaylandPresencePlayed, OlderProtocolServesWhereTheNewerIsAbsent) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_->Use();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
 }
 
 TEST_F(WaylandPresencePlayed, NewerProtocolIsPreferred) {
@@ -91,8 +94,7 @@ TEST_F(WaylandPresencePlayed, InputEndsAWaitOnce) {
   RunFor(*loop_, milliseconds(30));
   EXPECT_EQ(told, 0);
   compositor_->Use();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   compositor_->Idle();
   compositor_->Use();
   RunFor(*loop_, milliseconds(30));
@@ -107,8 +109,7 @@ TEST_F(WaylandPresencePlayed, WaitOnASeatInUseEndsAtOnce) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   EXPECT_EQ(told, 0) << "from the loop alone";
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
 }
 
 TEST_F(WaylandPresencePlayed, InputBeforeAWaitDoesNotEndIt) {
@@ -135,8 +136,7 @@ TEST_F(WaylandPresencePlayed, ReplacedAndEndedWaitsAreNotTold) {
   ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_->Use();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   compositor_->Idle();
   ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
   ASSERT_TRUE((*source)->AwaitInput(nullptr));
@@ -163,8 +163,7 @@ TEST_F(WaylandPresencePlayed, SeatThatWasUsedLastCounts) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_->Use(1);
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   EXPECT_EQ((*source)->Read().idle_for, milliseconds(0));
 }
 
@@ -176,9 +175,7 @@ TEST_F(WaylandPresencePlayed, SeatsComeAndGo) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_->AddSeat();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon))
-      << "it is in use at first";
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; })) << "it is in use at first";
   EXPECT_EQ((*source)->Read().idle_for, milliseconds(0));
   EXPECT_EQ(compositor_->notices(), 2U);
   compositor_->Idle(1);
@@ -188,8 +185,7 @@ TEST_F(WaylandPresencePlayed, SeatsComeAndGo) {
   EXPECT_EQ((*source)->Read().detail, "1 seat, ext_idle_notifier_v1");
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_->RemoveSeat(1);
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 2; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 2; }));
   const auto reading = (*source)->Read();
   EXPECT_FALSE(reading.known);
   EXPECT_THAT(reading.detail, HasSubstr("has no seat"));
@@ -215,8 +211,7 @@ TEST_F(WaylandPresencePlayed, ClockThatIsWithdrawnIsNotTrusted) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_->WithdrawExtIdle();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   const auto reading = (*source)->Read();
   EXPECT_FALSE(reading.known);
   EXPECT_THAT(reading.detail, HasSubstr("withdrew"));
@@ -230,8 +225,7 @@ TEST_F(WaylandPresencePlayed, CompositorsEndAndReturnAreNoticed) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_.reset();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   EXPECT_FALSE((*source)->AwaitInput([&] { ++told; }));
   for (int i = 0; i < 2; ++i) {
     const auto reading = (*source)->Read();
@@ -267,15 +261,14 @@ TEST_F(WaylandPresencePlayed, HangingCompositorCostsABoundedWaitAndKeepsItsClock
     for (int i = 0; i < 2; ++i) {
       const auto start = steady_clock::now();
       const auto reading = (*source)->Read();
-      EXPECT_LT(steady_clock::now() - start, milliseconds(1'500));
+      EXPECT_LT(steady_clock::now() - start, kBoundedWait);
       EXPECT_FALSE(reading.known);
       EXPECT_THAT(reading.detail, HasSubstr("does not answer"));
     }
-    EXPECT_TRUE(RunUntil(
-        *loop_, [&] { return told == 1; }, kSoon));
+    EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
     const auto start = steady_clock::now();
     const auto another = Open();
-    EXPECT_LT(steady_clock::now() - start, milliseconds(1'500));
+    EXPECT_LT(steady_clock::now() - start, kBoundedWait);
     ASSERT_FALSE(another.has_value()) << "connects, but is not greeted";
     EXPECT_EQ(another.error().code, ErrorCode::kUnavailable);
   });
@@ -295,8 +288,7 @@ TEST_F(WaylandPresencePlayed, CompositorThatFloodsIsDistrusted) {
   EXPECT_TRUE((*source)->Read().known) << "that is not yet a flood";
   EXPECT_EQ(told, 0);
   compositor_->Flood(2'000);
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   for (int i = 0; i < 2; ++i) {
     const auto reading = (*source)->Read();
     EXPECT_FALSE(reading.known);
@@ -314,8 +306,7 @@ TEST_F(WaylandPresencePlayed, ProtocolErrorIsNamed) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   compositor_->Complain();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   compositor_->Idle();
   const auto source2 = Open();
   ASSERT_TRUE(source2.has_value()) << source2.error().message;

@@ -27,8 +27,8 @@ using fallow::testing::WaitUntil;
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
 
-// Far more than an event takes, on a machine that is busy with other tests.
-constexpr milliseconds kSoon{2'000};
+// A wait of 200 ms, on a machine that is busy with much else.
+constexpr milliseconds kBoundedWait{5'000};
 
 // A display without a screen; its user is the test.
 class X11Presence : public ::testing::Test {
@@ -67,11 +67,13 @@ TEST_F(X11Presence, IdleTimeGrowsAndInputEndsIt) {
         const auto reading = (*source)->Read();
         return reading.known && reading.idle_for >= milliseconds(700);
       },
-      std::chrono::seconds(10)));
+      std::chrono::seconds(60)));
+  const auto before = std::chrono::steady_clock::now();
   ASSERT_TRUE(Input("mousemove 100 20"));
   const auto reading = (*source)->Read();
   EXPECT_TRUE(reading.known) << reading.detail;
-  EXPECT_LT(reading.idle_for, milliseconds(600));
+  // The server counts whole milliseconds.
+  EXPECT_LE(reading.idle_for, std::chrono::steady_clock::now() - before + milliseconds(1));
 }
 
 TEST_F(X11Presence, ServersDeathIsNoticedAndItsReturnToo) {
@@ -97,14 +99,14 @@ TEST_F(X11Presence, HangingServerCostsABoundedWait) {
     const auto start = std::chrono::steady_clock::now();
     const auto reading = (*source)->Read();
     EXPECT_FALSE(reading.known);
-    EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1500));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, kBoundedWait);
   }
   const auto start = std::chrono::steady_clock::now();
   EXPECT_FALSE(NewX11PresenceSource(*loop_, display_).has_value())
       << "connects, but is not greeted";
-  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1500));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, kBoundedWait);
   server_->Signal(SIGCONT);
-  EXPECT_TRUE(WaitUntil([&] { return (*source)->Read().known; }, std::chrono::seconds(10)));
+  EXPECT_TRUE(WaitUntil([&] { return (*source)->Read().known; }, std::chrono::seconds(60)));
 }
 
 TEST_F(X11Presence, ServerWithoutTheExtensionIsNamed) {
@@ -125,9 +127,7 @@ TEST_F(X11Presence, InputEndsAWait) {
     RunFor(*loop_, milliseconds(50));
     EXPECT_EQ(told, 0) << "nobody touched anything before " << input;
     ASSERT_TRUE(Input(input));
-    EXPECT_TRUE(RunUntil(
-        *loop_, [&] { return told > 0; }, kSoon))
-        << input;
+    EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; })) << input;
     ASSERT_TRUE(Input("mousemove 200 200"));
     RunFor(*loop_, milliseconds(50));
     EXPECT_EQ(told, 1) << "once";
@@ -144,9 +144,7 @@ TEST_F(X11Presence, WaitThatBeginsAmidInputIsEndedByTheNext) {
     ASSERT_TRUE(Input("mousemove " + std::to_string(10 + i) + " 20"));
     ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
     ASSERT_TRUE(Input("mousemove " + std::to_string(10 + i) + " 40"));
-    EXPECT_TRUE(RunUntil(
-        *loop_, [&] { return told > 0; }, kSoon))
-        << i;
+    EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; })) << i;
   }
 }
 
@@ -159,8 +157,7 @@ TEST_F(X11Presence, ReadingDoesNotSwallowTheInputThatIsAwaited) {
   ASSERT_TRUE(Input("mousemove 100 20"));
   EXPECT_TRUE((*source)->Read().known);
   EXPECT_EQ(told, 0) << "from the loop alone";
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told > 0; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; }));
 }
 
 TEST_F(X11Presence, ReplacedAndEndedWaitsAreNotTold) {
@@ -172,8 +169,7 @@ TEST_F(X11Presence, ReplacedAndEndedWaitsAreNotTold) {
   ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   ASSERT_TRUE(Input("mousemove 100 20"));
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told > 0; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; }));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++replaced; }));
   EXPECT_TRUE((*source)->AwaitInput(nullptr));
   ASSERT_TRUE(Input("mousemove 30 20"));
@@ -199,11 +195,9 @@ TEST_F(X11Presence, OneWhoIsToldMayWaitAgainOrDestroyTheSource) {
     });
   }));
   ASSERT_TRUE(Input("mousemove 100 20"));
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   ASSERT_TRUE(Input("mousemove 30 20"));
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 2; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 2; }));
 }
 
 TEST_F(X11Presence, ServersDeathEndsAWait) {
@@ -212,8 +206,7 @@ TEST_F(X11Presence, ServersDeathEndsAWait) {
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   server_->Kill();
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told > 0; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; }));
   EXPECT_FALSE((*source)->AwaitInput([&] { ++told; })) << "it cannot tell now";
   EXPECT_FALSE((*source)->Read().known);
   RunFor(*loop_, milliseconds(20));
@@ -227,8 +220,7 @@ TEST_F(X11Presence, HangingServerEndsAWaitWhenItIsRead) {
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   server_->Signal(SIGSTOP);
   EXPECT_FALSE((*source)->Read().known);
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told > 0; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; }));
   server_->Signal(SIGCONT);
 }
 
@@ -255,14 +247,9 @@ class PlayedXServer {
  public:
   explicit PlayedXServer(std::set<std::string> extensions, std::string device = "")
       : extensions_(std::move(extensions)), device_(std::move(device)) {
-    number_ = 40'000 + getpid() % 20'000;
-    const std::string name = "/tmp/.X11-unix/X" + std::to_string(number_);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path + 1, name.data(), name.size());
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
     listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    // Above those of StartXServer, and below those where tests want nobody.
+    for (number_ = 50'000; !Bind() && number_ < 59'000;) ++number_;
     EXPECT_EQ(listen(listener_, 1), 0);
     thread_ = std::thread([this] {
       client_ = accept(listener_, nullptr, nullptr);
@@ -286,6 +273,14 @@ class PlayedXServer {
  private:
   static constexpr unsigned char kXInput = 131;
 
+  bool Bind() {
+    const std::string name = "/tmp/.X11-unix/X" + std::to_string(number_);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, name.data(), name.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    return bind(listener_, reinterpret_cast<sockaddr*>(&address), size) == 0;
+  }
   bool Receive(void* into, std::size_t size) {
     return recv(client_, into, size, MSG_WAITALL) == static_cast<ssize_t>(size);
   }

@@ -9,9 +9,10 @@
 
 namespace fallow::testing {
 
-// True as soon as `condition` holds, which is looked at every 2 ms; false after `limit`.
+// True as soon as `condition` holds, which is looked at every 2 ms; false after `limit`, which is
+// there against hanging alone.
 inline bool RunUntil(MainLoop& loop, const std::function<bool()>& condition,
-                     std::chrono::milliseconds limit = std::chrono::seconds(20)) {
+                     std::chrono::milliseconds limit = std::chrono::seconds(60)) {
   if (condition()) return true;
   bool held = false;
   const auto look = loop.Every(std::chrono::milliseconds(2), [&] {

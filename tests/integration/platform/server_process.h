@@ -58,12 +58,12 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
-  // One line, without its end; empty if it does not come within 10 s.
+  // One line, without its end; empty if it does not come within 60 s.
   std::string AwaitAnnouncement() {
     std::string line;
     pollfd readable{.fd = announcement_, .events = POLLIN, .revents = 0};
     char byte = 0;
-    while (poll(&readable, 1, 10'000) == 1 && read(announcement_, &byte, 1) == 1) {
+    while (poll(&readable, 1, 60'000) == 1 && read(announcement_, &byte, 1) == 1) {
       if (byte == '\n') return line;
       line += byte;
     }

@@ -16,10 +16,10 @@
 
 namespace fallow::testing {
 
-// A TCP connection to this machine; reads and writes give up after 20 s.
+// A TCP connection to this machine; reads and writes give up after 60 s.
 inline int ConnectTcp(std::uint16_t port) {
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  timeval limit{.tv_sec = 20, .tv_usec = 0};
+  timeval limit{.tv_sec = 60, .tv_usec = 0};
   setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   sockaddr_in address{};

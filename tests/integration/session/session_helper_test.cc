@@ -48,6 +48,7 @@ class SessionHelper : public ::testing::Test {
  protected:
   void SetUp() override {
     if (FindProgram("Xvfb").empty()) GTEST_SKIP() << "Xvfb is not installed";
+    start_ = clock_->Steady();
     // Without -noreset it turns everybody away for a moment whenever its last client leaves.
     auto server = StartXServer({"-noreset"});
     ASSERT_FALSE(server.display.empty()) << "Xvfb did not start";
@@ -55,6 +56,10 @@ class SessionHelper : public ::testing::Test {
     display_ = server.display;
   }
 
+  // Since before there was an X server, whose idle clock runs from its start.
+  std::chrono::seconds SinceStart() const {
+    return std::chrono::ceil<std::chrono::seconds>(clock_->Steady() - start_);
+  }
   // An X11 login without buses: what this machine runs is not to be seen.
   std::vector<std::string> Login() const {
     return {"DISPLAY=" + display_,
@@ -110,7 +115,7 @@ class SessionHelper : public ::testing::Test {
   std::unique_ptr<Clock> clock_ = NewSystemClock();
   std::unique_ptr<MainLoop> loop_ = NewMainLoop();
   std::optional<SteadyTime> last_input_;
-  SteadyTime told_at_;
+  SteadyTime start_, told_at_;
   std::unique_ptr<SessionDesk> desk_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Program> helper_;
@@ -137,7 +142,7 @@ TEST_F(SessionHelper, FindsADaemonThatStartsLater) {
   StartHelper();
   ASSERT_TRUE(fallow::testing::WaitUntil(
       [&] { return ReadFile(folder_.path() + "/log").find("trying again") != std::string::npos; },
-      10s));
+      60s));
   Listen();
   EXPECT_TRUE(Reports());
 }
@@ -153,15 +158,14 @@ TEST_F(SessionHelper, TellsInputAtOnceWhileItIsWatchedClosely) {
   desk_->WatchClosely(true);
   std::vector<double> from_xdotool_ms, from_helper_ms;
   for (int i = 0; i < kTrials; ++i) {
-    // The helper awaits the next input again a moment after it told the last.
+    // The helper awaits the next input again a moment after it told the last. A busy machine may
+    // make that longer: then this input comes with a heartbeat.
     RunFor(*loop_, 400ms);
     const auto before = last_input_;
     const SteadyTime start = clock_->Steady();
     MoveMouseSoon(100 + i);
-    ASSERT_TRUE(RunUntil(
-        *loop_, [&] { return last_input_ != before; }, 4s))
-        << "input was not told before the next heartbeat";
-    EXPECT_EQ(IdleFor(), 0ms);
+    ASSERT_TRUE(RunUntil(*loop_, [&] { return last_input_ != before; }));
+    EXPECT_LE(IdleFor(), std::chrono::ceil<milliseconds>(clock_->Steady() - start));
     const auto ms = [](auto duration) {
       return std::chrono::duration<double, std::milli>(duration).count();
     };
@@ -175,8 +179,25 @@ TEST_F(SessionHelper, TellsInputAtOnceWhileItIsWatchedClosely) {
       "{:.1f}/{:.1f} ms from when the helper saw it\n",
       from_xdotool_ms[kTrials / 2], from_xdotool_ms.back(), from_helper_ms[kTrials / 2],
       from_helper_ms.back());
-  // Generous: machines that build at the same time are slow. A heartbeat is 5 s.
-  EXPECT_LT(from_xdotool_ms[kTrials / 2], 1'000);
+  // Generous: machines that build at the same time are slow. Heartbeats, each 5 s, would tell it
+  // after 4.6 s.
+  EXPECT_LT(from_xdotool_ms[kTrials / 2], 3'000);
+}
+
+// It is told as input, which is not taken back once the server answers again.
+TEST_F(SessionHelper, ServerThatHangsForAMomentMakesNoLiarOfIt) {
+  Listen();
+  StartHelper();
+  ASSERT_TRUE(Reports());
+  desk_->WatchClosely(true);
+  ASSERT_TRUE(RunUntil(*loop_, [&] { return IdleFor() > 3s; }));
+  const auto before = last_input_;
+  server_->Signal(SIGSTOP);
+  ASSERT_TRUE(RunUntil(*loop_, [&] { return last_input_ != before; }));
+  server_->Signal(SIGCONT);
+  ASSERT_TRUE(
+      RunUntil(*loop_, [&] { return IdleFor() > 0s || desk_->helpers()[0].trouble != ""; }));
+  EXPECT_EQ(desk_->helpers()[0].trouble, "");
 }
 
 TEST_F(SessionHelper, SaysGoodbyeWhenTheLoginEnds) {
@@ -193,7 +214,7 @@ TEST_F(SessionHelper, SaysGoodbyeWhenTheLoginEnds) {
   EXPECT_TRUE(RunUntil(*loop_, [&] { return ended.load(); }));
   login.join();
   EXPECT_EQ(exit_code, 0);
-  EXPECT_THAT(desk_->helpers(), IsEmpty());
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return desk_->helpers().empty(); }));
   EXPECT_THAT(desk_->presence(), IsEmpty());
 }
 
@@ -250,9 +271,14 @@ TEST_F(SessionHelper, PrintsOnceWhatItsSourcesSay) {
   const auto& first = json.at("presence").at(0);
   EXPECT_EQ(first.at("source"), "x11 " + display_);
   EXPECT_EQ(first.at("known"), true);
-  EXPECT_EQ(first.at("idle_s"), 0);
+  EXPECT_GE(first.at("idle_s"), 0);
+  EXPECT_LE(first.at("idle_s"), SinceStart().count());
   const auto text = RunProgram({.arguments = {"fallow-session", "--once"}, .environment = Login()});
-  EXPECT_THAT(text.output, HasSubstr("x11 " + display_ + ": idle for 0 s\n"));
+  const std::string words = "x11 " + display_ + ": idle for ";
+  ASSERT_THAT(text.output, HasSubstr(words));
+  const std::string rest = text.output.substr(text.output.find(words) + words.size());
+  EXPECT_LE(std::atoi(rest.c_str()), SinceStart().count());
+  EXPECT_THAT(rest, ::testing::ContainsRegex("^[0-9]+ s\n"));
 }
 
 // XWayland's idle clock sees the input to its own windows alone.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/systemd/machine.h"
@@ -51,13 +52,25 @@ class AgentUnit : public ::testing::Test {
     const Finished status = machine_.Run(kStatus);
     return status.exit_code == 0 ? nlohmann::json::parse(status.output) : nlohmann::json();
   }
-  bool StateBecomes(const std::string& state) {
+  bool StatusBecomes(const std::function<bool(const nlohmann::json&)>& condition) {
     return WaitUntil(
         [&] {
           const auto status = Status();
-          return !status.is_null() && status.at("state") == state;
+          return !status.is_null() && condition(status);
         },
         60s);
+  }
+  bool StateBecomes(const std::string& state) {
+    return StatusBecomes([&](const auto& status) { return status.at("state") == state; });
+  }
+  // Of the worker, as text, once there is one.
+  std::string WorkerId() {
+    std::string id;
+    EXPECT_TRUE(StatusBecomes([&](const auto& status) {
+      id = status.at("worker").at("process_id").dump();
+      return id != "null";
+    }));
+    return id;
   }
   // As the desktop of the login does.
   void SetIdle(bool idle) {
@@ -125,11 +138,11 @@ TEST_F(AgentUnit, StartsUnderItsSandboxAndOffersItsSocketToEveryLogin) {
 TEST_F(AgentUnit, GivesItsLeasesBackWhenItIsStopped) {
   ASSERT_NO_FATAL_FAILURE(Start());
   ASSERT_NO_FATAL_FAILURE(StartWork());
-  ASSERT_FALSE(Status().at("leases").empty());
-  const auto before = std::chrono::steady_clock::now();
+  // Between two leases there may be none.
+  ASSERT_TRUE(StatusBecomes([](const auto& status) { return !status.at("leases").empty(); }));
   Must("systemctl stop fallow-agent");
-  EXPECT_LT(std::chrono::steady_clock::now() - before, 6s);
-  EXPECT_EQ(machine_.Output("systemctl show -P Result fallow-agent"), "success");
+  EXPECT_EQ(machine_.Output("systemctl show -P Result fallow-agent"), "success")
+      << "it did not end of itself in TimeoutStopSec";
   EXPECT_EQ(machine_.Read("/var/lib/fallow/agent/leases.json"), "[]\n");
   EXPECT_EQ(machine_.Run("pgrep fallow").exit_code, 1) << "something of ours is left";
   const auto jobs = nlohmann::json::parse(stack_.Run({"--json", "jobs"}).output).at("data");
@@ -144,20 +157,20 @@ TEST_F(AgentUnit, ComesBackWhenItIsKilledAndLeavesNoWorker) {
       "> /run/systemd/system/fallow-agent.service.d/soon.conf && systemctl daemon-reload");
   ASSERT_NO_FATAL_FAILURE(Start());
   ASSERT_NO_FATAL_FAILURE(StartWork());
-  const std::string worker = Status().at("worker").at("process_id").dump();
+  const std::string worker = WorkerId();
   Must("systemctl kill --kill-who=main --signal=KILL fallow-agent");
-  EXPECT_TRUE(machine_.Becomes("! test -e /proc/" + worker, 5s));
+  EXPECT_TRUE(machine_.Becomes("! test -e /proc/" + worker));
+  EXPECT_TRUE(machine_.Becomes("test $(systemctl show -P NRestarts fallow-agent) = 1"));
   EXPECT_TRUE(
       machine_.Becomes("systemctl is-active fallow-agent && test -S /run/fallow/session.sock"));
-  EXPECT_EQ(machine_.Output("systemctl show -P NRestarts fallow-agent"), "1");
   EXPECT_TRUE(Computes()) << machine_.Journal();
 }
 
 TEST_F(AgentUnit, WorkerGivesWayUnderTheSandbox) {
   ASSERT_NO_FATAL_FAILURE(Start());
   ASSERT_NO_FATAL_FAILURE(StartWork());
-  const std::string worker = Status().at("worker").at("process_id").dump();
-  ASSERT_TRUE(machine_.Becomes(fmt::format("chrt -p {} | grep SCHED_IDLE", worker), 5s))
+  const std::string worker = WorkerId();
+  ASSERT_TRUE(machine_.Becomes(fmt::format("chrt -p {} | grep SCHED_IDLE", worker)))
       << worker << machine_.Output("ps -eLo pid,cls,ni,comm") << machine_.Journal();
   EXPECT_TRUE(machine_.Becomes(fmt::format("grep -x 1000 /proc/{}/oom_score_adj", worker)));
   EXPECT_THAT(machine_.Output("ionice -p " + worker), HasSubstr("idle"));
@@ -179,13 +192,14 @@ TEST_F(AgentUnit, GivesWorkBackBeforeSleepAndGoesOnAfterwards) {
   ASSERT_NO_FATAL_FAILURE(Start());
   ASSERT_NO_FATAL_FAILURE(StartWork());
   const std::string list = "systemd-inhibit --list --no-legend --no-pager | grep Fallow";
-  ASSERT_TRUE(machine_.Becomes(list)) << machine_.Journal();
+  // logind may take longer than we wait for it, while polkit starts: the next try is after 30 s.
+  ASSERT_TRUE(machine_.Becomes(list, 120s)) << machine_.Journal();
   EXPECT_THAT(Must(list),
               MatchesRegex("Fallow +[0-9]+ fallow +[0-9]+ fallow-agent sleep .* delay\n"));
   Must("systemctl suspend");
   ASSERT_TRUE(machine_.Becomes("fallow-agent log --state-dir /var/lib/fallow/agent | grep sleep"))
       << machine_.Journal();
-  EXPECT_TRUE(machine_.Becomes(list)) << "the next sleep does not wait";
+  EXPECT_TRUE(machine_.Becomes(list, 120s)) << "the next sleep does not wait";
   EXPECT_TRUE(Computes()) << machine_.Journal();
 }
 
@@ -203,9 +217,10 @@ TEST_F(AgentUnit, GivesTheMachineBackWhenALoginIsNoLongerIdle) {
   SetIdle(false);
   EXPECT_TRUE(StateBecomes("in_use")) << machine_.Journal();
   EXPECT_THAT(Status().at("presence").dump(), HasSubstr("of anna (wayland)"));
-  EXPECT_TRUE(WaitUntil([&] { return Status().at("leases").empty(); }, 10s)) << machine_.Journal();
-  EXPECT_TRUE(WaitUntil([&] { return Status().at("yields").at("count") == 1; }, 10s))
-      << Status().dump() << machine_.Journal();
+  EXPECT_TRUE(StatusBecomes([](const auto& status) {
+    return status.at("leases").empty() && status.at("yields").at("count") == 1;
+  })) << Status().dump()
+      << machine_.Journal();
 }
 
 // A login's helper comes and goes with the desktop, by the real user manager of that login.

@@ -78,18 +78,18 @@ std::string Machine::Boot() {
     return up || asked.exit_code == kNotInside || !std::filesystem::exists("/proc/" + init_) ||
            Console().contains("Freezing");
   };
-  if (!init_.empty()) WaitUntil(is_settled, std::chrono::seconds(20));
+  if (!init_.empty()) WaitUntil(is_settled, std::chrono::seconds(60));
   return up ? "" : "systemd does not come up in namespaces here: " + Console();
 }
 
 // Its root is named, for where we run in a changed root ourselves that of its mounts is another.
 Finished Machine::Run(const std::string& command, std::chrono::seconds limit) {
-  return RunShell(
-      fmt::format("timeout --kill-after=1 {} nsenter --target {} --mount --pid --cgroup --uts "
-                  "--ipc --root --wd "
-                  "env -i PATH=/usr/sbin:/usr/bin HOME=/root sh -c {}",
-                  limit.count(), init_,
-                  Quoted(fmt::format("test -e {} || exit {}\n{}", kMark, kNotInside, command))));
+  return RunShell(fmt::format(
+      "timeout --kill-after=1 {} nsenter --target {} --mount --pid --cgroup --uts "
+      "--ipc --root --wd "
+      "env -i PATH=/usr/sbin:/usr/bin HOME=/root sh -c {}",
+      limit.count(), init_,
+      Quoted(fmt::format("test -e {} || exit {}\numask 022\n{}", kMark, kNotInside, command))));
 }
 
 std::string Machine::Output(const std::string& command) {
@@ -133,7 +133,7 @@ void RunThisTestInside(Machine& machine) {
       machine.Run(fmt::format("{}=1 {} --gtest_filter={}.{} --gtest_color=no", kInside,
                               Quoted(std::filesystem::read_symlink("/proc/self/exe")),
                               test->test_suite_name(), test->name()),
-                  std::chrono::seconds(60));
+                  std::chrono::seconds(180));
   EXPECT_EQ(inside.exit_code, 0) << inside.output << machine.Journal();
   EXPECT_NE(inside.output.find("[  PASSED  ] 1 test"), std::string::npos) << inside.output;
 }

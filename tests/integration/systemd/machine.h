@@ -27,11 +27,11 @@ class Machine {
 
   // A shell's command as root inside, with nothing to read; its exit code and all that it printed.
   // 124: it did not end within `limit`.
-  Finished Run(const std::string& command, std::chrono::seconds limit = std::chrono::seconds(30));
+  Finished Run(const std::string& command, std::chrono::seconds limit = std::chrono::seconds(60));
   // What it prints, without the last line's end.
   std::string Output(const std::string& command);
   // Looks until the command succeeds.
-  bool Becomes(const std::string& command, std::chrono::seconds limit = std::chrono::seconds(20));
+  bool Becomes(const std::string& command, std::chrono::seconds limit = std::chrono::seconds(60));
   // What its services said lately, for failure messages.
   std::string Journal();
 

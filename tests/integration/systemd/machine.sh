@@ -11,6 +11,7 @@
 # On descriptor 3 comes the process id of its process 1 as seen from outside. The machine runs until this script gets SIGTERM, or
 # dies; the descriptor is closed when all of it is gone.
 set -euo pipefail
+umask 022 # its users read what root makes, whatever the tests' user is used to
 folder=$1 sources=$2 build=$3 part=${4:-outside}
 groups=()
 
@@ -129,6 +130,8 @@ END
   cp "$sources"/packaging/systemd/fallow-session.service etc/systemd/user/
   cp "$sources"/packaging/systemd/fallow.sysusers etc/sysusers.d/fallow.conf
   printf '[Service]\nExecStart=\nExecStart=/bin/true\n' >etc/systemd/system/systemd-suspend.service.d/nothing.conf
+  # A test looks at what logind does while it waits for us.
+  printf '[Login]\nInhibitDelayMaxSec=60\n' >etc/systemd/logind.conf
   cat >etc/systemd/system/machine.target <<'END'
 [Unit]
 Requires=basic.target

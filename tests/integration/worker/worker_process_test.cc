@@ -1,9 +1,11 @@
 // The real worker over real pipes, with the demo model.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -180,7 +182,8 @@ TEST(WorkerProcess, ForgetsADroppedTicket) {
 }
 
 TEST(WorkerProcess, RefusesABrokenModelAndTakesTheNext) {
-  const std::string truncated = testing::TempDir() + "/fallow_truncated.gguf";
+  const std::string truncated =
+      testing::TempDir() + "/fallow_truncated." + std::to_string(getpid()) + ".gguf";
   {
     std::ifstream in(kModel, std::ios::binary);
     std::string bytes(100'000, '\0');
@@ -200,6 +203,7 @@ TEST(WorkerProcess, RefusesABrokenModelAndTakesTheNext) {
   ASSERT_TRUE(ready.has_value());
   EXPECT_GT(ready->context_length, 0u);
   EXPECT_EQ(RunAll(worker, DemoRequests(2)).size(), 2u);
+  std::filesystem::remove(truncated);
 }
 
 TEST(WorkerProcess, TakesNoMoreMemoryThanItsOwnerAllows) {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -107,15 +108,16 @@ inline Json JobJson(const std::string& state, int completed, int failed = 0, int
                 {"seconds_left", 2.4}}}};
 }
 
-// A folder of its own for each test.
+// A folder of its own for each test, and for each that runs at the same time in another build.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::path(testing::TempDir()) /
-            fmt::format("{}.{}", test->test_suite_name(), test->name());
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
+    std::string path = (std::filesystem::path(testing::TempDir()) /
+                        fmt::format("{}.{}-XXXXXX", test->test_suite_name(), test->name()))
+                           .string();
+    if (mkdtemp(path.data()) == nullptr) ADD_FAILURE() << "cannot make " << path;
+    path_ = path;
   }
   ~TemporaryFolder() {
     std::error_code ignored;

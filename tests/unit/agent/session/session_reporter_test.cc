@@ -217,6 +217,28 @@ TEST(SessionReporter, APolledSourceThatBreaksCountsAsUse) {
               ElementsAre(Field(&SessionReport::seen_input_at, std::optional(f.clock.Steady()))));
 }
 
+// A display server that is busy for a moment ends the wait and is told as input. A daemon holds
+// what it is told against what it was told before.
+TEST(SessionReporter, WhatWasToldAsInputIsNotTakenBack) {
+  for (const bool can_await : {true, false}) {
+    Fixture f;
+    f.display_can_await = can_await;
+    const auto daemon = f.Connect();
+    f.Watch(*daemon, true);
+    f.display->CannotTell("the server does not answer");
+    f.display->MakeInput();
+    f.loop.Advance(250ms);
+    ASSERT_FALSE(daemon->TakeReports().empty());
+    f.display->IdleFor(1h);
+    f.loop.Advance(5s);
+    const auto reports = daemon->TakeReports();
+    ASSERT_FALSE(reports.empty());
+    EXPECT_TRUE(reports.back().presence[0].known);
+    EXPECT_LE(reports.back().presence[0].idle_for, 5'250ms);
+    EXPECT_GE(reports.back().presence[0].idle_for, 4s);
+  }
+}
+
 TEST(SessionReporter, TellsASignalAtOnceThenAtMostFourTimesASecond) {
   Fixture f;
   const auto daemon = f.Connect();

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -241,9 +242,8 @@ TEST(PolicyLog, AFullDiskCostsEntriesNotDecisions) {
 }
 
 TEST(PolicyLog, WorksOnADisk) {
-  const std::string folder = testing::TempDir() + "/policy_log_on_disk";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
+  std::string folder = testing::TempDir() + "/policy_log_on_disk-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
   {
     const auto files = NewPolicyLogFiles(folder);
     EXPECT_THAT(PolicyHistory::Read(*files)->entries(), IsEmpty());
