@@ -193,7 +193,6 @@ void OwnerWatch::WatchClosely(bool closely) {
       awaited_.erase(place);
       return;
     }
-    // A wait that begins anew takes no notice of what came since the source was read.
     if (awaited_.contains(place)) return;
     const bool awaits = source.AwaitInput([this, place] {
       awaited_.erase(place);
