@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "platform/background.h"
 #include "platform/keystore.h"
 #include "platform/local_socket.h"
+#include "platform/process_end.h"
 #include "platform/seats.h"
 #include "platform/system.h"
 #include "protocol/limits.h"
@@ -32,6 +34,8 @@ using std::chrono::milliseconds;
 
 // SIGTERM: how long results and releases may take; systemd and people wait a little longer.
 constexpr milliseconds kShutdownPatience{5'000};
+// After that: for threads that may not come back.
+constexpr milliseconds kEndPatience{1'000};
 // Before sleep: less than logind waits.
 constexpr milliseconds kSleepPatience{3'000};
 constexpr milliseconds kReleasePeriod{50};
@@ -338,8 +342,13 @@ void Daemon::ShutDown() {
 }  // namespace
 
 Status RunDaemon(const DaemonOptions& options) {
-  FALLOW_ASSIGN_OR_RETURN(const auto daemon, Daemon::Create(options));
-  return daemon->Run();
+  FALLOW_ASSIGN_OR_RETURN(auto daemon, Daemon::Create(options));
+  FALLOW_RETURN_IF_ERROR(daemon->Run());
+  // The leases are given back, the log and the lists are written. What is left may take for ever: a
+  // sensor that hangs, a name that is being looked up, a model that is being read.
+  const ProcessEnd end(kEndPatience, EXIT_SUCCESS);
+  daemon.reset();
+  return {};
 }
 
 }  // namespace fallow
