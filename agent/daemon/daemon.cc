@@ -13,6 +13,7 @@
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/owner_watch.h"
 #include "agent/daemon/paced_http_client.h"
+#include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/work_session.h"
@@ -87,7 +88,8 @@ class Daemon {
   void FollowSettings();
   std::vector<std::int64_t> OwnProcesses() const;
   void GiveAllBack(std::function<void()> done);
-  OwnerCallHandlers Handlers();
+  OwnerCallHandlers Handlers(Caller caller);
+  std::string CommandAnswer(const Result<Status>& done, Caller caller) const;
   std::string StatusAnswer() const;
   std::string WhyAnswer();
   std::string LogAnswer() const;
@@ -189,7 +191,8 @@ Status Daemon::ServeCalls() {
         *loop_, path, callers,
         {.answer =
              [this, rank_of](std::string_view call, const LocalPeer& peer) {
-               return AnswerOwnerCall(call, rank_of(peer), Handlers());
+               const Caller caller = rank_of(peer);
+               return AnswerOwnerCall(call, caller, Handlers(caller));
              },
          .is_known =
              [rank_of](const LocalPeer& peer) { return rank_of(peer) != Caller::kStranger; }});
@@ -277,20 +280,25 @@ void Daemon::GiveAllBack(std::function<void()> done) {
   });
 }
 
-OwnerCallHandlers Daemon::Handlers() {
+OwnerCallHandlers Daemon::Handlers(Caller caller) {
   return {.status = [this] { return StatusAnswer(); },
           .why = [this] { return WhyAnswer(); },
           .log = [this] { return LogAnswer(); },
           .pause =
-              [this](std::optional<milliseconds> duration) {
-                return DoneAnswer(owner_->Pause(duration));
+              [this, caller](std::optional<milliseconds> duration) {
+                return CommandAnswer(owner_->Pause(caller, duration), caller);
               },
-          .resume = [this] { return DoneAnswer(owner_->Resume()); },
+          .resume = [this, caller] { return CommandAnswer(owner_->Resume(caller), caller); },
           .stop =
               [this] {
                 loop_->Post([this] { ShutDown(); });
                 return std::string("{}\n");
               }};
+}
+
+std::string Daemon::CommandAnswer(const Result<Status>& done, Caller caller) const {
+  if (!done) return ErrorAnswer(done.error().message);
+  return DoneAnswer(*done, owner_->pause().NoteFor(caller, MomentNow(*clock_)));
 }
 
 std::string Daemon::WhyAnswer() {

@@ -129,7 +129,8 @@ Status OwnerWatch::Start() {
   if (!options_.whole_system && RuntimeDirectory() != StateDirectory())
     (void)MakePrivateDirectory(RuntimeDirectory());
   life_.Begin();
-  overseer_.PauseUntil(options_.folder.LoadPause());
+  pause_ = options_.folder.LoadPause();
+  TellPause();
   return {};
 }
 
@@ -150,17 +151,36 @@ void OwnerWatch::End() {
   life_.End();
 }
 
-Status OwnerWatch::Pause(std::optional<milliseconds> duration) {
+Result<Status> OwnerWatch::Pause(Caller caller, std::optional<milliseconds> duration) {
+  ForgetOldPause();
   const WallTime until = duration ? clock_.Wall() + *duration : kPausedWithoutEnd;
-  const Status kept = options_.folder.SavePause(until);
-  overseer_.PauseUntil(until);
+  FALLOW_RETURN_IF_ERROR(pause_.Pause(caller, until, MomentNow(clock_)));
+  return KeepAndTellPause();
+}
+
+Result<Status> OwnerWatch::Resume(Caller caller) {
+  ForgetOldPause();
+  const Status resumed = pause_.Resume(caller, MomentNow(clock_));
+  Status kept = KeepAndTellPause();
+  if (!resumed) return std::unexpected(resumed.error());
   return kept;
 }
 
-Status OwnerWatch::Resume() {
-  const Status kept = options_.folder.SavePause(std::nullopt);
-  overseer_.PauseUntil(std::nullopt);
+void OwnerWatch::ForgetOldPause() {
+  const auto& reasons = overseer_.entry().decision.reasons;
+  if (std::ranges::find(reasons, Reason::kPausedByOwner, &ReasonText::reason) == reasons.end())
+    pause_ = {};
+}
+
+Status OwnerWatch::KeepAndTellPause() {
+  Status kept = options_.folder.SavePause(pause_);
+  TellPause();
   return kept;
+}
+
+void OwnerWatch::TellPause() {
+  // A user's own agent has one master, who may do everything.
+  overseer_.PauseUntil(pause_.until(), options_.whole_system ? pause_.by_master : std::nullopt);
 }
 
 void OwnerWatch::TellPresence(Signals& signals) {

@@ -120,6 +120,7 @@ void Fields(auto& visit, Is<Signals> auto& signals) {
   visit("owner_programs", signals.owner_programs);
   visit("suspending", signals.suspending);
   visit("paused_until_ms", signals.paused_until);
+  visit("paused_by_root_until_ms", signals.paused_by_root_until);
   visit("settings_trouble", signals.settings_trouble);
   visit("notices", signals.notices);
 }
