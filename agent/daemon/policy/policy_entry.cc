@@ -90,7 +90,7 @@ Result<Settings> ParseSettingsLine(std::string_view line) {
 Result<PolicyEntry> ParseEntry(std::string_view line, const Settings& settings) {
   return Guarded(line, "an entry of the explain log", [&](const Json& json) {
     PolicyEntry entry;
-    entry.version = json.at("version").get<int>();
+    entry.version = FromJson<int>(json.at("version"));
     entry.settings = settings;
     entry.moment = MomentOf(json.at("moment"));
     entry.decision = DecisionOf(json.at("decision"));
@@ -107,7 +107,7 @@ Result<RunMark> ParseRunMark(std::string_view line) {
     const auto time = [&](const char* key) -> std::optional<WallTime> {
       const auto found = json.find(key);
       if (found == json.end()) return std::nullopt;
-      return WallTimeFromUnixMs(found->get<std::int64_t>());
+      return FromJson<WallTime>(*found);
     };
     RunMark mark{.kind = static_cast<RunMark::Kind>(name - kMarkNames.begin()),
                  .moment = MomentOf(json.at("moment")),

@@ -140,7 +140,7 @@ std::optional<Absence> PolicyHistory::Loss(std::optional<WallTime> last_sign) co
                   .until = std::nullopt,
                   .next_entry = entries_.size()};
   // An older one is of an agent before.
-  if (last_sign && *last_sign + kSignPatience >= alive_at_->wall) {
+  if (last_sign && *last_sign >= alive_at_->wall - kSignPatience) {
     absence.cause = Absence::Cause::kKilled;
     absence.since = std::max(absence.since, *last_sign);
   }
