@@ -40,6 +40,8 @@ constexpr milliseconds kEndPatience{1'000};
 // Before sleep: less than logind waits.
 constexpr milliseconds kSleepPatience{3'000};
 constexpr milliseconds kReleasePeriod{50};
+// So long `why` tells for which settings the worker was started anew.
+constexpr milliseconds kChangeIsNews{60'000};
 
 // What the coordinator and the owner are shown.
 DeviceState StateOf(const Decision& decision) {
@@ -86,6 +88,7 @@ class Daemon {
   DeviceProfile Profile() const;
   void Act(const Decision& decision, SteadyTime noticed_at);
   void FollowSettings();
+  void AddNotices(std::vector<std::string>& notices) const;
   std::vector<std::int64_t> OwnProcesses() const;
   void GiveAllBack(std::function<void()> done);
   OwnerCallHandlers Handlers(Caller caller);
@@ -112,6 +115,9 @@ class Daemon {
   std::unique_ptr<WorkSession> session_;
   std::vector<std::string> only_gpus_;
   std::vector<std::string> worker_arguments_;
+  std::optional<Settings> worker_settings_;  // that those were made of
+  std::string worker_change_;                // what changed in them last
+  SteadyTime worker_changed_at_{};
   bool shutting_down_ = false;
   std::unique_ptr<Timer> sleep_timer_;
   std::unique_ptr<Listener> local_calls_;
@@ -157,7 +163,8 @@ Status Daemon::Open() {
           .own_processes = [this] { return OwnProcesses(); },
           .holds_memory = [this] { return worker_->process_id().has_value(); },
           .give_all_back = [this](std::function<void()> done) { GiveAllBack(std::move(done)); },
-          .on_settings = [this] { FollowSettings(); }});
+          .on_settings = [this] { FollowSettings(); },
+          .add_notices = [this](auto& notices) { AddNotices(notices); }});
   WorkerSupervisorOptions worker;
   worker.command = {options_.program_folder + "/fallow-worker"};
   worker.set_haste = [this](std::int64_t process_id, Haste haste) -> Status {
@@ -255,9 +262,20 @@ void Daemon::FollowSettings() {
   auto arguments = WorkerArguments(options_.log_level, settings, only_gpus_);
   if (arguments == worker_arguments_) return;
   worker_arguments_ = std::move(arguments);
+  if (worker_settings_ && *worker_settings_ != settings) {
+    worker_change_ = WorkerChangeText(*worker_settings_, settings);
+    worker_changed_at_ = clock_->Steady();
+    LOG_INFO("agent: {}", worker_change_);
+  }
+  worker_settings_ = settings;
   worker_->SetMoreArguments(worker_arguments_);
   // One that runs was started otherwise; the next decision starts another.
   session_->Stop(DeviceState::kPaused, "the settings of the worker changed");
+}
+
+void Daemon::AddNotices(std::vector<std::string>& notices) const {
+  if (!worker_change_.empty() && clock_->Steady() - worker_changed_at_ < kChangeIsNews)
+    notices.push_back(worker_change_);
 }
 
 std::vector<std::int64_t> Daemon::OwnProcesses() const {

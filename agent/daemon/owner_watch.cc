@@ -96,6 +96,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                        life_.Look();
                        sleep_.Look();
                        TellPresence(signals);
+                       work_.add_notices(signals.notices);
                      },
                  .own_processes = work_.own_processes,
                  .holds_memory = work_.holds_memory,

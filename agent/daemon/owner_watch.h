@@ -48,6 +48,8 @@ class OwnerWatch {
     // The machine is about to sleep: everything is to be given back; then `done` is called, once.
     std::function<void(std::function<void()> done)> give_all_back;
     std::function<void()> on_settings;  // they changed
+    // What else an owner should know who asks why.
+    std::function<void(std::vector<std::string>& notices)> add_notices;
   };
 
   // All must outlive it.

@@ -241,6 +241,31 @@ TEST(AgentProgram, EndsInGoodOrderWhileASensorHangs) {
   EXPECT_EQ(nlohmann::json::parse(log.output).back().at("cause"), "ended");
 }
 
+TEST(AgentProgram, AChangedMemoryLimitHoldsWithoutARestartOfTheAgent) {
+  Stack stack({.agent_arguments = {"--threads", "1"}});
+  StartWork(stack);
+  const std::string settings = stack.folder() + "/config/fallow/agent.toml";
+  const pid_t before = StatusOf(stack).at("worker").at("process_id");
+  ASSERT_EQ(Agent(stack, {"limits", "set", "limits.memory_mib", "3000", "--settings", settings})
+                .exit_code,
+            0);
+  const auto command = [&]() -> std::string {
+    const auto status = StatusOf(stack);
+    if (status.is_null() || !status.at("worker").at("process_id").is_number()) return "";
+    const pid_t worker = status.at("worker").at("process_id");
+    return worker == before ? "" : ReadFile(fmt::format("/proc/{}/cmdline", worker));
+  };
+  using namespace std::string_literals;
+  EXPECT_TRUE(WaitUntil(
+      [&] { return command().find("--max-memory-mib\0003000"s) != std::string::npos; }, 60s))
+      << stack.Logs();
+  const auto noted = [&] {
+    return Agent(stack, {"why", "--state-dir", stack.folder() + "/agent"}).output;
+  };
+  EXPECT_THAT(noted(), HasSubstr("limits.memory_mib changed: a worker that ran is started anew"));
+  EXPECT_TRUE(WaitUntil([&] { return StateOf(stack) == "working"; }, 60s)) << stack.Logs();
+}
+
 TEST(AgentProgram, GoesOnAfterItsWorkerIsKilled) {
   Stack stack({.agent_arguments = {"--threads", "1"}});
   const std::string job = StartWork(stack);
