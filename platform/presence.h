@@ -58,8 +58,9 @@ class PresenceSource {
   // Never blocks for long: a source that talks to a server does so with a bounded wait (200 ms).
   virtual PresenceReading Read() = 0;
   // Calls `on_input` once, on the loop's thread and never from inside this call, within
-  // milliseconds of the first input from now on; also when the source breaks, for what cannot be
-  // told counts as use. A later call replaces an earlier one, an empty function ends the wait.
+  // milliseconds of the first input that neither a reading nor a call told of: what came between
+  // the last Read and this call is not lost. Also when the source breaks, for what cannot be told
+  // counts as use. A later call replaces an earlier one, an empty function ends the wait.
   // False: this source cannot, it must be read again and again.
   virtual bool AwaitInput(std::function<void()> on_input) {
     (void)on_input;
@@ -119,6 +120,9 @@ Result<std::unique_ptr<PresenceSource>> NewEvdevPresenceSource(Loop& loop, Evdev
 //
 // The reading tells of the least idle session that counts; it is of kind kRemote, with user and
 // host in its detail, if that one is remote.
+//
+// It cannot wait for input, since logind does not tell when a terminal was used: it is read again
+// and again.
 //
 // Whether another source sees the input of a login: a helper in the session, or one that reads all
 // input devices. Asked at each Read, of logind's session id, the user, and what it is.

@@ -12,6 +12,13 @@
 #include "protocol/limits.h"
 
 namespace fallow {
+namespace {
+
+// In pause.json.
+constexpr const char* kMasterUntil = "until_ms";
+constexpr const char* kSeatUntil = "seat_until_ms";
+
+}  // namespace
 
 std::vector<std::string> StateFolder::life_sign_paths() const {
   // However the folder is named: with a '/' at its end, from elsewhere or by a link.
@@ -78,18 +85,24 @@ Status StateFolder::SaveHeldLeases(const std::vector<LeaseId>& leases) const {
   return WriteFileAtomically(leases_path(), json.dump() + "\n");
 }
 
-std::optional<WallTime> StateFolder::LoadPause() const {
+OwnerPause StateFolder::LoadPause() const {
   const auto text = ReadSmallFile(pause_path());
-  if (!text && text.error().code == ErrorCode::kNotFound) return std::nullopt;
+  if (!text && text.error().code == ErrorCode::kNotFound) return {};
   const auto json = nlohmann::json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("until_ms") || !json["until_ms"].is_number_integer())
-    return kPausedWithoutEnd;
-  return WallTimeFromUnixMs(json["until_ms"].get<std::int64_t>());
+  const auto time = [&](const char* key) -> std::optional<WallTime> {
+    if (!json.is_object() || !json.contains(key) || !json[key].is_number_integer())
+      return std::nullopt;
+    return WallTimeFromUnixMs(json[key].get<std::int64_t>());
+  };
+  const OwnerPause pause{.by_master = time(kMasterUntil), .by_seat = time(kSeatUntil)};
+  return pause.until() ? pause : OwnerPause{.by_master = kPausedWithoutEnd};
 }
 
-Status StateFolder::SavePause(std::optional<WallTime> until) const {
-  if (!until) return RemoveFileIfAny(pause_path());
-  const nlohmann::json json = {{"until_ms", UnixMs(*until)}};
+Status StateFolder::SavePause(const OwnerPause& pause) const {
+  if (!pause.until()) return RemoveFileIfAny(pause_path());
+  nlohmann::json json;
+  if (pause.by_master) json[kMasterUntil] = UnixMs(*pause.by_master);
+  if (pause.by_seat) json[kSeatUntil] = UnixMs(*pause.by_seat);
   return WriteFileAtomically(pause_path(), json.dump() + "\n");
 }
 

@@ -4,7 +4,7 @@
 //   agent.json      coordinator, device id, authority certificate
 //   device.key      Ed25519, 0600
 //   leases.json     leases held now, to be given back by the next start if this one is killed
-//   pause.json      until when its owner paused it
+//   pause.json      until when it is paused, and by whom
 //   policy-log.jsonl  why it worked and why not
 //   models/         the artifact cache
 //   agent.sock      the running daemon's local calls
@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/daemon/owner_pause.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -52,10 +53,10 @@ class StateFolder {
   // Empty if there is no such file, or none that can be read.
   std::vector<LeaseId> LoadHeldLeases() const;
   Status SaveHeldLeases(const std::vector<LeaseId>& leases) const;
-  // Until when the owner paused it, also across restarts; none: it is not paused. A file that
-  // cannot be read stands for kPausedWithoutEnd: the owner wanted a pause.
-  std::optional<WallTime> LoadPause() const;
-  Status SavePause(std::optional<WallTime> until) const;
+  // Until when it is paused, also across restarts. A file that cannot be read stands for a pause
+  // without end by the master: somebody wanted a pause.
+  OwnerPause LoadPause() const;
+  Status SavePause(const OwnerPause& pause) const;
   // Forgets membership, key and pause; the cache and the policy's log stay.
   Status Forget() const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/owner_watch.h"
 #include "agent/daemon/paced_http_client.h"
+#include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/work_session.h"
@@ -21,6 +23,7 @@
 #include "platform/background.h"
 #include "platform/keystore.h"
 #include "platform/local_socket.h"
+#include "platform/process_end.h"
 #include "platform/seats.h"
 #include "platform/system.h"
 #include "protocol/limits.h"
@@ -32,9 +35,13 @@ using std::chrono::milliseconds;
 
 // SIGTERM: how long results and releases may take; systemd and people wait a little longer.
 constexpr milliseconds kShutdownPatience{5'000};
+// After that: for threads that may not come back.
+constexpr milliseconds kEndPatience{1'000};
 // Before sleep: less than logind waits.
 constexpr milliseconds kSleepPatience{3'000};
 constexpr milliseconds kReleasePeriod{50};
+// So long `why` tells for which settings the worker was started anew.
+constexpr milliseconds kChangeIsNews{60'000};
 
 // What the coordinator and the owner are shown.
 DeviceState StateOf(const Decision& decision) {
@@ -81,9 +88,11 @@ class Daemon {
   DeviceProfile Profile() const;
   void Act(const Decision& decision, SteadyTime noticed_at);
   void FollowSettings();
+  void AddNotices(std::vector<std::string>& notices) const;
   std::vector<std::int64_t> OwnProcesses() const;
   void GiveAllBack(std::function<void()> done);
-  OwnerCallHandlers Handlers();
+  OwnerCallHandlers Handlers(Caller caller);
+  std::string CommandAnswer(const Result<Status>& done, Caller caller) const;
   std::string StatusAnswer() const;
   std::string WhyAnswer();
   std::string LogAnswer() const;
@@ -106,6 +115,9 @@ class Daemon {
   std::unique_ptr<WorkSession> session_;
   std::vector<std::string> only_gpus_;
   std::vector<std::string> worker_arguments_;
+  std::optional<Settings> worker_settings_;  // that those were made of
+  std::string worker_change_;                // what changed in them last
+  SteadyTime worker_changed_at_{};
   bool shutting_down_ = false;
   std::unique_ptr<Timer> sleep_timer_;
   std::unique_ptr<Listener> local_calls_;
@@ -151,7 +163,8 @@ Status Daemon::Open() {
           .own_processes = [this] { return OwnProcesses(); },
           .holds_memory = [this] { return worker_->process_id().has_value(); },
           .give_all_back = [this](std::function<void()> done) { GiveAllBack(std::move(done)); },
-          .on_settings = [this] { FollowSettings(); }});
+          .on_settings = [this] { FollowSettings(); },
+          .add_notices = [this](auto& notices) { AddNotices(notices); }});
   WorkerSupervisorOptions worker;
   worker.command = {options_.program_folder + "/fallow-worker"};
   worker.set_haste = [this](std::int64_t process_id, Haste haste) -> Status {
@@ -185,7 +198,8 @@ Status Daemon::ServeCalls() {
         *loop_, path, callers,
         {.answer =
              [this, rank_of](std::string_view call, const LocalPeer& peer) {
-               return AnswerOwnerCall(call, rank_of(peer), Handlers());
+               const Caller caller = rank_of(peer);
+               return AnswerOwnerCall(call, caller, Handlers(caller));
              },
          .is_known =
              [rank_of](const LocalPeer& peer) { return rank_of(peer) != Caller::kStranger; }});
@@ -248,9 +262,20 @@ void Daemon::FollowSettings() {
   auto arguments = WorkerArguments(options_.log_level, settings, only_gpus_);
   if (arguments == worker_arguments_) return;
   worker_arguments_ = std::move(arguments);
+  if (worker_settings_ && *worker_settings_ != settings) {
+    worker_change_ = WorkerChangeText(*worker_settings_, settings);
+    worker_changed_at_ = clock_->Steady();
+    LOG_INFO("agent: {}", worker_change_);
+  }
+  worker_settings_ = settings;
   worker_->SetMoreArguments(worker_arguments_);
   // One that runs was started otherwise; the next decision starts another.
   session_->Stop(DeviceState::kPaused, "the settings of the worker changed");
+}
+
+void Daemon::AddNotices(std::vector<std::string>& notices) const {
+  if (!worker_change_.empty() && clock_->Steady() - worker_changed_at_ < kChangeIsNews)
+    notices.push_back(worker_change_);
 }
 
 std::vector<std::int64_t> Daemon::OwnProcesses() const {
@@ -273,20 +298,25 @@ void Daemon::GiveAllBack(std::function<void()> done) {
   });
 }
 
-OwnerCallHandlers Daemon::Handlers() {
+OwnerCallHandlers Daemon::Handlers(Caller caller) {
   return {.status = [this] { return StatusAnswer(); },
           .why = [this] { return WhyAnswer(); },
           .log = [this] { return LogAnswer(); },
           .pause =
-              [this](std::optional<milliseconds> duration) {
-                return DoneAnswer(owner_->Pause(duration));
+              [this, caller](std::optional<milliseconds> duration) {
+                return CommandAnswer(owner_->Pause(caller, duration), caller);
               },
-          .resume = [this] { return DoneAnswer(owner_->Resume()); },
+          .resume = [this, caller] { return CommandAnswer(owner_->Resume(caller), caller); },
           .stop =
               [this] {
                 loop_->Post([this] { ShutDown(); });
                 return std::string("{}\n");
               }};
+}
+
+std::string Daemon::CommandAnswer(const Result<Status>& done, Caller caller) const {
+  if (!done) return ErrorAnswer(done.error().message);
+  return DoneAnswer(*done, owner_->pause().NoteFor(caller, MomentNow(*clock_)));
 }
 
 std::string Daemon::WhyAnswer() {
@@ -338,8 +368,13 @@ void Daemon::ShutDown() {
 }  // namespace
 
 Status RunDaemon(const DaemonOptions& options) {
-  FALLOW_ASSIGN_OR_RETURN(const auto daemon, Daemon::Create(options));
-  return daemon->Run();
+  FALLOW_ASSIGN_OR_RETURN(auto daemon, Daemon::Create(options));
+  FALLOW_RETURN_IF_ERROR(daemon->Run());
+  // The leases are given back, the log and the lists are written. What is left may take for ever: a
+  // sensor that hangs, a name that is being looked up, a model that is being read.
+  const ProcessEnd end(kEndPatience, EXIT_SUCCESS);
+  daemon.reset();
+  return {};
 }
 
 }  // namespace fallow

@@ -19,8 +19,9 @@ struct DaemonOptions {
   std::string agent_version;
 };
 
-// Runs until SIGTERM, SIGINT or the local call "stop"; then gives all leases back. kNotFound if the
-// agent has joined no coordinator, kAlreadyExists if it is running.
+// Runs until SIGTERM, SIGINT or the local call "stop"; then gives all leases back. Where a thread
+// hangs after that, in a sensor or a lookup, it does not return: the process ends with exit code 0.
+// kNotFound if the agent has joined no coordinator, kAlreadyExists if it is running.
 Status RunDaemon(const DaemonOptions& options);
 
 }  // namespace fallow

@@ -1,10 +1,12 @@
 // That an agent began, lives, and ended: lines of the explain log, and signs of life that survive a
 // SIGKILL and cost no write of a disk. Without them a log would tell reasons for times at which
-// nothing ran.
+// nothing ran. And that the wall clock was set back meanwhile: without that its times would tell
+// another order than its lines.
 //
 // Threading: the loop's thread.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +21,10 @@ namespace fallow {
 
 class LifeRecord {
  public:
+  // The wall clock was set back if it lost so much; that is written at most once a period.
+  static constexpr std::chrono::milliseconds kClockStep{2'000};
+  static constexpr std::chrono::milliseconds kClockStepPeriod{60'000};
+
   // `clock` and `log` must outlive it. `signs`: where signs of life may be kept; the first that can
   // be written is taken, and without any there are none.
   LifeRecord(const Clock& clock, PolicyLog& log, std::vector<std::string> signs)
@@ -30,12 +36,16 @@ class LifeRecord {
   void End();
 
  private:
-  bool Mark(RunMark::Kind kind, std::optional<WallTime> last_sign);
+  void LookAtClock();
+  bool Mark(RunMark mark);  // without its moment
 
   const Clock& clock_;
   PolicyLog& log_;
   const std::vector<std::string> signs_;
   std::unique_ptr<LifeSign> sign_;
+  // How far the wall clock was ahead of the steady one, at most, since that was last written.
+  std::chrono::microseconds most_ahead_{};
+  std::optional<SteadyTime> step_written_at_;
 };
 
 // The latest of those; none if there is none.

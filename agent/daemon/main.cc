@@ -18,6 +18,7 @@ constexpr const char* kFooter =
     "the\n"
     "one of the whole machine. It obeys root and whoever is logged in at the machine's own "
     "screen.\n"
+    "What root paused only root may end or shorten: sudo fallow-agent resume.\n"
     "\n"
     "Exit codes:\n"
     "  0  done\n"

@@ -31,8 +31,9 @@ Overseer::Overseer(Loop& loop, std::function<OwnersWord()> settings, MachineSens
       log_(log),
       around_(std::move(surroundings)) {}
 
-void Overseer::PauseUntil(std::optional<WallTime> until) {
+void Overseer::PauseUntil(std::optional<WallTime> until, std::optional<WallTime> by_root) {
   paused_until_ = until;
+  paused_by_root_until_ = by_root;
   Look();
 }
 
@@ -54,6 +55,7 @@ void Overseer::Look() {
   CountWakeAsInput(signals);
   signals.suspending = suspending_;
   signals.paused_until = paused_until_;
+  signals.paused_by_root_until = paused_by_root_until_;
   signals.settings_trouble = settings_().trouble;
   const bool soon = MayBeginSoon(signals);
   if (WantsSensors(signals, soon))

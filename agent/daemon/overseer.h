@@ -52,7 +52,8 @@ class Overseer {
   void Look();
   // The owner's `pause` and `resume`; the machine's sleep. Each looks at once. Its end counts as
   // input: sources do not count the time of the sleep, and who lifts a lid need not touch a key.
-  void PauseUntil(std::optional<WallTime> until);
+  // `by_root`: how much of the pause root said, where that is to be told.
+  void PauseUntil(std::optional<WallTime> until, std::optional<WallTime> by_root = std::nullopt);
   void Suspend(bool suspending);
   // Decides no more.
   void End();
@@ -73,7 +74,7 @@ class Overseer {
   PolicyLog& log_;
   const Surroundings around_;
 
-  std::optional<WallTime> paused_until_;
+  std::optional<WallTime> paused_until_, paused_by_root_until_;
   bool suspending_ = false;
   std::optional<SteadyTime> woke_at_;  // from the last sleep
   bool ended_ = false;

@@ -33,6 +33,13 @@ std::string Refusal(Caller caller, std::string_view name) {
       name == "stop" ? "" : " and from whoever is logged in at this machine's own screen");
 }
 
+// Fit for a terminal; empty if there are none.
+std::string WordsIn(std::string_view answer, const char* key) {
+  const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
+  const bool there = json.is_object() && json.contains(key) && json[key].is_string();
+  return there ? OneLine(json[key].get<std::string>()) : "";
+}
+
 }  // namespace
 
 Caller CallerOf(const LocalPeer& peer, const std::function<bool(std::int64_t user_id)>& sits_here) {
@@ -76,16 +83,19 @@ std::string ErrorAnswer(std::string_view text) {
   return Json{{"error", text}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string DoneAnswer(const Status& kept) {
-  if (kept) return "{}\n";
-  const Json answer = {{"warning", kept.error().message}};
+std::string DoneAnswer(const Status& kept, std::string_view note) {
+  Json answer = Json::object();
+  if (!kept) answer["warning"] = kept.error().message;
+  if (!note.empty()) answer["note"] = note;
   return answer.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string WarningOf(std::string_view answer) {
-  const Json json = Json::parse(answer, nullptr, /*allow_exceptions=*/false);
-  const bool there = json.is_object() && json.contains("warning") && json["warning"].is_string();
-  return there ? OneLine(json["warning"].get<std::string>()) : "";
+  return WordsIn(answer, "warning");
+}
+
+std::string NoteOf(std::string_view answer) {
+  return WordsIn(answer, "note");
 }
 
 Status CheckAnswer(std::string_view answer) {

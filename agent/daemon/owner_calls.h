@@ -22,7 +22,7 @@ inline constexpr const char* kMachineAgentSocket = "/run/fallow/agent.sock";
 
 enum class Caller : std::uint8_t {
   kStranger,  // may nothing
-  kAtSeat,    // sits at this machine: may look, pause and resume
+  kAtSeat,    // sits at this machine: may look, pause, and resume what was paused there
   kMaster,    // root and the agent's own user: may everything
 };
 // `sits_here`: whether a user is logged in at a seat of this machine.
@@ -46,10 +46,12 @@ std::string PauseCall(std::optional<std::chrono::milliseconds> duration);
 
 // The answer of a call that failed.
 std::string ErrorAnswer(std::string_view text);
-// The answer of what is done; `kept`: whether it also survives a restart.
-std::string DoneAnswer(const Status& kept);
+// The answer of what is done; `kept`: whether it also survives a restart; `note`: what else whoever
+// asked should know, if anything.
+std::string DoneAnswer(const Status& kept, std::string_view note = "");
 // Why what was done will not survive a restart; empty if it will.
 std::string WarningOf(std::string_view answer);
+std::string NoteOf(std::string_view answer);
 
 // kFailedPrecondition with the daemon's words if the answer is an error.
 Status CheckAnswer(std::string_view answer);

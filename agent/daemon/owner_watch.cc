@@ -96,6 +96,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                        life_.Look();
                        sleep_.Look();
                        TellPresence(signals);
+                       work_.add_notices(signals.notices);
                      },
                  .own_processes = work_.own_processes,
                  .holds_memory = work_.holds_memory,
@@ -129,7 +130,8 @@ Status OwnerWatch::Start() {
   if (!options_.whole_system && RuntimeDirectory() != StateDirectory())
     (void)MakePrivateDirectory(RuntimeDirectory());
   life_.Begin();
-  overseer_.PauseUntil(options_.folder.LoadPause());
+  pause_ = options_.folder.LoadPause();
+  TellPause();
   return {};
 }
 
@@ -150,17 +152,36 @@ void OwnerWatch::End() {
   life_.End();
 }
 
-Status OwnerWatch::Pause(std::optional<milliseconds> duration) {
+Result<Status> OwnerWatch::Pause(Caller caller, std::optional<milliseconds> duration) {
+  ForgetOldPause();
   const WallTime until = duration ? clock_.Wall() + *duration : kPausedWithoutEnd;
-  const Status kept = options_.folder.SavePause(until);
-  overseer_.PauseUntil(until);
+  FALLOW_RETURN_IF_ERROR(pause_.Pause(caller, until, MomentNow(clock_)));
+  return KeepAndTellPause();
+}
+
+Result<Status> OwnerWatch::Resume(Caller caller) {
+  ForgetOldPause();
+  const Status resumed = pause_.Resume(caller, MomentNow(clock_));
+  Status kept = KeepAndTellPause();
+  if (!resumed) return std::unexpected(resumed.error());
   return kept;
 }
 
-Status OwnerWatch::Resume() {
-  const Status kept = options_.folder.SavePause(std::nullopt);
-  overseer_.PauseUntil(std::nullopt);
+void OwnerWatch::ForgetOldPause() {
+  const auto& reasons = overseer_.entry().decision.reasons;
+  if (std::ranges::find(reasons, Reason::kPausedByOwner, &ReasonText::reason) == reasons.end())
+    pause_ = {};
+}
+
+Status OwnerWatch::KeepAndTellPause() {
+  Status kept = options_.folder.SavePause(pause_);
+  TellPause();
   return kept;
+}
+
+void OwnerWatch::TellPause() {
+  // A user's own agent has one master, who may do everything.
+  overseer_.PauseUntil(pause_.until(), options_.whole_system ? pause_.by_master : std::nullopt);
 }
 
 void OwnerWatch::TellPresence(Signals& signals) {
@@ -193,7 +214,6 @@ void OwnerWatch::WatchClosely(bool closely) {
       awaited_.erase(place);
       return;
     }
-    // A wait that begins anew takes no notice of what came since the source was read.
     if (awaited_.contains(place)) return;
     const bool awaits = source.AwaitInput([this, place] {
       awaited_.erase(place);

@@ -17,6 +17,7 @@
 #include "agent/daemon/life_record.h"
 #include "agent/daemon/machine_senses.h"
 #include "agent/daemon/overseer.h"
+#include "agent/daemon/owner_pause.h"
 #include "agent/daemon/session_desk.h"
 #include "agent/daemon/settings_source.h"
 #include "agent/daemon/sleep_follower.h"
@@ -47,6 +48,8 @@ class OwnerWatch {
     // The machine is about to sleep: everything is to be given back; then `done` is called, once.
     std::function<void(std::function<void()> done)> give_all_back;
     std::function<void()> on_settings;  // they changed
+    // What else an owner should know who asks why.
+    std::function<void(std::vector<std::string>& notices)> add_notices;
   };
 
   // All must outlive it.
@@ -59,9 +62,11 @@ class OwnerWatch {
   // Looks and decides no more.
   void End();
 
-  // The owner's commands. The pause is kept across restarts.
-  Status Pause(std::optional<std::chrono::milliseconds> duration);
-  Status Resume();
+  // The owner's commands. kPermissionDenied, as OwnerPause, if the caller may not; else whether it
+  // is kept across a restart.
+  Result<Status> Pause(Caller caller, std::optional<std::chrono::milliseconds> duration);
+  Result<Status> Resume(Caller caller);
+  const OwnerPause& pause() const { return pause_; }
 
   const Settings& settings() const { return settings_.settings(); }
   const SettingsSource& settings_source() const { return settings_; }
@@ -76,6 +81,10 @@ class OwnerWatch {
   void Act(const Decision& decision);
   // Runs a helper of its own where one is wanted: not of a whole system, nor without an owner.
   void KeepHelper();
+  // One whose time is over binds nobody, whichever clock says so.
+  void ForgetOldPause();
+  Status KeepAndTellPause();
+  void TellPause();
 
   Loop& loop_;
   const Clock& clock_;
@@ -98,6 +107,7 @@ class OwnerWatch {
   std::unique_ptr<PolicyLogFiles> log_files_;
   PolicyLog log_;
   LifeRecord life_;
+  OwnerPause pause_;
   Overseer overseer_;
   SleepFollower sleep_;
   // Posted calls look here before they touch the watch.

@@ -6,6 +6,7 @@
 #include <list>
 #include <utility>
 
+#include "agent/daemon/departed_helpers.h"
 #include "agent/daemon/report_values.h"
 #include "agent/daemon/session_trust.h"
 #include "base/log.h"
@@ -44,24 +45,13 @@ struct Helper {
   bool told_stale = false;  // the policy knows of the silence
 };
 
-// What is left of a connection, or of the wish for one: it counts as use until `until`.
-struct Departed {
-  enum class Cause : std::uint8_t { kVanished, kRefused, kMisbehaved };
-  Cause cause = Cause::kVanished;
-  std::int64_t user_id = 0;
-  std::string user;
-  std::string session;
-  std::string why;
-  SteadyTime until;
-};
-
 bool SeesInput(const SessionReport& report) {
   return std::ranges::any_of(report.presence, [](const PresenceReport& told) {
     return told.known && told.kind == PresenceReport::Kind::kInput;
   });
 }
 
-Departed OfHelper(const Helper& helper, Departed one) {
+DepartedHelper OfHelper(const Helper& helper, DepartedHelper one) {
   one.user_id = helper.user_id;
   one.user = helper.user;
   if (helper.hello) one.session = helper.hello->session;
@@ -72,14 +62,15 @@ Departed OfHelper(const Helper& helper, Departed one) {
 
 struct SessionDesk::Impl {
   using Place = std::list<Helper>::iterator;
-  using Cause = Departed::Cause;
+  using Cause = DepartedHelper::Cause;
 
   Impl(Loop& the_loop, const Clock& the_clock, SessionDeskOptions the_options,
        std::function<void()> the_on_change)
       : loop(the_loop),
         clock(the_clock),
         options(std::move(the_options)),
-        on_change(std::move(the_on_change)) {}
+        on_change(std::move(the_on_change)),
+        departed(2 * options.max_helpers) {}
 
   void Accept(std::unique_ptr<ByteStream> stream, std::int64_t user_id, std::int64_t process_id);
   void OnData(Place helper, ByteView bytes);
@@ -93,8 +84,8 @@ struct SessionDesk::Impl {
   // Ends the connection for a reason that counts as use.
   void Misbehaved(Place helper, std::string why);
   // Ends the connection; what is remembered of it counts as use.
-  void Leave(Place helper, std::optional<Departed> remembered);
-  void Depart(Departed one);
+  void Leave(Place helper, std::optional<DepartedHelper> remembered);
+  void Depart(DepartedHelper one);
   bool IsRefused(std::int64_t user_id, SteadyTime now);
 
   // Why a helper is not believed; empty if it is.
@@ -115,7 +106,7 @@ struct SessionDesk::Impl {
   const SessionDeskOptions options;
   const std::function<void()> on_change;
   std::list<Helper> helpers;
-  std::vector<Departed> departed;  // at most one a cause and user
+  DepartedHelpers departed;
   std::optional<SteadyTime> last_input;
   std::optional<SteadyTime> refusal_logged_at;
   bool closely = false;
@@ -127,10 +118,7 @@ struct SessionDesk::Impl {
 // ---- Connections --------------------------------------------------------------------------------
 
 bool SessionDesk::Impl::IsRefused(std::int64_t user_id, SteadyTime now) {
-  const bool misbehaved = std::ranges::any_of(departed, [&](const Departed& one) {
-    return one.user_id == user_id && one.cause == Cause::kMisbehaved && one.until > now;
-  });
-  if (misbehaved) return true;  // which counts as use already
+  if (departed.Misbehaved(user_id, now)) return true;  // which counts as use already
   const auto of_user =
       static_cast<std::size_t>(std::ranges::count(helpers, user_id, &Helper::user_id));
   std::string why;
@@ -192,9 +180,9 @@ void SessionDesk::Impl::OnEnd(Place helper) {
   if (helper->report) {
     LOG_WARN("agent: a session helper vanished user={} session={} pid={}", helper->user,
              helper->hello->session, helper->process_id);
-    Leave(helper, Departed{.cause = Cause::kVanished,
-                           .why = "vanished without a farewell",
-                           .until = helper->report->read_at + options.stale_after});
+    Leave(helper, DepartedHelper{.cause = Cause::kVanished,
+                                 .why = "vanished without a farewell",
+                                 .until = helper->report->read_at + options.stale_after});
   } else {
     helpers.erase(helper);
   }
@@ -204,12 +192,12 @@ void SessionDesk::Impl::OnEnd(Place helper) {
 void SessionDesk::Impl::Misbehaved(Place helper, std::string why) {
   LOG_WARN("agent: disconnected a session helper user={} session={} pid={}: it {}", helper->user,
            helper->hello ? helper->hello->session : "", helper->process_id, why);
-  Leave(helper, Departed{.cause = Cause::kMisbehaved,
-                         .why = std::move(why),
-                         .until = clock.Steady() + options.distrust_for});
+  Leave(helper, DepartedHelper{.cause = Cause::kMisbehaved,
+                               .why = std::move(why),
+                               .until = clock.Steady() + options.distrust_for});
 }
 
-void SessionDesk::Impl::Leave(Place helper, std::optional<Departed> remembered) {
+void SessionDesk::Impl::Leave(Place helper, std::optional<DepartedHelper> remembered) {
   changed = true;
   // Neither a farewell nor a new connection makes a lie forgotten.
   if (helper->lie_until > clock.Steady()) {
@@ -220,19 +208,9 @@ void SessionDesk::Impl::Leave(Place helper, std::optional<Departed> remembered) 
   helpers.erase(helper);
 }
 
-void SessionDesk::Impl::Depart(Departed one) {
+void SessionDesk::Impl::Depart(DepartedHelper one) {
   changed = true;
-  for (Departed& known : departed) {
-    if (known.user_id != one.user_id || known.cause != one.cause) continue;
-    one.until = std::max(one.until, known.until);
-    known = std::move(one);
-    return;
-  }
-  // Beyond the limit the one that ends first makes room; the others count as use all the same.
-  if (departed.size() >= 2 * options.max_helpers) {
-    departed.erase(std::ranges::min_element(departed, {}, &Departed::until));
-  }
-  departed.push_back(std::move(one));
+  departed.Add(std::move(one));
 }
 
 // ---- Messages -----------------------------------------------------------------------------------
@@ -299,11 +277,7 @@ bool SessionDesk::Impl::HandleReport(Place helper, const SessionReport& report) 
   helper->heard_at = now;
   helper->told_stale = false;
   if (contradiction) return true;
-  // The same login is watched again.
-  std::erase_if(departed, [&](const Departed& one) {
-    return one.cause == Cause::kVanished && one.user_id == helper->user_id &&
-           one.session == helper->hello->session;
-  });
+  departed.ForgetVanished(helper->user_id, helper->hello->session);
   if (report.seen_input_at) {
     const SteadyTime seen =
         now - *report.seen_input_at <= kMaxToldLate ? *report.seen_input_at : now;
@@ -336,8 +310,7 @@ std::string SessionDesk::Impl::TroubleOf(const Helper& helper, SteadyTime now) c
 void SessionDesk::Impl::LookAtTheTime() {
   look_timer = nullptr;
   const SteadyTime now = clock.Steady();
-  changed =
-      std::erase_if(departed, [&](const Departed& one) { return one.until <= now; }) > 0 || changed;
+  changed = departed.Expire(now) || changed;
   for (Place next = helpers.begin(); next != helpers.end();) {
     const Place helper = next++;
     if (!helper->report && now - helper->connected_at > options.stale_after) {
@@ -357,9 +330,8 @@ void SessionDesk::Impl::LookAtTheTime() {
 void SessionDesk::Impl::ScheduleLook() {
   // A moment late: the things above are due once their time has passed.
   constexpr milliseconds kMoment{1};
-  std::optional<SteadyTime> due;
+  std::optional<SteadyTime> due = departed.next_end();
   const auto consider = [&](SteadyTime time) { due = std::min(due.value_or(time), time); };
-  for (const Departed& one : departed) consider(one.until);
   for (const Helper& helper : helpers) {
     if (!helper.report) {
       consider(helper.connected_at + options.stale_after);
@@ -414,9 +386,7 @@ std::vector<PresenceReading> SessionDesk::presence() const {
       readings.push_back(ToReading(told, helper.user));
     }
   }
-  for (const Departed& one : impl_->departed) {
-    if (one.until > now) readings.push_back(DistrustedReading(one.user, one.why));
-  }
+  impl_->departed.AddReadings(now, readings);
   return readings;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "agent/daemon/policy/durations.h"
@@ -52,6 +53,22 @@ Json PolicyJson(const PolicyEntry& entry) {
   for (const ReasonText& reason : entry.decision.reasons)
     json["reasons"].push_back({{"reason", ReasonName(reason.reason)}, {"text", reason.text}});
   return json;
+}
+
+// Null where there is none; no end: until `resume`.
+Json PauseJson(const PolicyEntry& entry) {
+  const auto& reasons = entry.decision.reasons;
+  if (std::ranges::find(reasons, Reason::kPausedByOwner, &ReasonText::reason) == reasons.end())
+    return nullptr;
+  const auto end = [](std::optional<WallTime> time) {
+    return !time || *time == kPausedWithoutEnd ? Json(nullptr) : Json(UnixMs(*time));
+  };
+  const Signals& signals = entry.signals;
+  const bool root =
+      signals.paused_by_root_until && *signals.paused_by_root_until > entry.moment.wall;
+  return {{"until_ms", end(signals.paused_until)},
+          {"by_root", root},
+          {"by_root_until_ms", end(signals.paused_by_root_until)}};
 }
 
 template <class T>
@@ -175,6 +192,7 @@ std::string StatusJson(const StatusReport& report) {
   json["settings"] = report.settings_path;
   json["whole_system"] = report.whole_system;
   json["policy"] = PolicyJson(report.decided);
+  json["pause"] = PauseJson(report.decided);
   json["presence"] = Json::array();
   for (const PresenceReading& reading : report.decided.signals.presence)
     json["presence"].push_back(PresenceJson(reading));

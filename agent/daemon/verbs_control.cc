@@ -103,14 +103,16 @@ int PauseVerb(const VerbOptions& options) {
   if (!answer) return FailWith(answer.error(), code);
   WarnIfNotKept(answer->text);
   const std::string_view who = answer->of_machine ? "this machine's agent is " : "";
+  const std::string note = NoteOf(answer->text);
   if (!duration) {
-    fmt::print("{}paused until `fallow-agent resume`\n", who);
+    fmt::print("{}paused until `fallow-agent resume`{}{}\n", who, note.empty() ? "" : "; ", note);
     return kExitOk;
   }
   const auto clock = NewSystemClock();
   const Moment now = MomentNow(*clock);
-  fmt::print("{}paused for {}, until {}; `fallow-agent resume` ends it\n", who,
-             ShortDuration(*duration), LocalDateTime(now.wall + *duration, LocalOffset(now)));
+  fmt::print("{}paused for {}, until {}; {}\n", who, ShortDuration(*duration),
+             LocalDateTime(now.wall + *duration, LocalOffset(now)),
+             note.empty() ? "`fallow-agent resume` ends it" : note);
   return kExitOk;
 }
 

@@ -44,7 +44,17 @@ Json AbsenceJson(const Absence& absence) {
                {"cause", AbsenceCauseName(absence.cause)},
                {"text", AbsenceSummary(absence)}};
   json["until_ms"] = absence.until ? Json(UnixMs(absence.until->wall)) : Json(nullptr);
+  json["clock_set_back"] = absence.clock_set_back();
   return json;
+}
+
+Json LineJson(const LogLine& line) {
+  if (line.entry != nullptr) return EntryJson(*line.entry);
+  if (line.absence != nullptr) return AbsenceJson(*line.absence);
+  return {{"time_ms", UnixMs(line.time())},
+          {"action", "clock"},
+          {"clock_was_ms", UnixMs(line.clock->was)},
+          {"text", ClockStepSummary(*line.clock)}};
 }
 
 Json ReplayJson(const ReplayReport& report) {
@@ -175,8 +185,7 @@ int LogVerb(const VerbOptions& options) {
     return kExitOk;
   }
   Json json = Json::array();
-  for (const LogLine& line : shown)
-    json.push_back(line.entry != nullptr ? EntryJson(*line.entry) : AbsenceJson(*line.absence));
+  for (const LogLine& line : shown) json.push_back(LineJson(line));
   fmt::print("{}", Dump(json));
   return kExitOk;
 }

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <string_view>
 
 #include "agent/daemon/policy/policy_rules.h"
+#include "agent/daemon/policy/setting_specs.h"
 
 namespace fallow {
 namespace {
@@ -38,6 +40,13 @@ std::vector<std::string> WorkerArguments(const std::string& log_level, const Set
   cap("--spare-memory-mib", SpareMib(settings.load.min_free_memory_mib));
   cap("--spare-gpu-memory-mib", SpareMib(settings.load.min_free_gpu_memory_mib));
   return arguments;
+}
+
+std::string WorkerChangeText(const Settings& before, const Settings& now) {
+  std::vector<std::string_view> changed;
+  for (const SettingSpec& spec : SettingSpecs())
+    if (SettingValue(spec, before) != SettingValue(spec, now)) changed.push_back(spec.key);
+  return fmt::format("{} changed: a worker that ran is started anew", fmt::join(changed, ", "));
 }
 
 }  // namespace fallow

@@ -1,6 +1,6 @@
 // How the worker is started: what the owner's settings and the policy's decision make of it.
 //
-// A pure function.
+// Pure functions.
 #pragma once
 
 #include <span>
@@ -15,5 +15,8 @@ namespace fallow {
 // is; empty: what the settings say.
 std::vector<std::string> WorkerArguments(const std::string& log_level, const Settings& settings,
                                          std::span<const std::string> only_gpus);
+
+// For whom the worker is started anew: the settings that differ, by name.
+std::string WorkerChangeText(const Settings& before, const Settings& now);
 
 }  // namespace fallow

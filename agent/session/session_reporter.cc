@@ -224,9 +224,9 @@ void SessionReporter::OnGapOver() {
 void SessionReporter::WatchClosely(bool closely) {
   if (std::exchange(closely_, closely) == closely) return;
   if (closely) {
-    AwaitInput();
-    // What came before the sources were waited for.
+    // First, so that what came before is told with its time. What comes in between ends the wait.
     ReadAndReport(std::nullopt);
+    AwaitInput();
     return;
   }
   presence_.ForEach([](std::size_t, PresenceSource& source) { source.AwaitInput(nullptr); });

@@ -112,12 +112,14 @@ class EvdevPresenceSource : public PresenceSource {
   Status Open() {
     FALLOW_ASSIGN_OR_RETURN(folder_, InputFolder::Open(options_.folder));
     OpenDevices();
+    wait_.ToldByReading();  // nobody has asked yet
     return Trouble();
   }
 
   PresenceReading Read() override {
     PresenceReading reading{.source = name(), .kind = Kind()};
     Refresh();
+    wait_.ToldByReading();
     if (const Status trouble = Trouble(); !trouble) {
       reading.detail = trouble.error().message;
       return reading;
@@ -133,10 +135,10 @@ class EvdevPresenceSource : public PresenceSource {
     EndWatches();
     wait_.Set(nullptr);
     if (!on_input) return true;
-    Refresh();  // what came before is not the input that is waited for
+    Refresh();
     if (!Trouble()) return false;
     wait_.Set(std::move(on_input));
-    Watch();
+    if (wait_.active()) Watch();
     return true;
   }
 

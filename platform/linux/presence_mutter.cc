@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "platform/linux/bus.h"
+#include "platform/linux/idle_mark.h"
 #include "platform/linux/input_wait.h"
 #include "platform/presence.h"
 
@@ -13,6 +14,7 @@ namespace fallow {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
 const BusObject kMonitor{"org.gnome.Mutter.IdleMonitor", "/org/gnome/Mutter/IdleMonitor/Core",
                          "org.gnome.Mutter.IdleMonitor"};
@@ -53,10 +55,12 @@ class MutterPresenceSource : public PresenceSource {
     if (const auto idle = IdleFor()) {
       reading.known = true;
       reading.idle_for = *idle;
+      told_.Told(*idle, steady_clock::now());
     } else {
       reading.detail = idle.error().message;
       wait_.Tell();
     }
+    wait_.ToldByReading();
     return reading;
   }
 
@@ -64,18 +68,23 @@ class MutterPresenceSource : public PresenceSource {
     EndWatch();
     wait_.Set(std::move(on_input));
     if (!wait_.active()) return true;
-    if (bus_ != nullptr && !bus_->broken()) {
-      if (const auto watch =
-              OnlyValue<std::uint32_t>(bus_->Call(kMonitor, "AddUserActiveWatch"), 'u')) {
-        watch_ = *watch;
-        return true;
-      }
-    }
+    if (bus_ != nullptr && !bus_->broken() && StartWatch()) return true;
     wait_.Set(nullptr);
     return false;
   }
 
  private:
+  bool StartWatch() {
+    const auto watch = OnlyValue<std::uint32_t>(bus_->Call(kMonitor, "AddUserActiveWatch"), 'u');
+    if (!watch) return false;
+    watch_ = *watch;
+    // The watch fires for what comes after it was set. What came before shows in the idle time.
+    const auto asked_at = steady_clock::now();
+    const auto idle = IdleFor();
+    if (idle && told_.Passed(*idle, asked_at)) TellInput();
+    return idle && watch_ != kNoWatch;  // else the bus was lost in between
+  }
+
   Status Connect() {
     watch_ = kNoWatch;
     fired_.reset();
@@ -86,7 +95,10 @@ class MutterPresenceSource : public PresenceSource {
                             bus_->OnSignal(kMonitor, "WatchFired", [this](sd_bus_message* signal) {
                               std::uint32_t watch = kNoWatch;
                               sd_bus_message_read_basic(signal, 'u', &watch);
-                              if (watch != kNoWatch && watch == watch_) WatchEnded();
+                              if (watch != kNoWatch && watch == watch_) {
+                                watch_ = kNoWatch;
+                                TellInput();
+                              }
                             }));
     FALLOW_ASSIGN_OR_RETURN(owner_changed_,
                             bus_->OnOwnerChanged(kMonitor.service, [this] { WatchEnded(); }));
@@ -96,6 +108,11 @@ class MutterPresenceSource : public PresenceSource {
   // One of this kind ends when it fires, or with Mutter or the bus.
   void WatchEnded() {
     watch_ = kNoWatch;
+    wait_.Tell();
+  }
+
+  void TellInput() {
+    told_.Told(milliseconds(0), steady_clock::now());
     wait_.Tell();
   }
 
@@ -110,6 +127,7 @@ class MutterPresenceSource : public PresenceSource {
   Bus::Subscription fired_;
   Bus::Subscription owner_changed_;
   std::uint32_t watch_ = kNoWatch;
+  IdleMark told_;
   InputWait wait_;
 };
 

@@ -37,7 +37,9 @@ class WaylandPresenceSource : public PresenceSource {
 
   PresenceReading Read() override {
     PresenceReading reading{.source = name()};
-    if (const Status answered = Ask(); !answered) {
+    const Status answered = Ask();
+    wait_.ToldByReading();
+    if (!answered) {
       reading.detail = answered.error().message;
       if (steady_clock::now() < distrusted_until_) reading.kind = PresenceKind::kDistrusted;
       return reading;
@@ -58,11 +60,9 @@ class WaylandPresenceSource : public PresenceSource {
     if (!wait_.active()) return true;
     if (CanTell()) {
       // Nothing tells the next input to a seat in use: let the caller see that it is.
-      if (seats_->IdleFor(steady_clock::now())->count() == 0) {
-        wait_.Tell();
-      } else {
+      if (seats_->IdleFor(steady_clock::now())->count() == 0) wait_.Tell();
+      if (wait_.active())
         watch_ = WatchDescriptor(loop_, seats_->connection().descriptor(), [this] { OnEvents(); });
-      }
       return true;
     }
     wait_.Set(nullptr);
@@ -89,14 +89,14 @@ class WaylandPresenceSource : public PresenceSource {
     return answered;
   }
 
-  // As of now; what came before is not the input that is waited for.
+  // As of now: whoever waits is told of what came since the last reading.
   bool CanTell() {
     if (seats_ == nullptr) return false;
     if (const Status heard = seats_->connection().Dispatch(); !heard) {
       OnFailure(heard.error());
       return false;
     }
-    seats_->TakeInput();
+    TellIfUsed();
     return seats_->IdleFor(steady_clock::now()).has_value();
   }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "platform/linux/event_allowance.h"
+#include "platform/linux/idle_mark.h"
 #include "platform/linux/input_wait.h"
 #include "platform/linux/x11_connection.h"
 #include "platform/presence.h"
@@ -90,13 +91,16 @@ class X11PresenceSource : public PresenceSource {
     if (const auto idle = IdleFor(*connection_, ask)) {
       reading.known = true;
       reading.idle_for = *idle;
+      told_.Told(*idle, steady_clock::now());
       // The alarm may have come with the answer, and would not wake the loop again.
       HandleQueued();
+      wait_.ToldByReading();
       return reading;
     }
     reading.detail = connection_->broken() ? "the X server at " + display_ + " has ended"
                                            : "the X server at " + display_ + " does not answer";
     Disconnect();
+    wait_.ToldByReading();
     return reading;
   }
 
@@ -143,15 +147,25 @@ class X11PresenceSource : public PresenceSource {
     alarm_request_ =
         xcb_sync_create_alarm_aux(connection_->get(), alarm_, kAllFields, &alarm).sequence;
     const auto cookie = xcb_sync_query_alarm(connection_->get(), alarm_);
-    const auto confirmed =
-        X11Questions(*connection_).Await<xcb_sync_query_alarm_reply_t>(cookie.sequence);
-    if (confirmed == nullptr) {
+    X11Questions ask(*connection_);
+    const auto confirmed = ask.Await<xcb_sync_query_alarm_reply_t>(cookie.sequence);
+    // The alarm rings for what comes after it was set. What came before shows in the idle time.
+    const auto asked_at = steady_clock::now();
+    const auto idle = confirmed != nullptr ? IdleFor(*connection_, ask) : std::nullopt;
+    if (!idle) {
       connection_.reset();
       return false;
     }
     watch_ = WatchDescriptor(loop_, connection_->descriptor(), [this] { HandleEvents(); });
     HandleQueued();
+    if (wait_.active() && told_.Passed(*idle, asked_at)) TellInput();
     return true;
+  }
+
+  void TellInput() {
+    StopAlarm();
+    told_.Told(milliseconds(0), steady_clock::now());
+    wait_.Tell();
   }
 
   // From then on nothing wakes us.
@@ -181,10 +195,7 @@ class X11PresenceSource : public PresenceSource {
   void Handle(const xcb_generic_event_t* event) {
     if (event == nullptr) return;
     if (!allowance_.Take(1, steady_clock::now())) return Disconnect();
-    if (watch_ != nullptr && IsAlarm(*event)) {
-      StopAlarm();
-      wait_.Tell();
-    }
+    if (watch_ != nullptr && IsAlarm(*event)) TellInput();
   }
 
   bool IsAlarm(const xcb_generic_event_t& event) const {
@@ -211,6 +222,7 @@ class X11PresenceSource : public PresenceSource {
   xcb_sync_alarm_t alarm_ = XCB_NONE;
   unsigned alarm_request_ = 0;  // the sequence number of the request that set it
   EventAllowance allowance_{kMaxEventsPerSecond};
+  IdleMark told_;
   InputWait wait_;
   std::unique_ptr<DescriptorWatch> watch_;  // while the alarm is set
 };

@@ -120,6 +120,7 @@ void Fields(auto& visit, Is<Signals> auto& signals) {
   visit("owner_programs", signals.owner_programs);
   visit("suspending", signals.suspending);
   visit("paused_until_ms", signals.paused_until);
+  visit("paused_by_root_until_ms", signals.paused_by_root_until);
   visit("settings_trouble", signals.settings_trouble);
   visit("notices", signals.notices);
 }
@@ -162,7 +163,11 @@ Json MomentJson(const Moment& moment) {
   return ToJson(moment);
 }
 Moment MomentOf(const Json& json) {
-  return FromJson<Moment>(json);
+  const auto moment = FromJson<Moment>(json);
+  const bool is_one = moment.wall != WallTime::max() && moment.weekday >= 0 && moment.weekday < 7 &&
+                      moment.minute_of_day >= 0 && moment.minute_of_day < 24 * 60;
+  if (!is_one) RefuseJson("not a moment");
+  return moment;
 }
 Json DecisionJson(const Decision& decision) {
   return ToJson(decision);

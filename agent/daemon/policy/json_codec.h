@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,7 +18,10 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
+
+#include "base/clock.h"
 
 namespace fallow {
 
@@ -80,11 +85,36 @@ struct Codec {
 };
 
 template <class T>
-requires std::is_arithmetic_v<T> || std::is_same_v<T, std::string>
+requires std::is_same_v<T, bool> || std::is_same_v<T, std::string>
 struct Codec<T> {
   static Json Write(const T& value) { return value; }
   static T Read(const Json& json) { return json.get<T>(); }
 };
+
+template <std::floating_point T>
+struct Codec<T> {
+  static Json Write(T value) { return value; }
+  static T Read(const Json& json) {
+    if (!json.is_number()) RefuseJson("not a number");
+    return json.get<T>();
+  }
+};
+
+template <std::integral T>
+requires(!std::is_same_v<T, bool>) struct Codec<T> {
+  static Json Write(T value) { return value; }
+  static T Read(const Json& json) {
+    if (json.is_number_unsigned() && std::in_range<T>(json.get<std::uint64_t>()))
+      return json.get<T>();
+    if (json.is_number_integer() && !json.is_number_unsigned() &&
+        std::in_range<T>(json.get<std::int64_t>()))
+      return json.get<T>();
+    RefuseJson("not a whole number that fits");
+  }
+};
+
+// Times further away than this are refused, so that no sum of a few overflows, in whatever unit.
+inline constexpr std::chrono::hours kFarthestTime{24 * 366 * 10'000};
 
 template <class T>
 requires std::is_enum_v<T>
@@ -102,13 +132,21 @@ template <class Rep, class Period>
 struct Codec<std::chrono::duration<Rep, Period>> {
   using T = std::chrono::duration<Rep, Period>;
   static Json Write(T value) { return value.count(); }
-  static T Read(const Json& json) { return T(json.get<Rep>()); }
+  static T Read(const Json& json) {
+    const T value(FromJson<Rep>(json));
+    if (value > kFarthestTime || value < -kFarthestTime) RefuseJson("a time that is too far away");
+    return value;
+  }
 };
 template <class Clock, class Duration>
 struct Codec<std::chrono::time_point<Clock, Duration>> {
   using T = std::chrono::time_point<Clock, Duration>;
   static Json Write(T value) { return ToJson(value.time_since_epoch()); }
-  static T Read(const Json& json) { return T(FromJson<Duration>(json)); }
+  static T Read(const Json& json) {
+    // On the wall clock that means for ever.
+    if (std::is_same_v<T, WallTime> && json == Write(T::max())) return T::max();
+    return T(FromJson<Duration>(json));
+  }
 };
 
 template <class T>

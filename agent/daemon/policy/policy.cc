@@ -122,11 +122,18 @@ Sign PausedSign(const Signals& signals, const Moment& now, std::optional<millise
   Sign sign{.reason = Reason::kPausedByOwner};
   if (!left) return sign;
   sign.seen = Seen::kThere;
-  sign.way_out = "`fallow-agent resume`";
+  const auto& by_root = signals.paused_by_root_until;
+  const bool all_by_root = by_root && *by_root >= *signals.paused_until;
+  const std::string_view who = all_by_root ? "root" : "the owner";
+  sign.way_out = all_by_root ? "`sudo fallow-agent resume`" : "`fallow-agent resume`";
   sign.text = *signals.paused_until == kPausedWithoutEnd
-                  ? "paused by the owner, until told otherwise"
-                  : fmt::format("paused by the owner for {} more, until {}", ShortDuration(*left),
+                  ? fmt::format("paused by {}, until told otherwise", who)
+                  : fmt::format("paused by {} for {} more, until {}", who, ShortDuration(*left),
                                 LocalClock(now.wall + *left, LocalOffset(now)));
+  if (by_root && !all_by_root && *by_root > now.wall) {
+    sign.text += fmt::format("; by root until {}", LocalDateTime(*by_root, LocalOffset(now)));
+    sign.way_out = "`sudo fallow-agent resume`; without sudo it ends when root's does";
+  }
   return sign;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -14,8 +15,8 @@
 namespace fallow {
 namespace {
 
-constexpr std::string_view kBegan = "began";
-constexpr std::string_view kEnded = "ended";
+// In the order of the kinds.
+constexpr std::array<std::string_view, 3> kMarkNames = {"began", "ended", "clock_set_back"};
 
 std::string Line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -57,9 +58,10 @@ std::string EntryLine(const PolicyEntry& entry) {
 
 std::string RunMarkLine(const RunMark& mark) {
   Json json;
-  json["agent"] = mark.kind == RunMark::Kind::kBegan ? kBegan : kEnded;
+  json["agent"] = kMarkNames.at(static_cast<std::size_t>(mark.kind));
   json["moment"] = MomentJson(mark.moment);
   if (mark.last_sign) json["last_sign_ms"] = UnixMs(*mark.last_sign);
+  if (mark.clock_was) json["clock_was_ms"] = UnixMs(*mark.clock_was);
   return Line(json);
 }
 
@@ -88,7 +90,7 @@ Result<Settings> ParseSettingsLine(std::string_view line) {
 Result<PolicyEntry> ParseEntry(std::string_view line, const Settings& settings) {
   return Guarded(line, "an entry of the explain log", [&](const Json& json) {
     PolicyEntry entry;
-    entry.version = json.at("version").get<int>();
+    entry.version = FromJson<int>(json.at("version"));
     entry.settings = settings;
     entry.moment = MomentOf(json.at("moment"));
     entry.decision = DecisionOf(json.at("decision"));
@@ -100,13 +102,19 @@ Result<PolicyEntry> ParseEntry(std::string_view line, const Settings& settings) 
 
 Result<RunMark> ParseRunMark(std::string_view line) {
   return Guarded(line, "a line of an agent's beginning or end", [](const Json& json) {
-    const auto kind = json.at("agent").get<std::string>();
-    if (kind != kBegan && kind != kEnded) RefuseJson("an agent neither began nor ended");
-    RunMark mark{.kind = kind == kBegan ? RunMark::Kind::kBegan : RunMark::Kind::kEnded,
+    const auto name = std::ranges::find(kMarkNames, json.at("agent").get<std::string>());
+    if (name == kMarkNames.end()) RefuseJson("not what an agent tells of itself");
+    const auto time = [&](const char* key) -> std::optional<WallTime> {
+      const auto found = json.find(key);
+      if (found == json.end()) return std::nullopt;
+      return FromJson<WallTime>(*found);
+    };
+    RunMark mark{.kind = static_cast<RunMark::Kind>(name - kMarkNames.begin()),
                  .moment = MomentOf(json.at("moment")),
-                 .last_sign = std::nullopt};
-    if (const auto sign = json.find("last_sign_ms"); sign != json.end())
-      mark.last_sign = WallTimeFromUnixMs(sign->get<std::int64_t>());
+                 .last_sign = time("last_sign_ms"),
+                 .clock_was = time("clock_was_ms")};
+    if (mark.kind == RunMark::Kind::kClockSetBack && !mark.clock_was)
+      RefuseJson("a clock was set back, and from when is not said");
     return mark;
   });
 }

@@ -35,14 +35,16 @@ std::string SettingsDigest(const Settings& settings);
 std::string SettingsLine(const Settings& settings);  // with its '\n', as below
 std::string EntryLine(const PolicyEntry& entry);     // at most kMaxEntryBytes
 
-// That an agent began, or ended in good order. Agents before the first that wrote these read them
-// as lines of something else.
+// That an agent began, or ended in good order, or that its wall clock was set back while it ran.
+// Agents before the first that wrote these read them as lines of something else.
 struct RunMark {
-  enum class Kind : std::uint8_t { kBegan, kEnded };
+  enum class Kind : std::uint8_t { kBegan, kEnded, kClockSetBack };
   Kind kind = Kind::kBegan;
   Moment moment;
   // Of one that began: the last sign of life of the one before, kept outside the log.
   std::optional<WallTime> last_sign;
+  // Of a clock that was set back: what it would tell else at `moment`.
+  std::optional<WallTime> clock_was;
   bool operator==(const RunMark&) const = default;
 };
 std::string RunMarkLine(const RunMark& mark);  // with its '\n'

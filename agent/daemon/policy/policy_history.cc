@@ -77,6 +77,12 @@ class PolicyHistory::Reader {
     } else if (mark->kind == RunMark::Kind::kBegan) {
       Begin(mark->moment, mark->last_sign);
       marked_ = true;
+    } else if (mark->kind == RunMark::Kind::kClockSetBack) {
+      history_.alive_at_ = mark->moment;
+      history_.clock_steps_.push_back({.moment = mark->moment,
+                                       .was = *mark->clock_was,
+                                       .next_entry = history_.entries_.size(),
+                                       .next_absence = history_.absences_.size()});
     } else {
       history_.alive_at_.reset();
       history_.absences_.push_back({.cause = Absence::Cause::kEnded,
@@ -107,10 +113,7 @@ class PolicyHistory::Reader {
     auto& absences = history_.absences_;
     if (auto loss = history_.Loss(last_sign)) absences.push_back(*loss);
     history_.alive_at_ = moment;
-    if (absences.empty() || absences.back().until) return;
-    absences.back().until = moment;
-    // A wall clock that was set back, or a sign of another clock.
-    absences.back().since = std::min(absences.back().since, moment.wall);
+    if (!absences.empty() && !absences.back().until) absences.back().until = moment;
   }
 
   PolicyHistory history_;
@@ -137,7 +140,7 @@ std::optional<Absence> PolicyHistory::Loss(std::optional<WallTime> last_sign) co
                   .until = std::nullopt,
                   .next_entry = entries_.size()};
   // An older one is of an agent before.
-  if (last_sign && *last_sign + kSignPatience >= alive_at_->wall) {
+  if (last_sign && *last_sign >= alive_at_->wall - kSignPatience) {
     absence.cause = Absence::Cause::kKilled;
     absence.since = std::max(absence.since, *last_sign);
   }
@@ -175,11 +178,20 @@ const Absence* PolicyHistory::AbsenceAt(WallTime time) const {
 
 std::vector<LogLine> PolicyHistory::Lines() const {
   std::vector<LogLine> lines;
-  auto absence = absences_.begin();
-  for (std::size_t i = 0; i <= entries_.size(); ++i) {
-    for (; absence != absences_.end() && absence->next_entry == i; ++absence)
-      lines.push_back({.entry = nullptr, .absence = &*absence});
-    if (i < entries_.size()) lines.push_back({.entry = &entries_[i], .absence = nullptr});
+  auto step = clock_steps_.begin();
+  const auto add_steps = [&](std::size_t entry, std::size_t absence) {
+    for (; step != clock_steps_.end() && step->next_entry == entry && step->next_absence == absence;
+         ++step)
+      lines.push_back({.clock = &*step});
+  };
+  std::size_t absence = 0;
+  for (std::size_t entry = 0; entry <= entries_.size(); ++entry) {
+    add_steps(entry, absence);
+    for (; absence < absences_.size() && absences_[absence].next_entry == entry;) {
+      lines.push_back({.absence = &absences_[absence]});
+      add_steps(entry, ++absence);
+    }
+    if (entry < entries_.size()) lines.push_back({.entry = &entries_[entry]});
   }
   return lines;
 }

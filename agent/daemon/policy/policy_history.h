@@ -30,19 +30,34 @@ struct Absence {
   Cause cause = Cause::kEnded;
   WallTime since;
   std::chrono::minutes since_offset{};  // local time's, as LocalOffset
-  std::optional<Moment> until;          // when the next began; none: the log tells of no other
-  std::size_t next_entry = 0;           // the place of the first entry after it
+  // When the next began; none: the log tells of no other. Before `since` if the wall clock was set
+  // back meanwhile: then nothing tells how long it took.
+  std::optional<Moment> until;
+  std::size_t next_entry = 0;  // the place of the first entry after it
+  bool clock_set_back() const { return until && until->wall < since; }
   bool operator==(const Absence&) const = default;
 };
 std::string_view AbsenceCauseName(Absence::Cause cause);  // "ended", "killed", "unknown"
 // An agent gives a sign of life at each look: so much later it gives the next, or never.
 inline constexpr std::chrono::milliseconds kSignPatience{10'000};
 
-// What a log shows, in order: one of both.
+// The wall clock was set back while an agent ran: the times of what follows were told before.
+struct ClockStep {
+  Moment moment;               // when it was noticed
+  WallTime was;                // what the clock would tell else
+  std::size_t next_entry = 0;  // the places of the first of each after it
+  std::size_t next_absence = 0;
+};
+
+// What a log shows, in the order in which it was: one of them.
 struct LogLine {
   const PolicyEntry* entry = nullptr;
   const Absence* absence = nullptr;
-  WallTime time() const { return entry != nullptr ? entry->moment.wall : absence->since; }
+  const ClockStep* clock = nullptr;
+  WallTime time() const {
+    if (entry != nullptr) return entry->moment.wall;
+    return absence != nullptr ? absence->since : clock->moment.wall;
+  }
 };
 
 class PolicyHistory {
@@ -81,6 +96,7 @@ class PolicyHistory {
 
   std::vector<PolicyEntry> entries_;
   std::vector<Absence> absences_;
+  std::vector<ClockStep> clock_steps_;
   std::optional<Moment> alive_at_;  // of the agent that runs at the end of the log, as it says last
   std::size_t unreadable_lines_ = 0;
 };
@@ -104,7 +120,8 @@ std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const
 std::string AbsenceText(const Absence& absence, const PolicyEntry* last);
 // In a line, without its beginning.
 std::string AbsenceSummary(const Absence& absence);
-// `fallow-agent log`: one line a transition or an absence, in local times.
+std::string ClockStepSummary(const ClockStep& step);
+// `fallow-agent log`: one line a transition, an absence or a step of the clock, in local times.
 std::string LogText(std::span<const LogLine> lines);
 
 // A single entry for another process, which reads it with Parse.

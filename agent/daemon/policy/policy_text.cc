@@ -22,6 +22,8 @@ std::string State(const Decision& decision) {
   return "";
 }
 
+constexpr std::string_view kBySetBackClock = ", by a clock that was set back meanwhile";
+
 // Of an absence whose beginning is known.
 std::string_view HowItWent(Absence::Cause cause) {
   return cause == Absence::Cause::kEnded ? "was ended" : "was killed, or crashed";
@@ -57,8 +59,9 @@ std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const
 }
 
 std::string AbsenceSummary(const Absence& absence) {
-  const std::string until =
-      absence.until ? LocalDateTime(absence.until->wall, LocalOffset(*absence.until)) : "";
+  std::string until;
+  if (absence.until) until = LocalDateTime(absence.until->wall, LocalOffset(*absence.until));
+  if (absence.clock_set_back()) until += kBySetBackClock;
   if (absence.cause == Absence::Cause::kUnknown) {
     return "the agent went some time after this, its last line" +
            (until.empty() ? "; none has run since" : "; the next began " + until);
@@ -70,8 +73,9 @@ std::string AbsenceSummary(const Absence& absence) {
 
 std::string AbsenceText(const Absence& absence, const PolicyEntry* last) {
   const std::string since = LocalDateTime(absence.since, absence.since_offset);
-  const std::string until =
+  std::string until =
       absence.until ? LocalDateTime(absence.until->wall, LocalOffset(*absence.until)) : "now";
+  if (absence.clock_set_back()) until += kBySetBackClock;
   if (absence.cause != Absence::Cause::kUnknown) {
     return fmt::format("not running: no agent ran between {} and {}\nthe last {}\n", since, until,
                        HowItWent(absence.cause));
@@ -86,6 +90,12 @@ std::string AbsenceText(const Absence& absence, const PolicyEntry* last) {
   return text;
 }
 
+std::string ClockStepSummary(const ClockStep& step) {
+  return fmt::format("the clock was set back by {}, from {}",
+                     ShortDuration(Ago(step.moment.wall, step.was)),
+                     LocalDateTime(step.was, LocalOffset(step.moment)));
+}
+
 std::string LogText(std::span<const LogLine> lines) {
   constexpr std::string_view kLine = "{}  {:<7} {:<18} {}\n";
   std::string text;
@@ -93,6 +103,11 @@ std::string LogText(std::span<const LogLine> lines) {
     if (line.absence != nullptr) {
       text += fmt::format(kLine, LocalDateTime(line.absence->since, line.absence->since_offset),
                           "off", "", AbsenceSummary(*line.absence));
+      continue;
+    }
+    if (line.clock != nullptr) {
+      text += fmt::format(kLine, LocalDateTime(line.time(), LocalOffset(line.clock->moment)),
+                          "clock", "", ClockStepSummary(*line.clock));
       continue;
     }
     const PolicyEntry& entry = *line.entry;

@@ -36,6 +36,8 @@ struct Signals {
   std::vector<std::string> owner_programs;  // of the owner's list, those that run now
   bool suspending = false;                  // the machine is about to sleep
   std::optional<WallTime> paused_until;     // the owner said `pause`; kPausedWithoutEnd
+  // How much of that root said, of an agent that others may pause too. Told, decides nothing.
+  std::optional<WallTime> paused_by_root_until;
   std::string settings_trouble;      // why the settings file cannot be followed; empty if it can
   std::vector<std::string> notices;  // sources that misbehaved, in words; shown, decide nothing
 

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/integration/agent/agent_verbs.h"
@@ -221,6 +222,48 @@ TEST(AgentProgram, GivesItsLeasesBackWhenTerminated) {
   const auto left = nlohmann::json::parse(stack.Run({"--json", "jobs", job}).output);
   EXPECT_EQ(left.at("progress").at("devices"), 0);
   EXPECT_LT(left.at("request_counts").at("completed"), 2000);
+}
+
+TEST(AgentProgram, EndsInGoodOrderWhileASensorHangs) {
+  const TemporaryFolder folder;
+  const std::string sign = folder.path() + "/hang";
+  Stack stack(
+      {.agent_arguments = {"--threads", "1"},
+       .agent_environment = {"FALLOW_TEST_HANG=" + sign,
+                             "LD_PRELOAD=" FALLOW_BINARY_DIR "/tests/libfallow_hanging_sensor.so",
+                             "ASAN_OPTIONS=verify_asan_link_order=0"}});
+  StartWork(stack);
+  std::ofstream(sign) << "now";
+  ASSERT_TRUE(WaitUntil([&] { return !std::filesystem::exists(sign); }, 20s)) << stack.Logs();
+  EXPECT_EQ(stack.agent().Terminate(), 0) << stack.Logs();
+  EXPECT_EQ(ReadFile(stack.folder() + "/agent/leases.json"), "[]\n");
+  const Finished log = Agent(stack, {"log", "--json", "--state-dir", stack.folder() + "/agent"});
+  EXPECT_EQ(nlohmann::json::parse(log.output).back().at("cause"), "ended");
+}
+
+TEST(AgentProgram, AChangedMemoryLimitHoldsWithoutARestartOfTheAgent) {
+  Stack stack({.agent_arguments = {"--threads", "1"}});
+  StartWork(stack);
+  const std::string settings = stack.folder() + "/config/fallow/agent.toml";
+  const pid_t before = StatusOf(stack).at("worker").at("process_id");
+  ASSERT_EQ(Agent(stack, {"limits", "set", "limits.memory_mib", "3000", "--settings", settings})
+                .exit_code,
+            0);
+  const auto command = [&]() -> std::string {
+    const auto status = StatusOf(stack);
+    if (status.is_null() || !status.at("worker").at("process_id").is_number()) return "";
+    const pid_t worker = status.at("worker").at("process_id");
+    return worker == before ? "" : ReadFile(fmt::format("/proc/{}/cmdline", worker));
+  };
+  using namespace std::string_literals;
+  EXPECT_TRUE(WaitUntil(
+      [&] { return command().find("--max-memory-mib\0003000"s) != std::string::npos; }, 60s))
+      << stack.Logs();
+  const auto noted = [&] {
+    return Agent(stack, {"why", "--state-dir", stack.folder() + "/agent"}).output;
+  };
+  EXPECT_THAT(noted(), HasSubstr("limits.memory_mib changed: a worker that ran is started anew"));
+  EXPECT_TRUE(WaitUntil([&] { return StateOf(stack) == "working"; }, 60s)) << stack.Logs();
 }
 
 TEST(AgentProgram, GoesOnAfterItsWorkerIsKilled) {

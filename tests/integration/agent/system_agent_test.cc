@@ -118,6 +118,25 @@ TEST_F(SystemAgent, WhoSitsAtTheMachineNeedsNeitherRootNorFlags) {
   EXPECT_NE(StatusFor(kAtSeat).at("policy").at("reasons").at(0).at("reason"), "paused_by_owner");
 }
 
+TEST_F(SystemAgent, WhatRootPausedOnlyRootResumes) {
+  ASSERT_EQ(As(kRoot, {"pause", "1h"}).exit_code, 0) << Said();
+  const auto status = StatusFor(kAtSeat);
+  EXPECT_EQ(status.at("pause").at("by_root"), true);
+  for (const std::vector<std::string>& refused :
+       {std::vector<std::string>{"resume"}, {"pause", "30m"}}) {
+    EXPECT_EQ(As(kAtSeat, refused).exit_code, 1) << refused[0];
+    EXPECT_EQ(StatusFor(kAtSeat).at("pause"), status.at("pause"));
+  }
+  EXPECT_THAT(Said(), HasSubstr("only root may end or shorten that: sudo fallow-agent resume"));
+  EXPECT_THAT(As(kAtSeat, {"why"}).output,
+              AllOf(HasSubstr("paused by root"), HasSubstr("`sudo fallow-agent resume`")));
+  const Finished longer = As(kAtSeat, {"pause", "2h"});
+  EXPECT_EQ(longer.exit_code, 0) << Said();
+  EXPECT_THAT(longer.output, HasSubstr("root paused it until"));
+  ASSERT_EQ(As(kRoot, {"resume"}).exit_code, 0) << Said();
+  EXPECT_TRUE(StatusFor(kAtSeat).at("pause").is_null());
+}
+
 TEST_F(SystemAgent, ItsPrivateLogIsReadOverTheSocket) {
   ASSERT_EQ(As(kAtSeat, {"pause"}).exit_code, 0) << Said();
   ASSERT_NE(As(kAtSeat, {"log", "--state-dir", kState}).exit_code, 0) << "the folder is private";

@@ -121,12 +121,29 @@ TEST_F(EvdevPresence, KeyEndsAWaitOnce) {
   EXPECT_EQ(told, 1);
 }
 
-TEST_F(EvdevPresence, WhatCameBeforeAWaitDoesNotEndIt) {
+TEST_F(EvdevPresence, WhatCameBetweenAReadingAndAWaitEndsIt) {
+  Plug("event0", Keyboard());
+  const auto source = Open();
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  EXPECT_TRUE((*source)->Read().known);
+  int told = 0;
+  Press("event0");
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  EXPECT_EQ(told, 0) << "from the loop alone";
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told > 0; }, kSoon));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  RunFor(*loop_, milliseconds(20));
+  EXPECT_EQ(told, 1) << "once";
+}
+
+TEST_F(EvdevPresence, WhatAReadingToldOfDoesNotEndAWait) {
   Plug("event0", Keyboard());
   const auto source = Open();
   ASSERT_TRUE(source.has_value()) << source.error().message;
   int told = 0;
   Press("event0");
+  EXPECT_TRUE((*source)->Read().known);
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   Send("event0", {Event(EV_LED, LED_CAPSL, 1), Event(EV_SYN, SYN_REPORT, 0)});
   RunFor(*loop_, milliseconds(20));

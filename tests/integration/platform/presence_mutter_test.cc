@@ -96,6 +96,24 @@ TEST_F(MutterPresence, InputEndsAWaitOnce) {
   EXPECT_EQ(mutter_->removed(), 0U) << "it ended by firing";
 }
 
+// The watch would not fire for it, and the idle time of a minute has begun anew.
+TEST_F(MutterPresence, InputBetweenAReadingAndAWaitEndsIt) {
+  const auto source = NewMutterPresenceSource(*loop_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  int told = 0;
+  ASSERT_EQ((*source)->Read().idle_for, milliseconds(60'000));
+  mutter_->BeIdleFor(60'001);
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  RunFor(*loop_, milliseconds(50));
+  EXPECT_EQ(told, 0) << "nobody touched anything";
+  mutter_->BeIdleFor(60'000);
+  ASSERT_EQ((*source)->Read().idle_for, milliseconds(60'000));
+  mutter_->BeIdleFor(1);
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  EXPECT_EQ(told, 0) << "from the loop alone";
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
+}
+
 TEST_F(MutterPresence, ReplacedAndEndedWaitsAreNotToldAndTheirWatchesGo) {
   auto source = NewMutterPresenceSource(*loop_);
   ASSERT_TRUE(source.has_value()) << source.error().message;

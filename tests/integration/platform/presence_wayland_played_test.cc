@@ -112,13 +112,32 @@ TEST_F(WaylandPresencePlayed, WaitOnASeatInUseEndsAtOnce) {
   EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
 }
 
-TEST_F(WaylandPresencePlayed, InputBeforeAWaitDoesNotEndIt) {
+TEST_F(WaylandPresencePlayed, InputBetweenAReadingAndAWaitEndsIt) {
+  Play();
+  const auto source = Open();
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  compositor_->Idle();
+  ASSERT_GE((*source)->Read().idle_for, kIdleAfter);
+  compositor_->Use();
+  compositor_->Idle();
+  int told = 0;
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  EXPECT_EQ(told, 0) << "from the loop alone";
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told == 1; }, kSoon));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  RunFor(*loop_, milliseconds(30));
+  EXPECT_EQ(told, 1) << "once";
+}
+
+TEST_F(WaylandPresencePlayed, InputThatAReadingToldOfDoesNotEndAWait) {
   Play();
   const auto source = Open();
   ASSERT_TRUE(source.has_value()) << source.error().message;
   compositor_->Idle();
   compositor_->Use();
   compositor_->Idle();
+  EXPECT_TRUE((*source)->Read().known);
   int told = 0;
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   RunFor(*loop_, milliseconds(30));

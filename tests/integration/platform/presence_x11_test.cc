@@ -123,6 +123,7 @@ TEST_F(X11Presence, InputEndsAWait) {
   ASSERT_TRUE(source.has_value()) << source.error().message;
   for (const std::string input : {"mousemove 100 20", "key a", "click 1", "mousemove 30 40"}) {
     int told = 0;
+    EXPECT_TRUE((*source)->Read().known);
     ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
     RunFor(*loop_, milliseconds(50));
     EXPECT_EQ(told, 0) << "nobody touched anything before " << input;
@@ -134,6 +135,28 @@ TEST_F(X11Presence, InputEndsAWait) {
   }
 }
 
+// The alarm would not ring for it.
+TEST_F(X11Presence, InputBetweenAReadingAndAWaitEndsIt) {
+  if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
+  const auto source = NewX11PresenceSource(*loop_, display_);
+  ASSERT_TRUE(source.has_value()) << source.error().message;
+  int told = 0;
+  ASSERT_TRUE(WaitUntil([&] { return (*source)->Read().idle_for >= milliseconds(100); },
+                        std::chrono::seconds(10)));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  RunFor(*loop_, milliseconds(50));
+  EXPECT_EQ(told, 0) << "nobody touched anything";
+  ASSERT_TRUE((*source)->AwaitInput(nullptr));
+  ASSERT_TRUE(Input("mousemove 100 20"));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  EXPECT_EQ(told, 0) << "from the loop alone";
+  EXPECT_TRUE(RunUntil(
+      *loop_, [&] { return told == 1; }, kSoon));
+  ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
+  RunFor(*loop_, milliseconds(50));
+  EXPECT_EQ(told, 1) << "once";
+}
+
 // The alarm rings when the idle time falls; here it is low when the alarm is set.
 TEST_F(X11Presence, WaitThatBeginsAmidInputIsEndedByTheNext) {
   if (FindProgram("xdotool").empty()) GTEST_SKIP() << "xdotool is not installed";
@@ -142,6 +165,7 @@ TEST_F(X11Presence, WaitThatBeginsAmidInputIsEndedByTheNext) {
   for (int i = 0; i < 20; ++i) {
     int told = 0;
     ASSERT_TRUE(Input("mousemove " + std::to_string(10 + i) + " 20"));
+    EXPECT_TRUE((*source)->Read().known);
     ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
     ASSERT_TRUE(Input("mousemove " + std::to_string(10 + i) + " 40"));
     EXPECT_TRUE(RunUntil(*loop_, [&] { return told > 0; })) << i;

@@ -62,18 +62,20 @@ TEST(AgentState, KeepsHeldLeasesAndShrugsAtADamagedFile) {
 
 TEST(AgentState, KeepsTheOwnersPauseAndTakesADamagedOneAsWithoutEnd) {
   Fixture f;
-  EXPECT_EQ(f.folder.LoadPause(), std::nullopt);
+  EXPECT_EQ(f.folder.LoadPause(), OwnerPause{});
   const WallTime until = WallTimeFromUnixMs(1'800'000'000'000);
-  ASSERT_TRUE(f.folder.SavePause(until).has_value());
-  EXPECT_EQ(f.folder.LoadPause(), until);
-  ASSERT_TRUE(f.folder.SavePause(std::nullopt).has_value());
-  EXPECT_EQ(f.folder.LoadPause(), std::nullopt);
+  for (const OwnerPause& pause :
+       {OwnerPause{.by_master = until}, OwnerPause{.by_seat = until},
+        OwnerPause{.by_master = kPausedWithoutEnd, .by_seat = until}, OwnerPause{}}) {
+    ASSERT_TRUE(f.folder.SavePause(pause).has_value());
+    EXPECT_EQ(f.folder.LoadPause(), pause);
+  }
   for (const char* content : {"", "{", "[]", R"({"until_ms": "soon"})"}) {
     f.Write("pause.json", content);
-    EXPECT_EQ(f.folder.LoadPause(), kPausedWithoutEnd) << content;
+    EXPECT_EQ(f.folder.LoadPause(), OwnerPause{.by_master = kPausedWithoutEnd}) << content;
   }
   ASSERT_TRUE(f.folder.Forget().has_value());
-  EXPECT_EQ(f.folder.LoadPause(), std::nullopt);
+  EXPECT_EQ(f.folder.LoadPause(), OwnerPause{});
 }
 
 TEST(AgentState, SignsOfLifeAreTheSameHoweverTheFolderIsNamed) {

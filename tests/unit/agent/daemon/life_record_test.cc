@@ -71,6 +71,57 @@ TEST_F(LifeRecordTest, AnAgentAtRestWritesNothingToTheLog) {
   EXPECT_EQ(LastLifeSign(signs_), clock_.Wall());
 }
 
+TEST_F(LifeRecordTest, AClockThatIsSetBackIsWrittenOnceAndAtMostOnceAMinute) {
+  PolicyLog log(files_);
+  LifeRecord life(clock_, log, signs_);
+  life.Begin();
+  const auto look = [&](std::chrono::milliseconds step) {
+    clock_.Advance(5s);
+    clock_.StepWall(step);
+    life.Look();
+    return std::ranges::count(files_.current, '\n') - 1;
+  };
+  EXPECT_EQ(look(0s), 0);
+  EXPECT_EQ(look(+1h), 0) << "as a sleep does";
+  EXPECT_EQ(look(-1s), 0);
+  EXPECT_EQ(look(-1min), 1);
+  const auto mark = ParseRunMark(files_.current.substr(files_.current.find('\n') + 1));
+  ASSERT_TRUE(mark.has_value()) << files_.current;
+  EXPECT_EQ(mark->kind, RunMark::Kind::kClockSetBack);
+  EXPECT_EQ(mark->moment.wall, clock_.Wall());
+  EXPECT_EQ(mark->clock_was, clock_.Wall() + 61s);
+  EXPECT_EQ(look(0s), 1);
+  EXPECT_EQ(look(-5s), 1) << "not yet";
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(look(0s), 1);
+  EXPECT_EQ(look(-5s), 2) << "and what came meanwhile";
+  EXPECT_NE(files_.current.find(std::to_string(UnixMs(clock_.Wall() + 10s))), std::string::npos);
+}
+
+// The last sign of life is earlier than the log's last line.
+TEST_F(LifeRecordTest, AKillAfterTheClockWasSetBackIsKnownByItsTime) {
+  Live(1h, false);
+  {
+    PolicyLog log(files_);
+    LifeRecord life(clock_, log, signs_);
+    life.Begin();
+    clock_.Advance(1h);
+    life.Look();
+    clock_.StepWall(-3h);
+    for (int i = 0; i < 360; ++i) {
+      clock_.Advance(5s);
+      life.Look();
+    }
+  }
+  const WallTime killed = clock_.Wall();
+  clock_.Advance(10min);
+  Live(5s, true);
+  const PolicyHistory history = PolicyHistory::Read(files_).value();
+  const auto last = history.absences()[history.absences().size() - 2];
+  EXPECT_EQ(last.cause, Cause::kKilled);
+  EXPECT_EQ(last.since, killed);
+  EXPECT_EQ(last.until->wall, killed + 10min);
+}
+
 TEST_F(LifeRecordTest, WithoutAPlaceInMemoryThereIsNoSign) {
   const fallow::testing::TemporaryFolder none;
   signs_ = {none.path() + "/missing/alive"};

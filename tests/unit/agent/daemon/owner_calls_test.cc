@@ -120,6 +120,8 @@ TEST(OwnerCalls, ADeedThatARestartWillNotKnowIsToldAsDoneWithAWarning) {
   EXPECT_TRUE(CheckAnswer(lost).has_value()) << "it is paused all the same";
   EXPECT_EQ(WarningOf(lost), "the disk is full");
   EXPECT_EQ(WarningOf("{"), "");
+  EXPECT_EQ(NoteOf(kept), "");
+  EXPECT_EQ(NoteOf(DoneAnswer({}, "until noon\n")), "until noon?");
 }
 
 TEST(OwnerCalls, AnAgentsWordsCannotSteerTheTerminalOfWhoAsks) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 namespace fallow {
 namespace {
 
@@ -63,6 +65,20 @@ StatusReport Sample() {
                                .how = Yield::How::kStopped}},
       .cache_bytes = 1 << 30,
       .cache_max_bytes = std::uint64_t{50} << 30};
+}
+
+TEST(StatusReport, TellsAPauseAndWhetherItIsRoots) {
+  StatusReport report = Sample();
+  const auto pause = [&] { return nlohmann::json::parse(StatusJson(report)).at("pause"); };
+  EXPECT_TRUE(pause().is_null());
+  report.decided.decision.reasons = {{Reason::kPausedByOwner, "paused", ""}};
+  report.decided.signals.paused_until = WallTimeFromUnixMs(5000);
+  EXPECT_EQ(pause(), nlohmann::json::parse(
+                         R"({"until_ms": 5000, "by_root": false, "by_root_until_ms": null})"));
+  report.decided.signals.paused_by_root_until = kPausedWithoutEnd;
+  report.decided.signals.paused_until = kPausedWithoutEnd;
+  EXPECT_EQ(pause(), nlohmann::json::parse(
+                         R"({"until_ms": null, "by_root": true, "by_root_until_ms": null})"));
 }
 
 TEST(StatusReport, TellsWhatAndWhyInWords) {

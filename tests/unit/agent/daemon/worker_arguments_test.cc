@@ -30,6 +30,14 @@ TEST(WorkerArguments, NamesCapsAndDeviceWhereThereAreAny) {
                             "--max-gpu-memory-mib", "2048"}));
 }
 
+TEST(WorkerArguments, WhatChangedIsNamed) {
+  Settings before, now;
+  now.limits.memory_mib = 4096;
+  now.compute.threads = 3;
+  EXPECT_EQ(WorkerChangeText(before, now),
+            "limits.memory_mib, compute.threads changed: a worker that ran is started anew");
+}
+
 TEST(WorkerArguments, LeavesFreeWhatThePolicyWantsFree) {
   Settings settings;
   settings.load.min_free_memory_mib = 1000;

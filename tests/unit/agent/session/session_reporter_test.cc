@@ -76,7 +76,7 @@ struct Fixture {
 
   SessionReporter::PresenceSet::Kind Presence(const std::string& name, FakePresenceSource*& place) {
     return {.absent = {.source = name}, .open = [this, name, &place] {
-              auto made = std::make_unique<FakePresenceSource>(name);
+              auto made = std::make_unique<FakePresenceSource>(name, &loop);
               made->IdleFor(1h);
               made->can_await = display_can_await || name == "gamepads";
               place = made.get();
@@ -164,6 +164,34 @@ TEST(SessionReporter, TellsInputAtOnceWhileWatchedClosely) {
   EXPECT_EQ(f.gamepads->read_count(), reads) << "no source is asked while an owner waits";
   f.Watch(*daemon, false);
   EXPECT_FALSE(f.display->awaited());
+}
+
+TEST(SessionReporter, TellsInputThatComesBetweenAReadingAndTheWait) {
+  Fixture f;
+  const auto daemon = f.Connect();
+  f.loop.Advance(2s);
+  (void)daemon->TakeReports();
+  f.display->MakeInputAfterReading();
+  f.Watch(*daemon, true);
+  const auto reports = daemon->TakeReports();
+  ASSERT_THAT(reports, SizeIs(2));
+  EXPECT_EQ(reports[0].presence[0].idle_for, 1h);
+  EXPECT_EQ(reports[1].presence[0].idle_for, 0ms);
+  EXPECT_EQ(reports[1].seen_input_at, f.clock.Steady());
+}
+
+TEST(SessionReporter, TellsInputBeforeTheWishToWatchWithItsOwnTime) {
+  Fixture f;
+  const auto daemon = f.Connect();
+  (void)daemon->TakeReports();
+  f.display->MakeInput();
+  f.display->IdleFor(3s);
+  f.loop.Advance(3s);
+  f.Watch(*daemon, true);
+  const auto reports = daemon->TakeReports();
+  ASSERT_THAT(reports, SizeIs(1));
+  EXPECT_EQ(reports[0].presence[0].idle_for, 3s);
+  EXPECT_EQ(reports[0].seen_input_at, std::nullopt);
 }
 
 TEST(SessionReporter, TellsAtMostFourInputsASecond) {

@@ -56,6 +56,20 @@ struct Life : MachineWorld {
     log.reset();
     sign.reset();
   }
+  void SetClockBack(std::chrono::minutes by) {
+    constexpr int kDay = 24 * 60, kWeek = 7 * kDay;
+    now.wall -= by;
+    const auto minute = now.weekday * kDay + now.minute_of_day - static_cast<int>(by.count());
+    now.weekday = (minute % kWeek + kWeek) % kWeek / kDay;
+    now.minute_of_day = (minute % kDay + kDay) % kDay;
+  }
+  void MarkClock(std::chrono::milliseconds lost) {
+    if (in_memory) sign = now.wall;
+    ASSERT_TRUE(log->Mark({.kind = RunMark::Kind::kClockSetBack,
+                           .moment = now,
+                           .last_sign = {},
+                           .clock_was = now.wall + lost}));
+  }
   void OwnerComes() { signals.presence = {Idle("x11 :0", 3s)}; }
   void OwnerLeaves() { signals.presence = {Idle("x11 :0", 1h)}; }
   PolicyHistory History() { return PolicyHistory::Read(files).value(); }
@@ -204,18 +218,80 @@ TEST(Absence, AnAgentThatIsAloneInTheLogHasNone) {
   EXPECT_THAT(life.History().absences(), IsEmpty());
 }
 
-TEST(Absence, AClockThatWasSetBackMakesNoneThatEndsBeforeItBegan) {
+// How long it took nobody knows, but it took some time.
+TEST(Absence, AClockThatWasSetBackWhileNoneRanIsSaidInsteadOfNoTime) {
+  for (const bool ends : {true, false}) {
+    Life life;
+    life.Begin();
+    life.LookFor(1h);
+    const WallTime went = life.wall();
+    ends ? life.End() : life.Kill();
+    life.Pass(1min);
+    life.SetClockBack(24h);
+    const WallTime began = life.wall();
+    life.Begin();
+    life.LookAfter(1s);
+    const PolicyHistory history = life.History();
+    ASSERT_THAT(history.absences(), SizeIs(1));
+    const Absence& absence = history.absences()[0];
+    EXPECT_EQ(absence.since, went);
+    EXPECT_EQ(absence.until->wall, began);
+    EXPECT_TRUE(absence.clock_set_back());
+    EXPECT_THAT(AbsenceSummary(absence),
+                testing::HasSubstr("until 2026-07-27 11:01:00, by a clock that was set back "
+                                   "meanwhile; the last was"));
+    EXPECT_THAT(AbsenceText(absence, nullptr),
+                testing::HasSubstr("no agent ran between 2026-07-28 11:00:00 and 2026-07-27 "
+                                   "11:01:00, by a clock that was set back meanwhile\n"));
+    EXPECT_EQ(history.AbsenceAt(life.wall()), nullptr) << "by the clock as it is, one runs";
+  }
+}
+
+TEST(Absence, AClockThatWasSetBackBeforeAKillDoesNotHideWhenThatWas) {
   Life life;
   life.Begin();
   life.LookFor(1h);
-  life.End();
-  life.Pass(1min);
-  life.now.wall -= 24h;
+  life.SetClockBack(3h);
+  life.MarkClock(3h);
+  life.LookFor(30min);
+  const WallTime killed = life.wall();
+  life.Kill();
+  life.Pass(10min);
+  const WallTime began = life.wall();
   life.Begin();
-  life.LookAfter(1s);
+  life.LookAfter(0s);
   const PolicyHistory history = life.History();
   ASSERT_THAT(history.absences(), SizeIs(1));
-  EXPECT_LE(history.absences()[0].since, history.absences()[0].until->wall);
+  EXPECT_EQ(history.absences()[0].cause, Cause::kKilled);
+  EXPECT_EQ(history.absences()[0].since, killed);
+  EXPECT_EQ(history.absences()[0].until->wall, began);
+  EXPECT_EQ(history.AbsenceAt(killed + 5min), &history.absences()[0]);
+  EXPECT_EQ(LogText(history.Lines()),
+            "2026-07-28 10:00:05  run                        no input for 60 min (x11 :0)\n"
+            "2026-07-28 08:00:00  clock                      the clock was set back by 3 h, "
+            "from 2026-07-28 11:00:00\n"
+            "2026-07-28 08:30:00  off                        no agent ran until 2026-07-28 "
+            "08:40:00; the last was killed, or crashed\n"
+            "2026-07-28 08:40:00  run                        no input for 60 min (x11 :0)\n");
+}
+
+TEST(Absence, StepsOfTheClockStandWhereTheyWereAmongTheLines) {
+  Life life;
+  life.Begin();
+  life.SetClockBack(1min);
+  life.MarkClock(1min);
+  life.End();
+  life.Begin();
+  life.SetClockBack(1min);
+  life.MarkClock(1min);
+  life.LookAfter(1s);
+  life.SetClockBack(1min);
+  life.MarkClock(1min);
+  const PolicyHistory history = life.History();
+  std::string order;
+  for (const LogLine& line : history.Lines())
+    order += line.entry != nullptr ? 'e' : line.absence != nullptr ? 'a' : 'c';
+  EXPECT_EQ(order, "cacec");
 }
 
 TEST(Absence, EndsAndBeginningsAreNotDecidedAgain) {
@@ -262,9 +338,14 @@ TEST(Absence, AMarkIsReadAsItWasWritten) {
       EXPECT_EQ(ParseRunMark(RunMarkLine(mark)), mark);
     }
   }
+  const RunMark set_back{
+      .kind = RunMark::Kind::kClockSetBack, .moment = life.now, .clock_was = life.wall() + 1h};
+  EXPECT_EQ(ParseRunMark(RunMarkLine(set_back)), set_back);
   for (const char* line :
        {"{\"agent\":1}", "{\"agent\":\"began\"}", "{\"agent\":\"x\",\"moment\":{}}",
-        "{\"agent\":\"ended\",\"moment\":3}"}) {
+        "{\"agent\":\"ended\",\"moment\":3}",
+        "{\"agent\":\"clock_set_back\",\"moment\":{\"steady_us\":1,\"wall_ms\":1,\"weekday\":0,"
+        "\"minute_of_day\":0}}"}) {
     EXPECT_FALSE(ParseRunMark(line)) << line;
     EXPECT_EQ(PolicyHistory::Parse(line).unreadable_lines(), 1u) << line;
   }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/policy_history.h"
@@ -325,6 +326,37 @@ TEST(PolicyText, AnEntryTravelsToAnotherProcess) {
   const PolicyHistory read = PolicyHistory::Parse(EntryText(entry));
   ASSERT_EQ(read.entries().size(), 1u);
   EXPECT_EQ(read.entries()[0], entry);
+}
+
+// Root reads what an agent under another user wrote: no number of it may overflow.
+TEST(PolicyHistory, NumbersThatNoAgentWritesAreRefused) {
+  MachineWorld world;
+  const auto entry = DecideEntry(world.settings, world.signals, world.now, world.memory);
+  const auto line = nlohmann::json::parse(EntryLine(entry));
+  ASSERT_TRUE(ParseEntry(line.dump(), entry.settings).has_value());
+  const std::pair<const char*, const char*> bad[] = {
+      {"/moment/wall_ms", "9223372036854775807"},
+      {"/moment/wall_ms", "18446744073709551615"},
+      {"/moment/steady_us", "-9223372036854775808"},
+      {"/moment/steady_us", "1.5"},
+      {"/moment/weekday", "7"},
+      {"/moment/minute_of_day", "-1"},
+      {"/moment/minute_of_day", "true"},
+      {"/version", "1e30"},
+      {"/decision/share", "\"1\""},
+      {"/signals/presence/0/idle_ms", "9223372036854775807"},
+      {"/signals/cpu/memory_total_bytes", "-1"},
+      {"/signals/paused_until_ms", "400000000000000"},
+      {"/before/began_us", "9223372036854775807"},
+  };
+  for (const auto& [place, value] : bad) {
+    auto forged = line;
+    forged[nlohmann::json::json_pointer(place)] = nlohmann::json::parse(value);
+    EXPECT_FALSE(ParseEntry(forged.dump(), entry.settings).has_value()) << place << " " << value;
+  }
+  auto for_ever = line;
+  for_ever["signals"]["paused_until_ms"] = INT64_MAX;
+  EXPECT_EQ(ParseEntry(for_ever.dump(), entry.settings)->signals.paused_until, kPausedWithoutEnd);
 }
 
 TEST(PolicyHistory, RubbishIsCountedAndLeftOut) {

@@ -231,6 +231,24 @@ TEST(Pause, LastsAsLongAsTheOwnerSaid) {
   EXPECT_EQ(machine.After(1ms).action, Action::kRun);
 }
 
+TEST(Pause, SaysWhenRootSaidSoAndThatRootAloneEndsIt) {
+  MachineWorld machine;
+  machine.signals.paused_until = machine.signals.paused_by_root_until = machine.now.wall + 30min;
+  Decision decision = machine.Look();
+  EXPECT_EQ(decision.text, "paused by root for 30 min more, until 10:30");
+  EXPECT_EQ(decision.reasons[0].way_out, "`sudo fallow-agent resume`");
+  machine.signals.paused_until = machine.now.wall + 2h;
+  decision = machine.Look();
+  EXPECT_EQ(decision.text,
+            "paused by the owner for 2 h more, until 12:00; by root until 2026-07-28 10:30:00");
+  EXPECT_EQ(decision.reasons[0].way_out,
+            "`sudo fallow-agent resume`; without sudo it ends when root's does");
+  machine.Pass(30min);
+  EXPECT_EQ(machine.Look().reasons[0].way_out, "`fallow-agent resume`");
+  machine.signals.paused_until = machine.signals.paused_by_root_until = kPausedWithoutEnd;
+  EXPECT_EQ(machine.Look().text, "paused by root, until told otherwise");
+}
+
 TEST(Pause, WithoutAnEndLastsUntilResume) {
   MachineWorld machine;
   machine.Look();
