@@ -130,11 +130,14 @@ class CommandLine {
   void AddLooking() {
     AddJson(Add("status", "What the running agent is doing", StatusVerb));
     CLI::App* why = Add("why", "Why it works or does not, and what would change that", WhyVerb);
-    why->add_option("--at", options_.at, "Not now but then: 21:40, or '2026-07-30 21:40'")
+    why->add_option("--at", options_.at,
+                    "Not now but then: 21:40, 9pm, 'yesterday 21:40', 'mon 21:40', '2h ago' or "
+                    "'2026-07-30 21:40'")
         ->option_text("TIME");
     AddJson(why);
     CLI::App* log = Add("log", "When it began and stopped working, and why", LogVerb);
-    log->add_option("--since", options_.since, "From then on: 21:40, or '2026-07-30 21:40'")
+    log->add_option("--since", options_.since,
+                    "From then on, as why's --at; also yesterday or 2026-07-30")
         ->option_text("TIME");
     log->add_option("-n,--lines", options_.max_entries,
                     "At most so many, the latest [20; with --since all]")
@@ -151,7 +154,9 @@ class CommandLine {
 
   void AddControl() {
     CLI::App* pause = Add("pause", "Stop working, for a time or until `resume`", PauseVerb);
-    pause->add_option("TIME", options_.duration, "30m, 2h, 1h30m; without it until `resume`");
+    pause->add_option(
+        "TIME", options_.duration,
+        "30m, 2h, 1h30m, or until 18:00, until 'tomorrow 8:00'; without it until `resume`");
     Add("resume", "End a pause", ResumeVerb);
     CLI::App* limits = Add("limits", "Show and change the owner's settings", LimitsVerb);
     AddSettingsPath(limits);

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/daemon/ask_agent.h"
 #include "agent/daemon/daemon.h"
@@ -35,10 +36,10 @@ struct VerbOptions {
   // run
   SettingOverrides overrides;
   bool whole_system = false;
-  // pause: "30m"; empty: until resume
-  std::string duration;
-  // why, log: local times; empty: now, or everything
-  std::string at, since;
+  // pause: the words of "30m" or "until 18:00"; none: until resume
+  std::vector<std::string> duration;
+  // why, log: times that were, as typed; none: now, or everything
+  std::optional<std::string> at, since;
   std::optional<std::size_t> max_entries;  // none: 20, or everything since `since`
   bool verify = false;
   // limits

@@ -1,5 +1,6 @@
 // fallow-agent pause, resume, limits: what the owner decides.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/policy/durations.h"
 #include "agent/daemon/policy/local_time.h"
+#include "agent/daemon/policy/owner_times.h"
 #include "agent/daemon/policy/setting_specs.h"
 #include "agent/daemon/policy/settings_file.h"
 #include "agent/daemon/policy/settings_table.h"
@@ -67,6 +69,28 @@ Result<std::string> TrustedToWrite(const std::string& path, const VerbOptions& o
                   Quoted(options.key), Quoted(options.value)));
 }
 
+// "30m", "1h 30m", "until 18:00".
+Result<std::chrono::milliseconds> PauseLength(std::string_view text) {
+  constexpr std::string_view kUntil = "until ";
+  if (text.starts_with(kUntil)) {
+    const WallTime now = NewSystemClock()->Wall();
+    FALLOW_ASSIGN_OR_RETURN(const WallTime end,
+                            ParseComingTime(text.substr(kUntil.size()), now, LocalOffsetAt));
+    if (end - now <= kMaxDuration) return end - now;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a pause lasts at most {}; without a time it lasts until `fallow-agent "
+                            "resume`",
+                            ExactDuration(kMaxDuration)));
+  }
+  auto length = ParseDuration(text);
+  if (!length) {
+    return Fail(length.error().code, length.error().message + "; or a time, as in until 18:00");
+  }
+  if (length->count() == 0)
+    return Fail(ErrorCode::kInvalidArgument, "a pause takes more than nothing");
+  return length;
+}
+
 int ChangeLimits(const VerbOptions& options, const std::string& path, const std::string& text) {
   // A file that is broken already is no wrong usage of this command.
   if (auto now = ParseSettings(text, path); !now) return FailWith(now.error(), kExitFailed);
@@ -91,11 +115,8 @@ int ChangeLimits(const VerbOptions& options, const std::string& path, const std:
 int PauseVerb(const VerbOptions& options) {
   std::optional<std::chrono::milliseconds> duration;
   if (!options.duration.empty()) {
-    const auto parsed = ParseDuration(options.duration);
+    const auto parsed = PauseLength(fmt::format("{}", fmt::join(options.duration, " ")));
     if (!parsed) return FailWith(parsed.error(), kExitUsage);
-    if (parsed->count() == 0) {
-      return FailWith({ErrorCode::kInvalidArgument, "a pause takes more than nothing"}, kExitUsage);
-    }
     duration = *parsed;
   }
   int code = kExitOk;
@@ -107,10 +128,9 @@ int PauseVerb(const VerbOptions& options) {
     fmt::print("{}paused until `fallow-agent resume`\n", who);
     return kExitOk;
   }
-  const auto clock = NewSystemClock();
-  const Moment now = MomentNow(*clock);
-  fmt::print("{}paused for {}, until {}; `fallow-agent resume` ends it\n", who,
-             ShortDuration(*duration), LocalDateTime(now.wall + *duration, LocalOffset(now)));
+  const WallTime end = NewSystemClock()->Wall() + *duration;
+  fmt::print("{}paused until {}; `fallow-agent resume` ends it\n", who,
+             LocalDateTime(end, LocalOffsetAt(end)));
   return kExitOk;
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "base/utf8.h"
 
@@ -18,6 +19,21 @@ struct Unit {
 // The larger unit first: the order in which they may follow each other.
 constexpr std::array<Unit, 5> kUnits = {
     {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+
+// What people write instead.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kUnitWords = {
+    {{"sec", "s"},
+     {"secs", "s"},
+     {"second", "s"},
+     {"seconds", "s"},
+     {"min", "m"},
+     {"mins", "m"},
+     {"minute", "m"},
+     {"minutes", "m"},
+     {"hour", "h"},
+     {"hours", "h"},
+     {"day", "d"},
+     {"days", "d"}}};
 
 void SkipBlanks(std::string_view& text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -42,7 +58,8 @@ std::optional<std::size_t> TakeUnit(std::string_view& text) {
   while (letters < text.size() && text[letters] >= 'a' && text[letters] <= 'z') ++letters;
   std::string_view name = text.substr(0, letters);
   text.remove_prefix(letters);
-  if (name == "min") name = "m";
+  for (const auto& [word, unit] : kUnitWords)
+    if (name == word) name = unit;
   for (std::size_t i = 0; i < kUnits.size(); ++i)
     if (kUnits[i].name == name) return i;
   return std::nullopt;

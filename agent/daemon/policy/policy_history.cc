@@ -194,16 +194,23 @@ std::vector<LogLine> PolicyHistory::Since(WallTime time) const {
   return lines;
 }
 
-std::optional<Moment> PolicyHistory::CurrentSince() const {
-  std::optional<Moment> since;
-  for (std::size_t i = entries_.size(); i > 0; --i) {
-    if (!IsSameState(entries_[i - 1], entries_.back())) break;
+Moment PolicyHistory::StateSince(const PolicyEntry& entry) const {
+  Moment since = entry.moment;
+  const auto last = static_cast<std::size_t>(&entry - entries_.data());
+  FALLOW_CHECK(last < entries_.size());
+  for (std::size_t i = last + 1; i > 0; --i) {
+    if (!IsSameState(entries_[i - 1], entry)) break;
     since = entries_[i - 1].moment;
     const bool began = std::ranges::any_of(
         absences_, [&](const Absence& absence) { return absence.next_entry == i - 1; });
     if (began) break;
   }
   return since;
+}
+
+std::optional<Moment> PolicyHistory::CurrentSince() const {
+  if (entries_.empty()) return std::nullopt;
+  return StateSince(entries_.back());
 }
 
 ReplayReport ReplayLog(const PolicyHistory& history) {

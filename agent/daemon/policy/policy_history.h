@@ -70,7 +70,9 @@ class PolicyHistory {
   // beyond it.
   std::vector<LogLine> Lines() const;
   std::vector<LogLine> Since(WallTime time) const;
-  // When the last entry's action and first reason began; no agent was absent since.
+  // When this entry's action and first reason began; no agent was absent since. `entry`: one of
+  // entries(). Of the last entry; none without entries.
+  Moment StateSince(const PolicyEntry& entry) const;
   std::optional<Moment> CurrentSince() const;
 
  private:
@@ -100,6 +102,9 @@ std::string ReplayText(const ReplayReport& report);
 // `fallow-agent why`: what is decided, since when, all reasons and what would have to change.
 // `since`: when this state began, if that is known.
 std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now);
+// The same of a time that was: what was decided last at `time`, which local time is `offset` ahead.
+std::string WhyThenText(const PolicyEntry& entry, const Moment& since, WallTime time,
+                        std::chrono::minutes offset);
 // The same of a time at which no agent ran. `last`: what was decided last, if anything was.
 std::string AbsenceText(const Absence& absence, const PolicyEntry* last);
 // In a line, without its beginning.

@@ -31,14 +31,14 @@ std::chrono::milliseconds Ago(WallTime then, WallTime now) {
   return std::max(now - then, std::chrono::milliseconds(0));
 }
 
-}  // namespace
-
-std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now) {
+// `when`: "ago" or "before".
+std::string Why(const PolicyEntry& entry, std::optional<Moment> since, WallTime time,
+                std::string_view when) {
   const Decision& decision = entry.decision;
   std::string text = fmt::format("{}: {}\n", State(decision), OneLine(decision.text));
   if (since) {
-    text += fmt::format("since {} ({} ago)\n", LocalDateTime(since->wall, LocalOffset(*since)),
-                        ShortDuration(Ago(since->wall, now.wall)));
+    text += fmt::format("since {} ({} {})\n", LocalDateTime(since->wall, LocalOffset(*since)),
+                        ShortDuration(Ago(since->wall, time)), when);
   }
   if (!decision.reasons.empty()) text += "\n";
   for (const ReasonText& reason : decision.reasons) {
@@ -54,6 +54,17 @@ std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const
   for (const std::string& notice : entry.signals.notices)
     text += fmt::format("note: {}\n", OneLine(notice));
   return text;
+}
+
+}  // namespace
+
+std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now) {
+  return Why(entry, since, now.wall, "ago");
+}
+
+std::string WhyThenText(const PolicyEntry& entry, const Moment& since, WallTime time,
+                        std::chrono::minutes offset) {
+  return fmt::format("at {}\n{}", LocalDateTime(time, offset), Why(entry, since, time, "before"));
 }
 
 std::string AbsenceSummary(const Absence& absence) {

@@ -107,7 +107,7 @@ TEST_F(SystemAgent, WhoSitsAtTheMachineNeedsNeitherRootNorFlags) {
 
   const Finished paused = As(kAtSeat, {"pause", "30m"});
   ASSERT_EQ(paused.exit_code, 0) << Said();
-  EXPECT_THAT(paused.output, HasSubstr("this machine's agent is paused for 30 min"));
+  EXPECT_THAT(paused.output, HasSubstr("this machine's agent is paused until 20"));
   EXPECT_EQ(StatusFor(kAtSeat).at("policy").at("reasons").at(0).at("reason"), "paused_by_owner");
 
   const Finished why = As(kAtSeat, {"why"});
