@@ -100,6 +100,15 @@ std::string ShortDuration(std::chrono::milliseconds duration) {
   return fmt::format("{} h", seconds / 3600);
 }
 
+std::string TimeLeft(std::chrono::milliseconds duration) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(duration).count();
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  const auto minutes = std::chrono::ceil<std::chrono::minutes>(duration).count();
+  if (minutes < 120) return fmt::format("{} min", minutes);
+  if (minutes % 60 == 0) return fmt::format("{} h", minutes / 60);
+  return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+}
+
 std::string ExactDuration(std::chrono::milliseconds duration) {
   std::int64_t left_ms = duration.count();
   if (left_ms <= 0) return "0s";

@@ -86,12 +86,18 @@ void AddReasons(const std::vector<Sign>& signs, SteadyTime now, PolicyMemory& me
       if (sign.seen == Seen::kThere) reasons.push_back({sign.reason, sign.text, sign.way_out});
       continue;
     }
+    if (!sign.counts) {
+      memory.holds.erase(sign.reason);
+      continue;
+    }
     const auto left = UpdateHold(sign, now, memory);
     if (!left) continue;
-    std::string text = sign.text;
+    ReasonText reason{sign.reason, sign.text, sign.way_out};
     if (sign.seen != Seen::kThere)
-      text += fmt::format("; work waits {} more, in case it comes back", ShortDuration(*left));
-    reasons.push_back({sign.reason, std::move(text), sign.way_out});
+      reason.text += fmt::format("; work waits {} more, in case it comes back", TimeLeft(*left));
+    if (sign.seen == Seen::kNot)
+      reason.way_out = fmt::format("it stays so for {}", TimeLeft(*left));
+    reasons.push_back(std::move(reason));
   }
 }
 
@@ -125,7 +131,7 @@ Sign PausedSign(const Signals& signals, const Moment& now, std::optional<millise
   sign.way_out = "`fallow-agent resume`";
   sign.text = *signals.paused_until == kPausedWithoutEnd
                   ? "paused by the owner, until told otherwise"
-                  : fmt::format("paused by the owner for {} more, until {}", ShortDuration(*left),
+                  : fmt::format("paused by the owner for {} more, until {}", TimeLeft(*left),
                                 LocalClock(now.wall + *left, LocalOffset(now)));
   return sign;
 }
@@ -141,7 +147,7 @@ Sign ScheduleSign(const Settings& settings, const Moment& now) {
   if (allowed.size() > 200) allowed = allowed.substr(0, 200) + " …";
   sign.text = fmt::format("work is allowed only {}", allowed);
   sign.way_out = wait ? fmt::format("{} from now, or another schedule.allowed",
-                                    ShortDuration(std::chrono::minutes(*wait)))
+                                    TimeLeft(std::chrono::minutes(*wait)))
                       : "another schedule.allowed";
   return sign;
 }
@@ -267,7 +273,7 @@ std::optional<ReasonText> StillSettling(const Settings& settings, const Findings
   return ReasonText{Reason::kSettling,
                     fmt::format("free again; work waits {} more, so that it does not start and "
                                 "stop all the time",
-                                ShortDuration(left)),
+                                TimeLeft(left)),
                     "nothing; it begins by itself"};
 }
 

@@ -100,8 +100,10 @@ ReplayReport ReplayLog(const PolicyHistory& history);
 std::string ReplayText(const ReplayReport& report);
 
 // `fallow-agent why`: what is decided, since when, all reasons and what would have to change.
-// `since`: when this state began, if that is known.
-std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now);
+// `since`: when this state began, if that is known. `held_up`: what keeps an agent that may work
+// from working, "idle: waiting for work"; empty if nothing does.
+std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now,
+                    std::string_view held_up = "");
 // The same of a time that was: what was decided last at `time`, which local time is `offset` ahead.
 std::string WhyThenText(const PolicyEntry& entry, const Moment& since, WallTime time,
                         std::chrono::minutes offset);
@@ -109,7 +111,8 @@ std::string WhyThenText(const PolicyEntry& entry, const Moment& since, WallTime 
 std::string AbsenceText(const Absence& absence, const PolicyEntry* last);
 // In a line, without its beginning.
 std::string AbsenceSummary(const Absence& absence);
-// `fallow-agent log`: one line a transition or an absence, in local times.
+// `fallow-agent log`: one line a transition or an absence, in local times; "[new settings]" where
+// they changed since the line before.
 std::string LogText(std::span<const LogLine> lines);
 
 // A single entry for another process, which reads it with Parse.

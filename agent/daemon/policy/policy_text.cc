@@ -33,9 +33,11 @@ std::chrono::milliseconds Ago(WallTime then, WallTime now) {
 
 // `when`: "ago" or "before".
 std::string Why(const PolicyEntry& entry, std::optional<Moment> since, WallTime time,
-                std::string_view when) {
+                std::string_view when, std::string_view held_up = "") {
   const Decision& decision = entry.decision;
-  std::string text = fmt::format("{}: {}\n", State(decision), OneLine(decision.text));
+  std::string text = fmt::format("{}: {}\n", held_up.empty() ? State(decision) : "may work",
+                                 OneLine(decision.text));
+  if (!held_up.empty()) text += fmt::format("but is {}\n", OneLine(held_up));
   if (since) {
     text += fmt::format("since {} ({} {})\n", LocalDateTime(since->wall, LocalOffset(*since)),
                         ShortDuration(Ago(since->wall, time)), when);
@@ -58,8 +60,9 @@ std::string Why(const PolicyEntry& entry, std::optional<Moment> since, WallTime 
 
 }  // namespace
 
-std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now) {
-  return Why(entry, since, now.wall, "ago");
+std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now,
+                    std::string_view held_up) {
+  return Why(entry, since, now.wall, "ago", held_up);
 }
 
 std::string WhyThenText(const PolicyEntry& entry, const Moment& since, WallTime time,
@@ -100,6 +103,7 @@ std::string AbsenceText(const Absence& absence, const PolicyEntry* last) {
 std::string LogText(std::span<const LogLine> lines) {
   constexpr std::string_view kLine = "{}  {:<7} {:<18} {}\n";
   std::string text;
+  const PolicyEntry* before = nullptr;
   for (const LogLine& line : lines) {
     if (line.absence != nullptr) {
       text += fmt::format(kLine, LocalDateTime(line.absence->since, line.absence->since_offset),
@@ -108,10 +112,12 @@ std::string LogText(std::span<const LogLine> lines) {
     }
     const PolicyEntry& entry = *line.entry;
     const auto& reasons = entry.decision.reasons;
+    const bool is_changed = before != nullptr && before->settings != entry.settings;
     text += fmt::format(kLine, LocalDateTime(entry.moment.wall, LocalOffset(entry.moment)),
                         ActionName(entry.decision.action),
                         reasons.empty() ? "" : ReasonName(reasons[0].reason),
-                        OneLine(entry.decision.text));
+                        OneLine(entry.decision.text) + (is_changed ? " [new settings]" : ""));
+    before = &entry;
   }
   return text;
 }

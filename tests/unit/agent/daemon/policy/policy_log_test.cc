@@ -125,9 +125,9 @@ TEST(PolicyLog, AForgedDecisionIsFound) {
 TEST(PolicyLog, EntriesOfAnotherPolicyAreNotReplayed) {
   LogWorld world;
   world.Record();
-  const auto at = world.files.current.find("\"version\":1,");
+  const auto at = world.files.current.find("\"version\":2,");
   ASSERT_NE(at, std::string::npos);
-  world.files.current.replace(at, 12, "\"version\":2,");
+  world.files.current.replace(at, 12, "\"version\":1,");
   EXPECT_EQ(ReplayLog(world.History()).other_version, 1u);
   EXPECT_TRUE(ReplayLog(world.History()).ok());
 }
@@ -308,7 +308,7 @@ TEST(PolicyText, SaysWhyAndSinceWhenAndWhatWouldHaveToChange) {
             "since 2026-07-28 10:00:01 (5 min ago)\n"
             "\n"
             "input              input 3 s ago (x11 :0); free after 3 min without\n"
-            "                   until: none for 2 min more, or a shorter presence.idle_after\n"
+            "                   until: none for 3 min more, or a shorter presence.idle_after\n"
             "cpu_load           other programs use 41 % of the processors; work waits above 25 %\n"
             "                   until: below 20 % for 30 s, or a higher load.foreign_cpu_percent\n"
             "\n"
@@ -338,6 +338,27 @@ TEST(PolicyText, OfATimeThatWasSaysWhichAndHowLongItHadBeenSo) {
               StartsWith("at 2026-07-28 10:05:01\n"
                          "waits: input 3 s ago (x11 :0); free after 3 min without\n"
                          "since 2026-07-28 10:00:01 (5 min before)\n"));
+}
+
+TEST(PolicyText, OneThatMayWorkAndDoesNotSaysWhatHoldsItUp) {
+  LogWorld world;
+  world.Record();
+  EXPECT_THAT(WhyText(world.History().entries()[0], std::nullopt, world.now, "idle: no\nwork"),
+              StartsWith("may work: no input for 60 min (x11 :0)\n"
+                         "but is idle: no?work\n"));
+}
+
+TEST(PolicyText, TheLogTellsWhereSettingsChanged) {
+  LogWorld world;
+  world.signals.presence = {Idle("x11 :0", 3s)};
+  world.Record();
+  world.settings.quiet.level_percent = 20;
+  world.Record();
+  EXPECT_EQ(LogText(world.History().Lines()),
+            "2026-07-28 10:00:01  pause   input              input 3 s ago (x11 :0); free after 3 "
+            "min without\n"
+            "2026-07-28 10:00:02  pause   input              input 3 s ago (x11 :0); free after 3 "
+            "min without [new settings]\n");
 }
 
 TEST(PolicyText, AnEntryTravelsToAnotherProcess) {
