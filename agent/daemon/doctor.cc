@@ -70,8 +70,7 @@ class Doctor {
                        Text(Part(status_, "coordinator"), "url"), Text(status_, "device")));
       if (options_.any_settings) settings_path_ = SettingsPathIn(answer->text);
     }
-    Note("agent", Health::kGood,
-         fmt::format("runs: {}, {}", Text(status_, "state"), Text(status_, "reason")));
+    findings_.push_back(AgentFinding(Text(status_, "state"), Text(status_, "reason")));
     const std::string trouble = Text(Part(status_, "coordinator"), "trouble");
     if (!trouble.empty()) {
       Note("agent", Health::kWarning, "cannot reach the coordinator: " + trouble,
@@ -165,6 +164,14 @@ class Doctor {
          power.on_battery
              ? fmt::format("{} ({})", *power.on_battery ? "on battery" : "on mains", power.detail)
              : power.detail);
+    if (status_.is_object()) {
+      const Json& machine = Part(status_, "machine");
+      findings_.push_back(YesOrNoFinding("power", "set to save power",
+                                         Answer(machine, "power_saver"),
+                                         "power-profiles-daemon or ACPI"));
+      findings_.push_back(YesOrNoFinding("network", "paid by volume",
+                                         Answer(machine, "metered_network"), "NetworkManager"));
+    }
     const ThermalReading thermal = NewThermalSensor(*clock)->Read();
     for (const Temperature& temperature : thermal.temperatures) {
       Note("heat", Health::kGood,
@@ -227,6 +234,10 @@ class Doctor {
   static bool Flag(const Json& json, const char* name) {
     const Json& part = Part(json, name);
     return part.is_boolean() && part.get<bool>();
+  }
+  static std::optional<bool> Answer(const Json& json, const char* name) {
+    const Json& part = Part(json, name);
+    return part.is_boolean() ? std::optional(part.get<bool>()) : std::nullopt;
   }
   static const Json& List(const Json& json, const char* name) {
     static const Json none = Json::array();

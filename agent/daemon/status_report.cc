@@ -48,6 +48,7 @@ Json HelperJson(const SessionDesk::HelperView& helper) {
 Json PolicyJson(const PolicyEntry& entry) {
   Json json = {{"action", ActionName(entry.decision.action)},
                {"share", entry.decision.share},
+               {"text", entry.decision.text},
                {"reasons", Json::array()}};
   for (const ReasonText& reason : entry.decision.reasons)
     json["reasons"].push_back({{"reason", ReasonName(reason.reason)}, {"text", reason.text}});
@@ -70,6 +71,12 @@ Json YieldsJson(const YieldStats::Summary& yields) {
                     {"how", YieldHowName(yields.last->how)}};
   }
   return json;
+}
+
+Json MachineJson(const Signals& signals) {
+  return {{"on_battery", OrNull(signals.power.on_battery)},
+          {"power_saver", OrNull(signals.power.power_saver)},
+          {"metered_network", OrNull(signals.metered)}};
 }
 
 std::string RuleOf(const Settings& settings) {
@@ -175,6 +182,7 @@ std::string StatusJson(const StatusReport& report) {
   json["settings"] = report.settings_path;
   json["whole_system"] = report.whole_system;
   json["policy"] = PolicyJson(report.decided);
+  json["machine"] = MachineJson(report.decided.signals);
   json["presence"] = Json::array();
   for (const PresenceReading& reading : report.decided.signals.presence)
     json["presence"].push_back(PresenceJson(reading));
@@ -202,6 +210,22 @@ std::string SettingsPathIn(std::string_view json) {
   const Json report = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   const bool there = report.is_object() && report.contains("settings");
   return there && report["settings"].is_string() ? report["settings"].get<std::string>() : "";
+}
+
+std::string HeldUpBy(std::string_view json) {
+  const Json report = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const auto text = [](const Json& from, const char* name) {
+    const bool there = from.is_object() && from.contains(name) && from[name].is_string();
+    return there ? from[name].get<std::string>() : "";
+  };
+  const std::string state = text(report, "state");
+  const bool idle = state == DeviceStateName(DeviceState::kIdle);
+  if (!idle && state != DeviceStateName(DeviceState::kFaulty)) return "";
+  const std::string known =
+      report.contains("policy") ? text(report["policy"], "text") + "; " : std::string();
+  std::string reason = text(report, "reason");
+  if (reason.starts_with(known)) reason.erase(0, known.size());
+  return fmt::format("{}: {}", state, OneLine(reason));
 }
 
 Result<std::string> StatusText(std::string_view json) {

@@ -153,9 +153,15 @@ int WhyVerb(const VerbOptions& options) {
   const auto told = ReadHistory(options);
   const auto since = told ? told->history.CurrentSince() : std::nullopt;
   const PolicyEntry& entry = now.entries().back();
+  std::string held_up;
+  if (entry.decision.action != Action::kPause) {
+    const auto status = AskDaemon(options, SimpleCall("status"), &code);
+    if (status) held_up = HeldUpBy(status->text);
+  }
   const auto clock = NewSystemClock();
-  fmt::print("{}", options.json ? Dump(WhyJson(entry, since, answer->of_machine))
-                                : WhyText(entry, since, MomentNow(*clock)));
+  Json json = WhyJson(entry, since, answer->of_machine);
+  json["held_up_by"] = held_up;
+  fmt::print("{}", options.json ? Dump(json) : WhyText(entry, since, MomentNow(*clock), held_up));
   return kExitOk;
 }
 

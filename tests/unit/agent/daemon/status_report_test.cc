@@ -112,6 +112,25 @@ TEST(StatusReport, WordsOfAWorkerCannotPassForLinesOfOurs) {
                           HasSubstr("waits?runs")));
 }
 
+TEST(StatusReport, TellsWhatHoldsUpAnAgentThatMayWork) {
+  StatusReport report = Sample();
+  report.decided.decision.text = "no input for 5 min";
+  const auto held_up = [&](DeviceState state, const char* reason) {
+    report.status.state = state;
+    report.status.reason = reason;
+    return HeldUpBy(StatusJson(report));
+  };
+  EXPECT_EQ(held_up(DeviceState::kIdle, "no input for 5 min; waiting for work"),
+            "idle: waiting for work");
+  EXPECT_EQ(held_up(DeviceState::kIdle, "no input for 4 min; fetching"),
+            "idle: no input for 4 min; fetching");
+  EXPECT_EQ(held_up(DeviceState::kFaulty, "the disk is\nfull"), "faulty: the disk is?full");
+  EXPECT_EQ(held_up(DeviceState::kWorking, "no input for 5 min; 3 requests in hand"), "");
+  EXPECT_EQ(held_up(DeviceState::kInUse, "input 3 s ago"), "");
+  for (const char* other : {"", "[]", "{}", R"({"state": 5})"}) EXPECT_EQ(HeldUpBy(other), "");
+  EXPECT_EQ(HeldUpBy(R"({"state": "idle", "policy": []})"), "idle: ");
+}
+
 TEST(StatusReport, AnotherAnswerIsAnErrorNotACrash) {
   for (const char* answer :
        {"", "{}", "[]", R"({"error": "an unknown call"})", R"({"state": 5, "reason": []})"}) {
