@@ -2,23 +2,28 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "agent/daemon/policy/near_words.h"
 #include "agent/daemon/policy/setting_specs.h"
 #include "agent/daemon/verbs.h"
+#include "base/utf8.h"
 #include "platform/heap.h"
 #include "platform/paths.h"
 
 namespace fallow {
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kMachineNote =
     "Where you run no agent of your own, status, why, log, pause, resume, limits and doctor mean "
     "the\n"
     "one of the whole machine. It obeys root and whoever is logged in at the machine's own "
     "screen.\n"
-    "\n"
+    "\n";
+constexpr const char* kExitCodes =
     "Exit codes:\n"
     "  0  done\n"
     "  1  failed for another reason than those below\n"
@@ -32,7 +37,7 @@ class CommandLine {
  public:
   CommandLine() {
     app_.name("fallow-agent");
-    app_.footer(kFooter);
+    app_.footer(std::string(kMachineNote) + kExitCodes);
     app_.require_subcommand(1);
     app_.set_version_flag("--version", FALLOW_VERSION);
     AddMembership();
@@ -50,6 +55,8 @@ class CommandLine {
   }
 
   int Main(int argc, char** argv) {
+    if (argc > 1 && *argv[1] != '-' && !IsCommand(argv[1]))
+      return FailWith({ErrorCode::kInvalidArgument, UnknownCommand(argv[1])}, kExitUsage);
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -64,6 +71,29 @@ class CommandLine {
 
  private:
   using Verb = std::function<int(const VerbOptions&)>;
+
+  std::vector<const CLI::App*> Commands() const {
+    return app_.get_subcommands([](const CLI::App*) { return true; });
+  }
+
+  bool IsCommand(std::string_view word) const {
+    return std::ranges::any_of(Commands(),
+                               [&](const CLI::App* known) { return known->get_name() == word; });
+  }
+
+  std::string UnknownCommand(std::string_view word) const {
+    std::string nearest;
+    std::size_t least = TooFar(word);
+    for (const CLI::App* known : Commands()) {
+      const std::size_t distance = EditDistance(word, known->get_name());
+      if (distance >= least) continue;
+      least = distance;
+      nearest = known->get_name();
+    }
+    return fmt::format("there is no command \"{}\"; {}", ToValidUtf8(word, 64),
+                       nearest.empty() ? "`fallow-agent help` lists them"
+                                       : fmt::format("did you mean {}?", nearest));
+  }
 
   CLI::App* Add(const char* name, const char* what, Verb verb) {
     CLI::App* command = app_.add_subcommand(name, what);
@@ -103,7 +133,9 @@ class CommandLine {
     CLI::App* join = Add("join", "Make this machine a device of a coordinator", JoinVerb);
     join->add_option("LINK", options_.link, "https://HOST:PORT/#join=TOKEN&pin=HEX, in quotes")
         ->required();
-    Add("leave", "Stop the agent and forget its coordinator and key", LeaveVerb);
+    join->footer(kExitCodes);
+    Add("leave", "Stop the agent and forget its coordinator and key", LeaveVerb)
+        ->footer(kExitCodes);
   }
 
   void AddRun() {
@@ -124,7 +156,8 @@ class CommandLine {
     run->add_option("--log-level", options_.log_level,
                     "trace, debug, info, warn, error or off [info]")
         ->option_text("LEVEL");
-    run->footer("These options override the settings file (`fallow-agent limits`).");
+    run->footer("These options override the settings file (`fallow-agent limits`).\n\n" +
+                std::string(kExitCodes));
   }
 
   void AddLooking() {
@@ -167,8 +200,20 @@ class CommandLine {
                                            "Change one: `limits set quiet.level 40`; "
                                            "the value `unset` brings back its default");
     set->add_option("KEY", options_.key, "One that `limits` shows")->required();
-    set->add_option("VALUE", options_.value, "As `limits` shows it, or `unset`")->required();
+    set->add_option("VALUE", options_.value,
+                    "As `limits` shows it, or `unset`; of lists steam,blender or 'mon-fri "
+                    "19:00-07:00; sat,sun'")
+        ->required();
     set->fallthrough();  // --settings may come after it too
+    CLI::App* get = limits->add_subcommand("get", "Show the value of one, alone");
+    get->add_option("KEY", options_.key, "One that `limits` shows")->required();
+    get->callback([this] { options_.shows_one = true; });
+    get->fallthrough();
+    CLI::App* reset = limits->add_subcommand("reset", "Bring back the default of one");
+    reset->add_option("KEY", options_.key, "One that `limits` shows")->required();
+    reset->callback([this] { options_.value = "unset"; });
+    reset->fallthrough();
+    limits->require_subcommand(0, 1);
   }
 
   CLI::App app_{"Lends this machine's idle hours to a coordinator."};

@@ -44,6 +44,7 @@ struct VerbOptions {
   bool verify = false;
   // limits
   std::string key, value;  // to change; without a key all are shown
+  bool shows_one = false;  // the one of that key; nothing is changed
   bool print_defaults = false;
 };
 

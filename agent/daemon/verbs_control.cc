@@ -11,6 +11,7 @@
 #include "agent/daemon/policy/local_time.h"
 #include "agent/daemon/policy/owner_times.h"
 #include "agent/daemon/policy/setting_specs.h"
+#include "agent/daemon/policy/setting_value.h"
 #include "agent/daemon/policy/settings_file.h"
 #include "agent/daemon/policy/settings_table.h"
 #include "agent/daemon/verbs.h"
@@ -47,11 +48,15 @@ std::string Quoted(std::string_view word) {
   return quoted + "'";
 }
 
+bool Changes(const VerbOptions& options) {
+  return !options.key.empty() && !options.shows_one;
+}
+
 // With the command that a user who may not is to type, if that is what is wrong.
 Error WithWayOut(Error error, const std::string& path, const VerbOptions& options) {
   if (error.code != ErrorCode::kPermissionDenied) return error;
   error.message += fmt::format("; root may: sudo fallow-agent limits --settings {}", Quoted(path));
-  if (!options.key.empty())
+  if (Changes(options))
     error.message += fmt::format(" set {} {}", Quoted(options.key), Quoted(options.value));
   return error;
 }
@@ -152,14 +157,21 @@ int LimitsVerb(const VerbOptions& options) {
   auto path = MeantSettings(options);
   if (!path) return FailWith(path.error(), kExitFailed);
   const bool told = *path != options.settings_path;
-  if (told && !options.key.empty()) path = TrustedToWrite(*path, options);
+  if (told && Changes(options)) path = TrustedToWrite(*path, options);
   if (!path) return FailWith(path.error(), kExitFailed);
   const auto text = ReadSettingsText(*path);
   if (!text) return FailWith(WithWayOut(text.error(), *path, options), kExitFailed);
-  if (!options.key.empty()) return ChangeLimits(options, *path, *text);
+  if (Changes(options)) return ChangeLimits(options, *path, *text);
   const auto settings = ParseSettings(*text, *path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
-  const auto rows = SettingsTable(*settings, *text);
+  auto rows = SettingsTable(*settings, *text);
+  if (options.shows_one) {
+    std::erase_if(rows, [&](const SettingRow& row) { return row.key != options.key; });
+    if (rows.empty())
+      return FailWith({ErrorCode::kInvalidArgument, UnknownSetting(options.key)}, kExitUsage);
+    fmt::print("{}", options.json ? SettingsTableJson(rows) : rows[0].value + "\n");
+    return kExitOk;
+  }
   if (options.json) {
     fmt::print("{}", SettingsTableJson(rows));
     return kExitOk;

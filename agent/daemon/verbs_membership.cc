@@ -120,6 +120,14 @@ int RunVerb(const VerbOptions& options) {
   daemon.agent_version = FALLOW_VERSION;
   const Status status = RunDaemon(daemon);
   if (status) return kExitOk;
+  if (CallLocal(StateFolder(options.state_folder).socket_path(), SimpleCall("status"))) {
+    return FailWith(
+        {status.error().code,
+         fmt::format("an agent runs already for {}: `fallow-agent status` tells what it "
+                     "does",
+                     options.state_folder)},
+        kExitFailed);
+  }
   return FailWith(status.error(),
                   status.error().code == ErrorCode::kNotFound ? kExitNotJoined : kExitFailed);
 }

@@ -145,7 +145,25 @@ TEST(AgentProgram, OneThatDoesNotStopIsNotLeftAlone) {
 TEST(AgentProgram, SaysWhatAWrongWordIsWhereverItIs) {
   Stack stack;
   EXPECT_EQ(Agent(stack, {"log", "--since", "noon", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_EQ(Agent(stack, {"why", "--at", "tomorrow", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_EQ(Agent(stack, {"pause", "until", "yesterday", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_EQ(Agent(stack, {"pauze"}).exit_code, 2);
   EXPECT_THAT(Agent(stack, {"help"}).output, HasSubstr("doctor  "));
+  EXPECT_THAT(Agent(stack, {"run", "--help"}).output, HasSubstr("Exit codes:"));
+}
+
+TEST(AgentProgram, ShowsAndResetsASettingAlone) {
+  Stack stack;
+  const auto limits = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "limits");
+    words.insert(words.end(), {"--settings", stack.folder() + "/agent.toml"});
+    return Agent(stack, words);
+  };
+  ASSERT_EQ(limits({"set", "quiet.level", "30"}).exit_code, 0);
+  EXPECT_EQ(limits({"get", "quiet.level"}).output, "30\n");
+  ASSERT_EQ(limits({"reset", "quiet.level"}).exit_code, 0);
+  EXPECT_EQ(limits({"get", "quiet.level"}).output, "70\n");
+  EXPECT_EQ(limits({"get", "quiet.levle"}).exit_code, 2);
 }
 
 TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {
