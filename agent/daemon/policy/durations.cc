@@ -105,8 +105,14 @@ std::string TimeLeft(std::chrono::milliseconds duration) {
   if (seconds < 120) return fmt::format("{} s", seconds);
   const auto minutes = std::chrono::ceil<std::chrono::minutes>(duration).count();
   if (minutes < 120) return fmt::format("{} min", minutes);
-  if (minutes % 60 == 0) return fmt::format("{} h", minutes / 60);
-  return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+  const auto two = [](std::int64_t whole, std::string_view unit, std::int64_t rest,
+                      std::string_view of) {
+    return rest == 0 ? fmt::format("{} {}", whole, unit)
+                     : fmt::format("{} {} {} {}", whole, unit, rest, of);
+  };
+  if (minutes < 48 * 60) return two(minutes / 60, "h", minutes % 60, "min");
+  const auto hours = std::chrono::ceil<std::chrono::hours>(duration).count();
+  return two(hours / 24, "d", hours % 24, "h");
 }
 
 std::string ExactDuration(std::chrono::milliseconds duration) {

@@ -22,7 +22,8 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text);
 // "45 s", "4 min", "2 h": one unit, rounded down.
 std::string ShortDuration(std::chrono::milliseconds duration);
 
-// "45 s", "4 min", "2 h", "2 h 5 min": what is left of a wait, which is never less: rounded up.
+// "45 s", "4 min", "2 h", "2 h 5 min", "6 d 5 h": what is left of a wait, which is never less:
+// rounded up.
 std::string TimeLeft(std::chrono::milliseconds duration);
 
 // "1h30m", "45s", "0s": what ParseDuration gives back exactly.

@@ -24,6 +24,8 @@ constexpr milliseconds kOwnWorkGone{30'000};
 // Below this share a machine that ran is said to be held back; from that on, to run again.
 constexpr double kReducedBelow = 0.95;
 constexpr double kFullFrom = 0.995;
+// Below this part of a ceiling it does not hold the share, which is still on its way up.
+constexpr double kRoomBelow = 0.95;
 // An owner's pause is counted on the steady clock up to this length.
 constexpr milliseconds kMaxPauseCounted = std::chrono::hours(24 * 365 * 10);
 
@@ -178,8 +180,11 @@ ReasonText ReducedBy(const Settings& settings, const QuietTargets& targets, cons
   if (step.limited_by && step.share < targets.max_share) {
     const bool heat =
         *step.limited_by == QuietLimit::kCpuHeat || *step.limited_by == QuietLimit::kGpuHeat;
+    const QuietState::Loop& loop = step.state.loops[static_cast<std::size_t>(*step.limited_by)];
+    const bool has_room = loop.smooth < loop.ceiling * kRoomBelow;
     return {heat ? Reason::kTemperature : Reason::kPowerLimit, HeldText(step, *step.limited_by),
-            "a higher quiet.level or ceiling"};
+            has_room ? "nothing; the share rises by itself while there is room"
+                     : "a higher quiet.level or ceiling"};
   }
   return {Reason::kQuietLevel,
           fmt::format("quiet.level {} allows {:.0f} % of the time{}", settings.quiet.level_percent,

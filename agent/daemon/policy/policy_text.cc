@@ -15,7 +15,7 @@ std::string State(const Decision& decision) {
     case Action::kRun:
       return "works";
     case Action::kReduce:
-      return fmt::format("works {:.0f} % of the time", decision.share * 100);
+      return "works in part";  // the decision's text says which
     case Action::kPause:
       return "waits";
   }

@@ -264,6 +264,17 @@ TEST(Heat, HoldsTheShareDownAndSaysWhy) {
   EXPECT_EQ(decision.share, 1);
 }
 
+TEST(Heat, AShareOnItsWayUpNeedsNothing) {
+  MachineWorld machine;
+  machine.signals.thermal.temperatures = {Cpu(60)};
+  const Decision decision = machine.Look();
+  ASSERT_EQ(decision.action, Action::kReduce);
+  EXPECT_EQ(decision.reasons[0].way_out, "nothing; the share rises by itself while there is room");
+  machine.signals.thermal.temperatures = {Cpu(77)};
+  for (int i = 0; i < 60; ++i) machine.After(1s);
+  EXPECT_EQ(machine.After(1s).reasons.at(0).way_out, "a higher quiet.level or ceiling");
+}
+
 TEST(Heat, AboveTheCeilingAtTheLeastShareWorkStops) {
   MachineWorld machine;
   machine.signals.thermal.temperatures = {Cpu(60)};
