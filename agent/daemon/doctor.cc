@@ -72,7 +72,8 @@ class Doctor {
     }
     findings_.push_back(AgentFinding(Text(status_, "state"), Text(status_, "reason")));
     const std::string trouble = Text(Part(status_, "coordinator"), "trouble");
-    if (!trouble.empty()) {
+    // One that is faulty named its own.
+    if (!trouble.empty() && Text(status_, "state") != DeviceStateName(DeviceState::kFaulty)) {
       Note("agent", Health::kWarning, "cannot reach the coordinator: " + trouble,
            "it tries again by itself; ask the operator if it lasts");
     }
@@ -125,6 +126,11 @@ class Doctor {
       // As TellsOfPresence: a gamepad at rest tells nothing of the keyboard.
       anybody_tells = anybody_tells || (known && (kind == NameOf(PresenceKind::kInput) ||
                                                   kind == NameOf(PresenceKind::kRemote)));
+      if (kind == NameOf(PresenceKind::kDistrusted)) {
+        Note("presence", Health::kWarning, Sentence(reading, "not believed"),
+             "counts as use until it behaves again for a minute, or its login ends");
+        continue;
+      }
       Note("presence", known ? Health::kGood : Health::kNone,
            Sentence(reading, known ? fmt::format("idle for {}", IdleOf(reading)) : "cannot tell"));
     }
@@ -265,7 +271,7 @@ class Doctor {
 
 int DoctorVerb(const VerbOptions& options) {
   const std::vector<Finding> findings = Doctor(options).Examine();
-  fmt::print("{}", options.json ? DoctorJson(findings) : DoctorText(findings));
+  PrintOut("{}", options.json ? DoctorJson(findings) : DoctorText(findings));
   return AnyBad(findings) ? kExitFailed : kExitOk;
 }
 

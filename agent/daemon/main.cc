@@ -47,8 +47,8 @@ class CommandLine {
     app_.add_subcommand("help", "Show this help")->callback([this] {
       verb_ = [this](const VerbOptions&) {
         // app_.help() would be that of the command which was typed, this one.
-        fmt::print("{}", app_.get_formatter()->make_help(&app_, app_.get_name(),
-                                                         CLI::AppFormatMode::Normal));
+        PrintOut("{}", app_.get_formatter()->make_help(&app_, app_.get_name(),
+                                                       CLI::AppFormatMode::Normal));
         return static_cast<int>(kExitOk);
       };
     });
@@ -66,7 +66,7 @@ class CommandLine {
     if (options_.any_agent) options_.state_folder = own_state_folder_;
     options_.any_settings = options_.settings_path.empty();
     if (options_.any_settings) options_.settings_path = own_settings_path_;
-    return verb_(options_);
+    return Flushed(verb_(options_));
   }
 
  private:
@@ -185,6 +185,12 @@ class CommandLine {
     AddJson(doctor);
   }
 
+  void AddKey(CLI::App* command) {
+    command->add_option("KEY", options_.key, "One that `limits` shows")
+        ->required()
+        ->check([](const std::string& key) { return key.empty() ? "KEY is empty" : ""; });
+  }
+
   void AddControl() {
     CLI::App* pause = Add("pause", "Stop working, for a time or until `resume`", PauseVerb);
     pause->add_option(
@@ -199,18 +205,18 @@ class CommandLine {
     CLI::App* set = limits->add_subcommand("set",
                                            "Change one: `limits set quiet.level 40`; "
                                            "the value `unset` brings back its default");
-    set->add_option("KEY", options_.key, "One that `limits` shows")->required();
+    AddKey(set);
     set->add_option("VALUE", options_.value,
                     "As `limits` shows it, or `unset`; of lists steam,blender or 'mon-fri "
                     "19:00-07:00; sat,sun'")
         ->required();
     set->fallthrough();  // --settings may come after it too
     CLI::App* get = limits->add_subcommand("get", "Show the value of one, alone");
-    get->add_option("KEY", options_.key, "One that `limits` shows")->required();
+    AddKey(get);
     get->callback([this] { options_.shows_one = true; });
     get->fallthrough();
     CLI::App* reset = limits->add_subcommand("reset", "Bring back the default of one");
-    reset->add_option("KEY", options_.key, "One that `limits` shows")->required();
+    AddKey(reset);
     reset->callback([this] { options_.value = "unset"; });
     reset->fallthrough();
     limits->require_subcommand(0, 1);

@@ -79,6 +79,12 @@ Json MachineJson(const Signals& signals) {
           {"metered_network", OrNull(signals.metered)}};
 }
 
+std::string SizeText(double bytes) {
+  constexpr double kMib = 1 << 20, kGib = 1 << 30;
+  return bytes < kGib ? fmt::format("{:.1f} MiB", bytes / kMib)
+                      : fmt::format("{:.1f} GiB", bytes / kGib);
+}
+
 std::string RuleOf(const Settings& settings) {
   if (settings.presence.dedicated) return "dedicated: always free";
   return fmt::format("free after {} without input", ShortDuration(settings.presence.idle_after));
@@ -114,8 +120,11 @@ std::string Render(const Json& report) {
   for (std::size_t i = 1; i < policy.at("reasons").size(); ++i)
     line("also", policy.at("reasons")[i].at("text").get<std::string>());
   for (const Json& reading : report.at("presence")) {
+    const bool distrusted =
+        reading.at("kind").get<std::string>() == NameOf(PresenceKind::kDistrusted);
     const std::string known =
-        reading.at("known").get<bool>()
+        distrusted ? "not believed"
+        : reading.at("known").get<bool>()
             ? fmt::format("idle for {}", ShortDuration(std::chrono::seconds(reading.at("idle_s"))))
             : "cannot tell";
     const std::string detail = reading.at("detail").get<std::string>();
@@ -151,9 +160,8 @@ std::string Render(const Json& report) {
                            report.at("tokens_per_second").get<double>(),
                            reads > 0 ? fmt::format(", {:.0f} read for embeddings", reads) : ""));
   const Json& cache = report.at("cache");
-  line("model cache",
-       fmt::format("{:.2f} of {:.0f} GiB", cache.at("bytes").get<double>() / (1u << 30),
-                   cache.at("max_bytes").get<double>() / (1u << 30)));
+  line("model cache", fmt::format("{} of {}", SizeText(cache.at("bytes").get<double>()),
+                                  SizeText(cache.at("max_bytes").get<double>())));
   return text;
 }
 

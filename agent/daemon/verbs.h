@@ -2,8 +2,12 @@
 // returns the program's exit code.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/daemon/ask_agent.h"
@@ -63,6 +67,14 @@ int DoctorVerb(const VerbOptions& options);
 // The settings file that is meant: the named one, the own one of a user who has joined, else the
 // one that the whole machine's agent follows. Fails where that agent does not tell this user.
 Result<std::string> MeantSettings(const VerbOptions& options);
+// On standard output. What cannot be written there is found by Flushed.
+void PrintText(std::string_view text);
+template <class... Arguments>
+void PrintOut(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  PrintText(fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+// `code`, or kExitFailed and a word on standard error if not all of standard output was written.
+int Flushed(int code);
 // Says the error and returns `code`.
 int FailWith(const Error& error, int code);
 // Asks the running daemon. Where there is none, the error says how to start it, and `*exit_code`

@@ -110,8 +110,8 @@ int ChangeLimits(const VerbOptions& options, const std::string& path, const std:
     return FailWith(WithWayOut(written.error(), path, options), kExitFailed);
   const auto settings = ParseSettings(*changed, path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
-  fmt::print("{} = {} in {}; a running agent follows it at once\n", options.key,
-             SettingValue(*FindSetting(options.key), *settings), path);
+  PrintOut("{} = {} in {}; a running agent follows it at once\n", options.key,
+           SettingValue(*FindSetting(options.key), *settings), path);
   return kExitOk;
 }
 
@@ -130,12 +130,12 @@ int PauseVerb(const VerbOptions& options) {
   WarnIfNotKept(answer->text);
   const std::string_view who = answer->of_machine ? "this machine's agent is " : "";
   if (!duration) {
-    fmt::print("{}paused until `fallow-agent resume`\n", who);
+    PrintOut("{}paused until `fallow-agent resume`\n", who);
     return kExitOk;
   }
   const WallTime end = NewSystemClock()->Wall() + *duration;
-  fmt::print("{}paused until {}; `fallow-agent resume` ends it\n", who,
-             LocalDateTime(end, LocalOffsetAt(end)));
+  PrintOut("{}paused until {}; `fallow-agent resume` ends it\n", who,
+           LocalDateTime(end, LocalOffsetAt(end)));
   return kExitOk;
 }
 
@@ -144,14 +144,14 @@ int ResumeVerb(const VerbOptions& options) {
   const auto answer = AskDaemon(options, SimpleCall("resume"), &code);
   if (!answer) return FailWith(answer.error(), code);
   WarnIfNotKept(answer->text);
-  fmt::print("the pause{} is over; `fallow-agent why` tells what it does now\n",
-             answer->of_machine ? " of this machine's agent" : "");
+  PrintOut("the pause{} is over; `fallow-agent why` tells what it does now\n",
+           answer->of_machine ? " of this machine's agent" : "");
   return kExitOk;
 }
 
 int LimitsVerb(const VerbOptions& options) {
   if (options.print_defaults) {
-    fmt::print("{}", DefaultSettingsText());
+    PrintOut("{}", DefaultSettingsText());
     return kExitOk;
   }
   auto path = MeantSettings(options);
@@ -169,15 +169,15 @@ int LimitsVerb(const VerbOptions& options) {
     std::erase_if(rows, [&](const SettingRow& row) { return row.key != options.key; });
     if (rows.empty())
       return FailWith({ErrorCode::kInvalidArgument, UnknownSetting(options.key)}, kExitUsage);
-    fmt::print("{}", options.json ? SettingsTableJson(rows) : rows[0].value + "\n");
+    PrintOut("{}", options.json ? SettingsTableJson(rows) : rows[0].value + "\n");
     return kExitOk;
   }
   if (options.json) {
-    fmt::print("{}", SettingsTableJson(rows));
+    PrintOut("{}", SettingsTableJson(rows));
     return kExitOk;
   }
-  fmt::print("{}\nfrom {}{}\nchange one with `fallow-agent limits set KEY VALUE`\n",
-             SettingsTableText(rows), *path, text->empty() ? " (not there yet: all defaults)" : "");
+  PrintOut("{}\nfrom {}{}\nchange one with `fallow-agent limits set KEY VALUE`\n",
+           SettingsTableText(rows), *path, text->empty() ? " (not there yet: all defaults)" : "");
   return kExitOk;
 }
 

@@ -105,7 +105,7 @@ int WhyThen(const VerbOptions& options) {
   if (const Absence* absence = told->history.AbsenceAt(*time)) {
     Json json = AbsenceJson(*absence);
     json["at_ms"] = UnixMs(*time);
-    fmt::print("{}", options.json ? Dump(json) : AbsenceText(*absence, entry));
+    PrintOut("{}", options.json ? Dump(json) : AbsenceText(*absence, entry));
     return kExitOk;
   }
   if (entry == nullptr) {
@@ -119,8 +119,8 @@ int WhyThen(const VerbOptions& options) {
   const Moment since = told->history.StateSince(*entry);
   Json json = WhyJson(*entry, since, told->of_machine);
   json["at_ms"] = UnixMs(*time);
-  fmt::print("{}",
-             options.json ? Dump(json) : WhyThenText(*entry, since, *time, LocalOffsetAt(*time)));
+  PrintOut("{}",
+           options.json ? Dump(json) : WhyThenText(*entry, since, *time, LocalOffsetAt(*time)));
   return kExitOk;
 }
 
@@ -131,12 +131,12 @@ int StatusVerb(const VerbOptions& options) {
   const auto answer = AskDaemon(options, SimpleCall("status"), &code);
   if (!answer) return FailWith(answer.error(), code);
   if (options.json) {
-    fmt::print("{}", answer->text);
+    PrintOut("{}", answer->text);
     return kExitOk;
   }
   const auto text = StatusText(answer->text);
   if (!text) return FailWith(text.error(), kExitFailed);
-  fmt::print("{}", *text);
+  PrintOut("{}", *text);
   return kExitOk;
 }
 
@@ -161,7 +161,7 @@ int WhyVerb(const VerbOptions& options) {
   const auto clock = NewSystemClock();
   Json json = WhyJson(entry, since, answer->of_machine);
   json["held_up_by"] = held_up;
-  fmt::print("{}", options.json ? Dump(json) : WhyText(entry, since, MomentNow(*clock), held_up));
+  PrintOut("{}", options.json ? Dump(json) : WhyText(entry, since, MomentNow(*clock), held_up));
   return kExitOk;
 }
 
@@ -177,7 +177,7 @@ int LogVerb(const VerbOptions& options) {
   const PolicyHistory& history = told->history;
   if (options.verify) {
     const ReplayReport report = ReplayLog(history);
-    fmt::print("{}", options.json ? Dump(ReplayJson(report)) : ReplayText(report));
+    PrintOut("{}", options.json ? Dump(ReplayJson(report)) : ReplayText(report));
     return report.ok() ? kExitOk : kExitFailed;
   }
   const std::vector<LogLine> lines = since ? history.Since(*since) : history.Lines();
@@ -185,13 +185,13 @@ int LogVerb(const VerbOptions& options) {
   const std::size_t count = std::min(lines.size(), options.max_entries.value_or(all));
   const auto shown = std::span<const LogLine>(lines).last(count);
   if (!options.json) {
-    fmt::print("{}", LogText(shown));
+    PrintOut("{}", LogText(shown));
     return kExitOk;
   }
   Json json = Json::array();
   for (const LogLine& line : shown)
     json.push_back(line.entry != nullptr ? EntryJson(*line.entry) : AbsenceJson(*line.absence));
-  fmt::print("{}", Dump(json));
+  PrintOut("{}", Dump(json));
   return kExitOk;
 }
 

@@ -152,6 +152,16 @@ TEST(AgentProgram, SaysWhatAWrongWordIsWhereverItIs) {
   EXPECT_THAT(Agent(stack, {"run", "--help"}).output, HasSubstr("Exit codes:"));
 }
 
+TEST(AgentProgram, AnAnswerThatCannotBeWrittenIsAFailure) {
+  const std::string program = FALLOW_BINARY_DIR "/bin/fallow-agent";
+  for (const char* verb : {"limits", "limits --json", "limits --defaults"}) {
+    const Finished told =
+        RunProgram({.arguments = {"/bin/sh", "-c", program + " " + verb + " > /dev/full"},
+                    .environment = {}});
+    EXPECT_EQ(told.exit_code, 1) << verb;
+  }
+}
+
 TEST(AgentProgram, ShowsAndResetsASettingAlone) {
   Stack stack;
   const auto limits = [&](std::vector<std::string> words) {
@@ -164,6 +174,7 @@ TEST(AgentProgram, ShowsAndResetsASettingAlone) {
   ASSERT_EQ(limits({"reset", "quiet.level"}).exit_code, 0);
   EXPECT_EQ(limits({"get", "quiet.level"}).output, "70\n");
   EXPECT_EQ(limits({"get", "quiet.levle"}).exit_code, 2);
+  EXPECT_EQ(limits({"set", "", "5"}).exit_code, 2) << "it is not to show all instead";
 }
 
 TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {

@@ -78,7 +78,14 @@ TEST(StatusReport, TellsWhatAndWhyInWords) {
             HasSubstr("120 tokens/s, 9000 read for embeddings"),
             HasSubstr("in 4.2 ms, 99 of 100 times in 9.0 ms"),
             HasSubstr("free after 3 min without input"), HasSubstr("also         a game runs"),
-            HasSubstr("killed by signal 11"), HasSubstr("1.00 of 50 GiB")));
+            HasSubstr("killed by signal 11"), HasSubstr("1.0 GiB of 50.0 GiB")));
+}
+
+TEST(StatusReport, ASourceThatIsNotBelievedIsNotCalledIdle) {
+  StatusReport report = Sample();
+  report.decided.signals.presence[0].kind = PresenceKind::kDistrusted;
+  report.decided.signals.presence[0].detail = "it floods";
+  EXPECT_THAT(StatusText(StatusJson(report)).value(), HasSubstr("x11 :0: not believed, it floods"));
 }
 
 TEST(StatusReport, AFreshAgentHasNothingToTellYet) {
