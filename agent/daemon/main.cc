@@ -44,14 +44,9 @@ class CommandLine {
     AddRun();
     AddLooking();
     AddControl();
-    app_.add_subcommand("help", "Show this help")->callback([this] {
-      verb_ = [this](const VerbOptions&) {
-        // app_.help() would be that of the command which was typed, this one.
-        PrintOut("{}", app_.get_formatter()->make_help(&app_, app_.get_name(),
-                                                       CLI::AppFormatMode::Normal));
-        return static_cast<int>(kExitOk);
-      };
-    });
+    CLI::App* help = app_.add_subcommand("help", "Show this help, or that of a command");
+    help->add_option("COMMAND", helped_);
+    help->callback([this] { verb_ = [this](const VerbOptions&) { return Help(); }; });
   }
 
   int Main(int argc, char** argv) {
@@ -71,6 +66,17 @@ class CommandLine {
 
  private:
   using Verb = std::function<int(const VerbOptions&)>;
+
+  int Help() const {
+    if (!helped_.empty() && !IsCommand(helped_))
+      return FailWith({ErrorCode::kInvalidArgument, UnknownCommand(helped_)}, kExitUsage);
+    const CLI::App* app = helped_.empty() ? &app_ : app_.get_subcommand(helped_);
+    // app_.help() would be that of the command which was typed.
+    PrintOut("{}", app->get_formatter()->make_help(
+                       app, helped_.empty() ? app_.get_name() : app_.get_name() + " " + helped_,
+                       CLI::AppFormatMode::Normal));
+    return kExitOk;
+  }
 
   std::vector<const CLI::App*> Commands() const {
     return app_.get_subcommands([](const CLI::App*) { return true; });
@@ -226,6 +232,7 @@ class CommandLine {
   const std::string own_state_folder_ = StateDirectory() + "/agent";
   const std::string own_settings_path_ = ConfigDirectory() + "/agent.toml";
   VerbOptions options_;
+  std::string helped_;  // the command whose help is asked for
   Verb verb_;
 };
 

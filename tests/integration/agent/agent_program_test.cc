@@ -149,6 +149,8 @@ TEST(AgentProgram, SaysWhatAWrongWordIsWhereverItIs) {
   EXPECT_EQ(Agent(stack, {"pause", "until", "yesterday", "--state-dir", "/none"}).exit_code, 2);
   EXPECT_EQ(Agent(stack, {"pauze"}).exit_code, 2);
   EXPECT_THAT(Agent(stack, {"help"}).output, HasSubstr("doctor  "));
+  EXPECT_THAT(Agent(stack, {"help", "pause"}).output, HasSubstr("until 18:00"));
+  EXPECT_EQ(Agent(stack, {"help", "pauze"}).exit_code, 2);
   EXPECT_THAT(Agent(stack, {"run", "--help"}).output, HasSubstr("Exit codes:"));
 }
 
