@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "agent/daemon/policy/settings_file.h"
 #include "agent/daemon/policy/settings_table.h"
 #include "agent/daemon/verbs.h"
+#include "platform/folder_lock.h"
 #include "platform/paths.h"
 #include "platform/system.h"
 
@@ -23,6 +25,9 @@ namespace {
 
 // What every settings file is called, unless its owner named another.
 constexpr const char* kSettingsFileName = "agent.toml";
+
+// So long another `limits set` may take; then it is taken for one that hangs.
+constexpr std::chrono::milliseconds kOthersChange{5'000};
 
 // The file's text; empty if there is none.
 Result<std::string> ReadSettingsText(const std::string& path) {
@@ -159,6 +164,11 @@ int LimitsVerb(const VerbOptions& options) {
   const bool told = *path != options.settings_path;
   if (told && Changes(options)) path = TrustedToWrite(*path, options);
   if (!path) return FailWith(path.error(), kExitFailed);
+  // Two that change it at a time must not undo each other's.
+  const auto lock =
+      Changes(options)
+          ? LockFolder(std::filesystem::path(*path).parent_path().string(), kOthersChange)
+          : nullptr;
   const auto text = ReadSettingsText(*path);
   if (!text) return FailWith(WithWayOut(text.error(), *path, options), kExitFailed);
   if (Changes(options)) return ChangeLimits(options, *path, *text);

@@ -157,10 +157,26 @@ TEST(AgentProgram, SaysWhatAWrongWordIsWhereverItIs) {
 TEST(AgentProgram, AnAnswerThatCannotBeWrittenIsAFailure) {
   const std::string program = FALLOW_BINARY_DIR "/bin/fallow-agent";
   for (const char* verb : {"limits", "limits --json", "limits --defaults"}) {
-    const Finished told =
-        RunProgram({.arguments = {"/bin/sh", "-c", program + " " + verb + " > /dev/full"},
-                    .environment = {}});
+    const Finished told = RunProgram(
+        {.arguments = {"/bin/sh", "-c", program + " " + verb + " > /dev/full"}, .environment = {}});
     EXPECT_EQ(told.exit_code, 1) << verb;
+  }
+}
+
+TEST(AgentProgram, SettingsThatAreChangedAtATimeAllStand) {
+  const TemporaryFolder folder;
+  const std::string change =
+      FALLOW_BINARY_DIR "/bin/fallow-agent limits --settings " + folder.path() + "/agent.toml set ";
+  std::string all;
+  const std::vector<std::string> keys = {"quiet.level", "compute.threads", "compute.max_sequences",
+                                         "load.foreign_cpu_percent", "load.foreign_gpu_percent"};
+  for (const std::string& key : keys) all += change + key + " 17 & ";
+  RunProgram({.arguments = {"/bin/sh", "-c", all + "wait"}, .environment = {}});
+  for (const std::string& key : keys) {
+    const Finished value = RunProgram({.arguments = {"fallow-agent", "limits", "get", key,
+                                                     "--settings", folder.path() + "/agent.toml"},
+                                       .environment = {}});
+    EXPECT_EQ(value.output, "17\n") << key;
   }
 }
 
