@@ -128,7 +128,7 @@ class Doctor {
                                                   kind == NameOf(PresenceKind::kRemote)));
       if (kind == NameOf(PresenceKind::kDistrusted)) {
         Note("presence", Health::kWarning, Sentence(reading, "not believed"),
-             "counts as use until it behaves again for a minute, or its login ends");
+             "counts as use until it behaves again, up to a minute long, or its login ends");
         continue;
       }
       Note("presence", known ? Health::kGood : Health::kNone,

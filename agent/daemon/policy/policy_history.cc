@@ -29,9 +29,13 @@ std::string Difference(const PolicyEntry& entry, const Decision& again) {
     return fmt::format("{} at {:.3f} ({})", ActionName(decision.action), decision.share,
                        decision.text);
   };
-  return fmt::format("{}: recorded {}; decided again {}",
-                     LocalDateTime(entry.moment.wall, LocalOffset(entry.moment)),
-                     shown(entry.decision), shown(again));
+  const std::string time = LocalDateTime(entry.moment.wall, LocalOffset(entry.moment));
+  if (shown(entry.decision) == shown(again)) {
+    return fmt::format("{}: {}, both times, but the reasons, GPUs or memory kept differ", time,
+                       shown(again));
+  }
+  return fmt::format("{}: recorded {}; decided again {}", time, shown(entry.decision),
+                     shown(again));
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ Sign DistrustedSign(const Signals& signals) {
   if (at == signals.presence.end()) return sign;
   sign.seen = Seen::kThere;
   sign.text = fmt::format("{} is not believed: {}; counted as in use", at->source, at->detail);
-  sign.way_out = "it behaves again for a minute, or its login ends";
+  sign.way_out = "it behaves again, up to a minute long, or its login ends";
   return sign;
 }
 

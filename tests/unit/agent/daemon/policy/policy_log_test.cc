@@ -122,6 +122,18 @@ TEST(PolicyLog, AForgedDecisionIsFound) {
   EXPECT_THAT(ReplayText(report), HasSubstr("1 differ"));
 }
 
+TEST(PolicyLog, WhatLooksTheSameInTheReportIsSaidToDifferElsewhere) {
+  LogWorld world;
+  world.signals.presence = {Idle("x11 :0", 3s)};
+  world.Record();
+  const std::string way_out = "none for 3 min more";
+  const auto at = world.files.current.find(way_out);
+  ASSERT_NE(at, std::string::npos);
+  world.files.current.replace(at, way_out.size(), "none for 9 min more");
+  EXPECT_THAT(ReplayText(ReplayLog(world.History())),
+              HasSubstr("both times, but the reasons, GPUs or memory kept differ"));
+}
+
 TEST(PolicyLog, EntriesOfAnotherPolicyAreNotReplayed) {
   LogWorld world;
   world.Record();
