@@ -47,8 +47,10 @@ Error WriteError(const std::string& path, int error_number) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT;
   return {full ? ErrorCode::kResourceExhausted : ErrorCode::kInternal,
           fmt::format("cannot write {}: {}{}", path, std::strerror(error_number),
-                      full ? "; free some space or lower --cache-size-gib" : "")};
+                      full ? "; free some space or lower limits.disk_gib" : "")};
 }
+
+constexpr std::string_view kPartSuffix = ".part";  // of what is not wholly here yet
 
 std::string SizeText(std::uint64_t bytes) {
   constexpr std::uint64_t kGib = 1u << 30, kMib = 1u << 20;
@@ -67,7 +69,7 @@ class ArtifactCache::Download : public ArtifactFetch {
       : cache_(cache),
         artifact_(artifact),
         path_(cache.PathOf(artifact.digest)),
-        part_path_(path_ + ".part"),
+        part_path_(path_ + std::string(kPartSuffix)),
         done_(std::move(done)),
         backoff_(cache.random_, kFirstRetry, kMaxRetry) {}
 
@@ -293,34 +295,48 @@ std::uint64_t ArtifactCache::size_bytes() const {
   return total;
 }
 
+void ArtifactCache::SetMaxBytes(std::uint64_t max_bytes) {
+  max_bytes_ = max_bytes;
+  for (const Entry& entry : LeastRecentlyUsedFirst()) {
+    if (size_bytes() <= max_bytes_) return;
+    if (entry.path.ends_with(kPartSuffix)) continue;
+    if (auto removed = Remove(entry); !removed) LOG_WARN("agent: {}", removed.error().message);
+  }
+}
+
+std::vector<ArtifactCache::Entry> ArtifactCache::LeastRecentlyUsedFirst() const {
+  std::vector<Entry> entries;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder_, error)) {
+    std::error_code ignored;
+    entries.push_back({entry.last_write_time(ignored), entry.path().string()});
+  }
+  std::ranges::sort(entries, {}, &Entry::used_at);
+  return entries;
+}
+
+Status ArtifactCache::Remove(const Entry& entry) {
+  LOG_INFO("agent: removing cached {}", entry.path);
+  FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(entry.path));
+  std::erase_if(verified_, [&](const Digest& digest) { return entry.path == PathOf(digest); });
+  return {};
+}
+
 Status ArtifactCache::MakeRoom(std::uint64_t bytes, const ModelArtifact& kept) {
   if (kept.size_bytes > max_bytes_) {
     return Fail(ErrorCode::kResourceExhausted,
-                fmt::format("model {} has {}, the cache may hold {}; raise --cache-size-gib",
+                fmt::format("model {} has {}, the cache may hold {}; raise limits.disk_gib",
                             kept.model.value, SizeText(kept.size_bytes), SizeText(max_bytes_)));
   }
-  struct Entry {
-    fs::file_time_type used_at;
-    std::string path;
-  };
-  std::vector<Entry> others;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder_, error)) {
-    if (entry.path().filename().string().starts_with(kept.digest.Hex())) continue;
-    std::error_code ignored;
-    others.push_back({entry.last_write_time(ignored), entry.path().string()});
-  }
-  std::ranges::sort(others, {}, &Entry::used_at);
   const auto available = [this] {
     std::error_code failed;
     const auto space = fs::space(folder_, failed);
     return failed ? UINT64_MAX : space.available;
   };
-  for (const Entry& entry : others) {
+  for (const Entry& entry : LeastRecentlyUsedFirst()) {
     if (size_bytes() + bytes <= max_bytes_ && bytes <= available()) return {};
-    LOG_INFO("agent: removing cached {} for model {}", entry.path, kept.model.value);
-    FALLOW_RETURN_IF_ERROR(RemoveFileIfAny(entry.path));
-    std::erase_if(verified_, [&](const Digest& digest) { return entry.path == PathOf(digest); });
+    if (fs::path(entry.path).filename().string().starts_with(kept.digest.Hex())) continue;
+    FALLOW_RETURN_IF_ERROR(Remove(entry));
   }
   if (bytes > available()) {
     return Fail(ErrorCode::kResourceExhausted,

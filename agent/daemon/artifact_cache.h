@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -56,8 +57,10 @@ class ArtifactCache : public ArtifactSource {
 
   std::uint64_t size_bytes() const;  // of everything in the folder, downloads included
   std::uint64_t max_bytes() const { return max_bytes_; }
-  // Holds from the next fetch on: nothing that is kept now is removed for it before.
-  void SetMaxBytes(std::uint64_t max_bytes) { max_bytes_ = max_bytes; }
+  // What is kept beyond it is removed at once, the least recently used first, but for downloads
+  // that are under way: those hold to it from the next fetch on. What a worker has open goes from
+  // the disk when it lets go.
+  void SetMaxBytes(std::uint64_t max_bytes);
 
  private:
   class Download;
@@ -66,6 +69,12 @@ class ArtifactCache : public ArtifactSource {
                 std::string folder, std::uint64_t max_bytes);
 
   std::string PathOf(const Digest& digest) const { return folder_ + "/" + digest.Hex(); }
+  struct Entry {
+    std::filesystem::file_time_type used_at;
+    std::string path;
+  };
+  std::vector<Entry> LeastRecentlyUsedFirst() const;
+  Status Remove(const Entry& entry);
   // Removes least recently used files until `bytes` more fit below the limit and on the disk; never
   // `kept`.
   Status MakeRoom(std::uint64_t bytes, const ModelArtifact& kept);

@@ -70,10 +70,10 @@ class Doctor {
                        Text(Part(status_, "coordinator"), "url"), Text(status_, "device")));
       if (options_.any_settings) settings_path_ = SettingsPathIn(answer->text);
     }
-    Note("agent", Health::kGood,
-         fmt::format("runs: {}, {}", Text(status_, "state"), Text(status_, "reason")));
+    findings_.push_back(AgentFinding(Text(status_, "state"), Text(status_, "reason")));
     const std::string trouble = Text(Part(status_, "coordinator"), "trouble");
-    if (!trouble.empty()) {
+    // One that is faulty named its own.
+    if (!trouble.empty() && Text(status_, "state") != DeviceStateName(DeviceState::kFaulty)) {
       Note("agent", Health::kWarning, "cannot reach the coordinator: " + trouble,
            "it tries again by itself; ask the operator if it lasts");
     }
@@ -126,6 +126,11 @@ class Doctor {
       // As TellsOfPresence: a gamepad at rest tells nothing of the keyboard.
       anybody_tells = anybody_tells || (known && (kind == NameOf(PresenceKind::kInput) ||
                                                   kind == NameOf(PresenceKind::kRemote)));
+      if (kind == NameOf(PresenceKind::kDistrusted)) {
+        Note("presence", Health::kWarning, Sentence(reading, "not believed"),
+             "counts as use until it behaves again, up to a minute long, or its login ends");
+        continue;
+      }
       Note("presence", known ? Health::kGood : Health::kNone,
            Sentence(reading, known ? fmt::format("idle for {}", IdleOf(reading)) : "cannot tell"));
     }
@@ -165,6 +170,14 @@ class Doctor {
          power.on_battery
              ? fmt::format("{} ({})", *power.on_battery ? "on battery" : "on mains", power.detail)
              : power.detail);
+    if (status_.is_object()) {
+      const Json& machine = Part(status_, "machine");
+      findings_.push_back(YesOrNoFinding("power", "set to save power",
+                                         Answer(machine, "power_saver"),
+                                         "power-profiles-daemon or ACPI"));
+      findings_.push_back(YesOrNoFinding("network", "paid by volume",
+                                         Answer(machine, "metered_network"), "NetworkManager"));
+    }
     const ThermalReading thermal = NewThermalSensor(*clock)->Read();
     for (const Temperature& temperature : thermal.temperatures) {
       Note("heat", Health::kGood,
@@ -228,6 +241,10 @@ class Doctor {
     const Json& part = Part(json, name);
     return part.is_boolean() && part.get<bool>();
   }
+  static std::optional<bool> Answer(const Json& json, const char* name) {
+    const Json& part = Part(json, name);
+    return part.is_boolean() ? std::optional(part.get<bool>()) : std::nullopt;
+  }
   static const Json& List(const Json& json, const char* name) {
     static const Json none = Json::array();
     const Json& part = Part(json, name);
@@ -254,7 +271,7 @@ class Doctor {
 
 int DoctorVerb(const VerbOptions& options) {
   const std::vector<Finding> findings = Doctor(options).Examine();
-  fmt::print("{}", options.json ? DoctorJson(findings) : DoctorText(findings));
+  PrintOut("{}", options.json ? DoctorJson(findings) : DoctorText(findings));
   return AnyBad(findings) ? kExitFailed : kExitOk;
 }
 

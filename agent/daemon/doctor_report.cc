@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/check.h"
 #include "platform/session_signals.h"
+#include "protocol/agent_messages.h"
 
 namespace fallow {
 namespace {
@@ -64,6 +66,27 @@ Finding SignalFinding(const ToldSignal& signal) {
     finding.way_out = "name programs that keep the screen awake in presence.programs";
   }
   return finding;
+}
+
+Finding AgentFinding(const std::string& state, const std::string& reason) {
+  Finding finding{.area = "agent",
+                  .health = Health::kGood,
+                  .text = fmt::format("runs: {}, {}", state, reason),
+                  .way_out = ""};
+  if (state == DeviceStateName(DeviceState::kFaulty)) {
+    finding.health = Health::kBad;
+    finding.way_out = "mend what it names; it tries again by itself";
+  }
+  return finding;
+}
+
+Finding YesOrNoFinding(std::string area, std::string_view what, std::optional<bool> told,
+                       std::string_view who_would_tell) {
+  return {.area = std::move(area),
+          .health = told ? Health::kGood : Health::kNone,
+          .text = told ? fmt::format("{}: {}", what, *told ? "yes" : "no")
+                       : fmt::format("{}: cannot tell, {} would", what, who_would_tell),
+          .way_out = ""};
 }
 
 bool AnyBad(const std::vector<Finding>& findings) {

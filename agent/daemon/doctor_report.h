@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fallow {
@@ -33,6 +35,12 @@ struct ToldSignal {
 };
 // With the way out where nobody else tells what this source cannot.
 Finding SignalFinding(const ToldSignal& signal);
+
+// A running agent, by its state and reason as its status tells them.
+Finding AgentFinding(const std::string& state, const std::string& reason);
+// What the machine tells a running agent, where a yes stops work; `told`: null if nothing tells.
+Finding YesOrNoFinding(std::string area, std::string_view what, std::optional<bool> told,
+                       std::string_view who_would_tell);
 
 bool AnyBad(const std::vector<Finding>& findings);
 std::string DoctorText(const std::vector<Finding>& findings);

@@ -34,6 +34,9 @@ std::optional<std::string_view> FindPart(std::string_view parts, std::string_vie
 
 Result<JoinLink> ParseJoinLink(std::string_view link) {
   constexpr std::string_view kScheme = "https://";
+  constexpr std::string_view kBlanks = " \t\r\n";  // what is copied with a link
+  link.remove_prefix(std::min(link.find_first_not_of(kBlanks), link.size()));
+  link = link.substr(0, link.find_last_not_of(kBlanks) + 1);
   if (!link.starts_with(kScheme)) return Malformed("the link does not begin with https://");
   const auto hash = link.find('#');
   if (hash == std::string_view::npos) {
@@ -48,6 +51,11 @@ Result<JoinLink> ParseJoinLink(std::string_view link) {
   }
   const std::string_view parts = link.substr(hash + 1);
   const auto token = FindPart(parts, "join");
+  if (!token && FindPart(parts, "key")) {
+    return Malformed(
+        "this is a link to sign in with, whose key nobody else may have: ask the operator for the "
+        "join link");
+  }
   if (!token || token->empty() || token->size() > kMaxIdBytes) {
     return Malformed(
         "the link carries no join token (an ampersand may have cut it off: put it in quotes)");

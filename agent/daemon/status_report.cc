@@ -49,6 +49,7 @@ Json HelperJson(const SessionDesk::HelperView& helper) {
 Json PolicyJson(const PolicyEntry& entry) {
   Json json = {{"action", ActionName(entry.decision.action)},
                {"share", entry.decision.share},
+               {"text", entry.decision.text},
                {"reasons", Json::array()}};
   for (const ReasonText& reason : entry.decision.reasons)
     json["reasons"].push_back({{"reason", ReasonName(reason.reason)}, {"text", reason.text}});
@@ -89,6 +90,18 @@ Json YieldsJson(const YieldStats::Summary& yields) {
   return json;
 }
 
+Json MachineJson(const Signals& signals) {
+  return {{"on_battery", OrNull(signals.power.on_battery)},
+          {"power_saver", OrNull(signals.power.power_saver)},
+          {"metered_network", OrNull(signals.metered)}};
+}
+
+std::string SizeText(double bytes) {
+  constexpr double kMib = 1 << 20, kGib = 1 << 30;
+  return bytes < kGib ? fmt::format("{:.1f} MiB", bytes / kMib)
+                      : fmt::format("{:.1f} GiB", bytes / kGib);
+}
+
 std::string RuleOf(const Settings& settings) {
   if (settings.presence.dedicated) return "dedicated: always free";
   return fmt::format("free after {} without input", ShortDuration(settings.presence.idle_after));
@@ -124,8 +137,11 @@ std::string Render(const Json& report) {
   for (std::size_t i = 1; i < policy.at("reasons").size(); ++i)
     line("also", policy.at("reasons")[i].at("text").get<std::string>());
   for (const Json& reading : report.at("presence")) {
+    const bool distrusted =
+        reading.at("kind").get<std::string>() == NameOf(PresenceKind::kDistrusted);
     const std::string known =
-        reading.at("known").get<bool>()
+        distrusted ? "not believed"
+        : reading.at("known").get<bool>()
             ? fmt::format("idle for {}", ShortDuration(std::chrono::seconds(reading.at("idle_s"))))
             : "cannot tell";
     const std::string detail = reading.at("detail").get<std::string>();
@@ -161,9 +177,8 @@ std::string Render(const Json& report) {
                            report.at("tokens_per_second").get<double>(),
                            reads > 0 ? fmt::format(", {:.0f} read for embeddings", reads) : ""));
   const Json& cache = report.at("cache");
-  line("model cache",
-       fmt::format("{:.2f} of {:.0f} GiB", cache.at("bytes").get<double>() / (1u << 30),
-                   cache.at("max_bytes").get<double>() / (1u << 30)));
+  line("model cache", fmt::format("{} of {}", SizeText(cache.at("bytes").get<double>()),
+                                  SizeText(cache.at("max_bytes").get<double>())));
   return text;
 }
 
@@ -193,6 +208,7 @@ std::string StatusJson(const StatusReport& report) {
   json["whole_system"] = report.whole_system;
   json["policy"] = PolicyJson(report.decided);
   json["pause"] = PauseJson(report.decided);
+  json["machine"] = MachineJson(report.decided.signals);
   json["presence"] = Json::array();
   for (const PresenceReading& reading : report.decided.signals.presence)
     json["presence"].push_back(PresenceJson(reading));
@@ -220,6 +236,22 @@ std::string SettingsPathIn(std::string_view json) {
   const Json report = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   const bool there = report.is_object() && report.contains("settings");
   return there && report["settings"].is_string() ? report["settings"].get<std::string>() : "";
+}
+
+std::string HeldUpBy(std::string_view json) {
+  const Json report = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const auto text = [](const Json& from, const char* name) {
+    const bool there = from.is_object() && from.contains(name) && from[name].is_string();
+    return there ? from[name].get<std::string>() : "";
+  };
+  const std::string state = text(report, "state");
+  const bool idle = state == DeviceStateName(DeviceState::kIdle);
+  if (!idle && state != DeviceStateName(DeviceState::kFaulty)) return "";
+  const std::string known =
+      report.contains("policy") ? text(report["policy"], "text") + "; " : std::string();
+  std::string reason = text(report, "reason");
+  if (reason.starts_with(known)) reason.erase(0, known.size());
+  return fmt::format("{}: {}", state, OneLine(reason));
 }
 
 Result<std::string> StatusText(std::string_view json) {

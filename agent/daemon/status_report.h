@@ -44,6 +44,9 @@ struct StatusReport {
 std::string StatusJson(const StatusReport& report);
 // From what the daemon answered; empty if that is not such a report.
 std::string SettingsPathIn(std::string_view json);
+// What keeps an agent that may work from working, as its status tells: "idle: waiting for work",
+// "faulty: the disk is full"; empty if it works, if it may not, or if that is no status.
+std::string HeldUpBy(std::string_view json);
 // For people, from what the daemon answered. kDataLoss if that is not such a report.
 Result<std::string> StatusText(std::string_view json);
 

@@ -2,8 +2,13 @@
 // returns the program's exit code.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "agent/daemon/ask_agent.h"
 #include "agent/daemon/daemon.h"
@@ -35,14 +40,15 @@ struct VerbOptions {
   // run
   SettingOverrides overrides;
   bool whole_system = false;
-  // pause: "30m"; empty: until resume
-  std::string duration;
-  // why, log: local times; empty: now, or everything
-  std::string at, since;
+  // pause: the words of "30m" or "until 18:00"; none: until resume
+  std::vector<std::string> duration;
+  // why, log: times that were, as typed; none: now, or everything
+  std::optional<std::string> at, since;
   std::optional<std::size_t> max_entries;  // none: 20, or everything since `since`
   bool verify = false;
   // limits
   std::string key, value;  // to change; without a key all are shown
+  bool shows_one = false;  // the one of that key; nothing is changed
   bool print_defaults = false;
 };
 
@@ -61,6 +67,14 @@ int DoctorVerb(const VerbOptions& options);
 // The settings file that is meant: the named one, the own one of a user who has joined, else the
 // one that the whole machine's agent follows. Fails where that agent does not tell this user.
 Result<std::string> MeantSettings(const VerbOptions& options);
+// On standard output. What cannot be written there is found by Flushed.
+void PrintText(std::string_view text);
+template <class... Arguments>
+void PrintOut(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  PrintText(fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+// `code`, or kExitFailed and a word on standard error if not all of standard output was written.
+int Flushed(int code);
 // Says the error and returns `code`.
 int FailWith(const Error& error, int code);
 // Asks the running daemon. Where there is none, the error says how to start it, and `*exit_code`

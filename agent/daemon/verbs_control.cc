@@ -1,6 +1,8 @@
 // fallow-agent pause, resume, limits: what the owner decides.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -8,10 +10,13 @@
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/policy/durations.h"
 #include "agent/daemon/policy/local_time.h"
+#include "agent/daemon/policy/owner_times.h"
 #include "agent/daemon/policy/setting_specs.h"
+#include "agent/daemon/policy/setting_value.h"
 #include "agent/daemon/policy/settings_file.h"
 #include "agent/daemon/policy/settings_table.h"
 #include "agent/daemon/verbs.h"
+#include "platform/folder_lock.h"
 #include "platform/paths.h"
 #include "platform/system.h"
 
@@ -20,6 +25,9 @@ namespace {
 
 // What every settings file is called, unless its owner named another.
 constexpr const char* kSettingsFileName = "agent.toml";
+
+// So long another `limits set` may take; then it is taken for one that hangs.
+constexpr std::chrono::milliseconds kOthersChange{5'000};
 
 // The file's text; empty if there is none.
 Result<std::string> ReadSettingsText(const std::string& path) {
@@ -45,11 +53,15 @@ std::string Quoted(std::string_view word) {
   return quoted + "'";
 }
 
+bool Changes(const VerbOptions& options) {
+  return !options.key.empty() && !options.shows_one;
+}
+
 // With the command that a user who may not is to type, if that is what is wrong.
 Error WithWayOut(Error error, const std::string& path, const VerbOptions& options) {
   if (error.code != ErrorCode::kPermissionDenied) return error;
   error.message += fmt::format("; root may: sudo fallow-agent limits --settings {}", Quoted(path));
-  if (!options.key.empty())
+  if (Changes(options))
     error.message += fmt::format(" set {} {}", Quoted(options.key), Quoted(options.value));
   return error;
 }
@@ -67,6 +79,28 @@ Result<std::string> TrustedToWrite(const std::string& path, const VerbOptions& o
                   Quoted(options.key), Quoted(options.value)));
 }
 
+// "30m", "1h 30m", "until 18:00".
+Result<std::chrono::milliseconds> PauseLength(std::string_view text) {
+  constexpr std::string_view kUntil = "until ";
+  if (text.starts_with(kUntil)) {
+    const WallTime now = NewSystemClock()->Wall();
+    FALLOW_ASSIGN_OR_RETURN(const WallTime end,
+                            ParseComingTime(text.substr(kUntil.size()), now, LocalOffsetAt));
+    if (end - now <= kMaxDuration) return end - now;
+    return Fail(ErrorCode::kInvalidArgument,
+                fmt::format("a pause lasts at most {}; without a time it lasts until `fallow-agent "
+                            "resume`",
+                            ExactDuration(kMaxDuration)));
+  }
+  auto length = ParseDuration(text);
+  if (!length) {
+    return Fail(length.error().code, length.error().message + "; or a time, as in until 18:00");
+  }
+  if (length->count() == 0)
+    return Fail(ErrorCode::kInvalidArgument, "a pause takes more than nothing");
+  return length;
+}
+
 int ChangeLimits(const VerbOptions& options, const std::string& path, const std::string& text) {
   // A file that is broken already is no wrong usage of this command.
   if (auto now = ParseSettings(text, path); !now) return FailWith(now.error(), kExitFailed);
@@ -81,8 +115,8 @@ int ChangeLimits(const VerbOptions& options, const std::string& path, const std:
     return FailWith(WithWayOut(written.error(), path, options), kExitFailed);
   const auto settings = ParseSettings(*changed, path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
-  fmt::print("{} = {} in {}; a running agent follows it at once\n", options.key,
-             SettingValue(*FindSetting(options.key), *settings), path);
+  PrintOut("{} = {} in {}; a running agent follows it at once\n", options.key,
+           SettingValue(*FindSetting(options.key), *settings), path);
   return kExitOk;
 }
 
@@ -91,11 +125,8 @@ int ChangeLimits(const VerbOptions& options, const std::string& path, const std:
 int PauseVerb(const VerbOptions& options) {
   std::optional<std::chrono::milliseconds> duration;
   if (!options.duration.empty()) {
-    const auto parsed = ParseDuration(options.duration);
+    const auto parsed = PauseLength(fmt::format("{}", fmt::join(options.duration, " ")));
     if (!parsed) return FailWith(parsed.error(), kExitUsage);
-    if (parsed->count() == 0) {
-      return FailWith({ErrorCode::kInvalidArgument, "a pause takes more than nothing"}, kExitUsage);
-    }
     duration = *parsed;
   }
   int code = kExitOk;
@@ -105,14 +136,12 @@ int PauseVerb(const VerbOptions& options) {
   const std::string_view who = answer->of_machine ? "this machine's agent is " : "";
   const std::string note = NoteOf(answer->text);
   if (!duration) {
-    fmt::print("{}paused until `fallow-agent resume`{}{}\n", who, note.empty() ? "" : "; ", note);
+    PrintOut("{}paused until `fallow-agent resume`{}{}\n", who, note.empty() ? "" : "; ", note);
     return kExitOk;
   }
-  const auto clock = NewSystemClock();
-  const Moment now = MomentNow(*clock);
-  fmt::print("{}paused for {}, until {}; {}\n", who, ShortDuration(*duration),
-             LocalDateTime(now.wall + *duration, LocalOffset(now)),
-             note.empty() ? "`fallow-agent resume` ends it" : note);
+  const WallTime end = NewSystemClock()->Wall() + *duration;
+  PrintOut("{}paused until {}; {}\n", who, LocalDateTime(end, LocalOffsetAt(end)),
+           note.empty() ? "`fallow-agent resume` ends it" : note);
   return kExitOk;
 }
 
@@ -121,33 +150,45 @@ int ResumeVerb(const VerbOptions& options) {
   const auto answer = AskDaemon(options, SimpleCall("resume"), &code);
   if (!answer) return FailWith(answer.error(), code);
   WarnIfNotKept(answer->text);
-  fmt::print("the pause{} is over; `fallow-agent why` tells what it does now\n",
-             answer->of_machine ? " of this machine's agent" : "");
+  PrintOut("the pause{} is over; `fallow-agent why` tells what it does now\n",
+           answer->of_machine ? " of this machine's agent" : "");
   return kExitOk;
 }
 
 int LimitsVerb(const VerbOptions& options) {
   if (options.print_defaults) {
-    fmt::print("{}", DefaultSettingsText());
+    PrintOut("{}", DefaultSettingsText());
     return kExitOk;
   }
   auto path = MeantSettings(options);
   if (!path) return FailWith(path.error(), kExitFailed);
   const bool told = *path != options.settings_path;
-  if (told && !options.key.empty()) path = TrustedToWrite(*path, options);
+  if (told && Changes(options)) path = TrustedToWrite(*path, options);
   if (!path) return FailWith(path.error(), kExitFailed);
+  // Two that change it at a time must not undo each other's.
+  const auto lock =
+      Changes(options)
+          ? LockFolder(std::filesystem::path(*path).parent_path().string(), kOthersChange)
+          : nullptr;
   const auto text = ReadSettingsText(*path);
   if (!text) return FailWith(WithWayOut(text.error(), *path, options), kExitFailed);
-  if (!options.key.empty()) return ChangeLimits(options, *path, *text);
+  if (Changes(options)) return ChangeLimits(options, *path, *text);
   const auto settings = ParseSettings(*text, *path);
   if (!settings) return FailWith(settings.error(), kExitFailed);
-  const auto rows = SettingsTable(*settings, *text);
-  if (options.json) {
-    fmt::print("{}", SettingsTableJson(rows));
+  auto rows = SettingsTable(*settings, *text);
+  if (options.shows_one) {
+    std::erase_if(rows, [&](const SettingRow& row) { return row.key != options.key; });
+    if (rows.empty())
+      return FailWith({ErrorCode::kInvalidArgument, UnknownSetting(options.key)}, kExitUsage);
+    PrintOut("{}", options.json ? SettingsTableJson(rows) : rows[0].value + "\n");
     return kExitOk;
   }
-  fmt::print("{}\nfrom {}{}\nchange one with `fallow-agent limits set KEY VALUE`\n",
-             SettingsTableText(rows), *path, text->empty() ? " (not there yet: all defaults)" : "");
+  if (options.json) {
+    PrintOut("{}", SettingsTableJson(rows));
+    return kExitOk;
+  }
+  PrintOut("{}\nfrom {}{}\nchange one with `fallow-agent limits set KEY VALUE`\n",
+           SettingsTableText(rows), *path, text->empty() ? " (not there yet: all defaults)" : "");
   return kExitOk;
 }
 

@@ -10,6 +10,7 @@
 #include "agent/daemon/life_record.h"
 #include "agent/daemon/owner_calls.h"
 #include "agent/daemon/policy/local_time.h"
+#include "agent/daemon/policy/owner_times.h"
 #include "agent/daemon/policy/policy_history.h"
 #include "agent/daemon/status_report.h"
 #include "agent/daemon/verbs.h"
@@ -94,39 +95,43 @@ Result<ToldHistory> ReadHistory(const VerbOptions& options) {
                                           : StateFolder(options.state_folder).policy_log_path()));
 }
 
-int PrintWhy(const VerbOptions& options, const PolicyEntry& entry, std::optional<Moment> since,
-             bool of_machine) {
-  if (options.json) {
-    Json json = EntryJson(entry);
-    json["whole_system"] = of_machine;
-    json["since_ms"] = since ? Json(UnixMs(since->wall)) : Json(nullptr);
-    fmt::print("{}", Dump(json));
-  } else {
-    const auto clock = NewSystemClock();
-    fmt::print("{}", WhyText(entry, since, MomentNow(*clock)));
-  }
-  return kExitOk;
+Json WhyJson(const PolicyEntry& entry, std::optional<Moment> since, bool of_machine) {
+  Json json = EntryJson(entry);
+  json["whole_system"] = of_machine;
+  json["since_ms"] = since ? Json(UnixMs(since->wall)) : Json(nullptr);
+  return json;
+}
+
+Result<WallTime> PastTime(const std::string& text) {
+  return ParsePastTime(text, NewSystemClock()->Wall(), LocalOffsetAt);
 }
 
 int WhyThen(const VerbOptions& options) {
-  const auto clock = NewSystemClock();
-  const auto time = ParseLocalTime(options.at, MomentNow(*clock));
+  const auto time = PastTime(*options.at);
   if (!time) return FailWith(time.error(), kExitUsage);
   const auto told = ReadHistory(options);
   if (!told) return FailWith(told.error(), kExitFailed);
   const PolicyEntry* entry = told->history.At(*time);
   if (const Absence* absence = told->history.AbsenceAt(*time)) {
-    fmt::print("{}", options.json ? Dump(AbsenceJson(*absence)) : AbsenceText(*absence, entry));
+    Json json = AbsenceJson(*absence);
+    json["at_ms"] = UnixMs(*time);
+    PrintOut("{}", options.json ? Dump(json) : AbsenceText(*absence, entry));
     return kExitOk;
   }
   if (entry == nullptr) {
     const Moment& first = told->history.entries().front().moment;
     return FailWith(
-        {ErrorCode::kNotFound, fmt::format("the log begins at {}, after that",
-                                           LocalDateTime(first.wall, LocalOffset(first)))},
+        {ErrorCode::kNotFound, fmt::format("the log begins at {}, after {}",
+                                           LocalDateTime(first.wall, LocalOffset(first)),
+                                           LocalDateTime(*time, LocalOffsetAt(*time)))},
         kExitFailed);
   }
-  return PrintWhy(options, *entry, entry->moment, told->of_machine);
+  const Moment since = told->history.StateSince(*entry);
+  Json json = WhyJson(*entry, since, told->of_machine);
+  json["at_ms"] = UnixMs(*time);
+  PrintOut("{}",
+           options.json ? Dump(json) : WhyThenText(*entry, since, *time, LocalOffsetAt(*time)));
+  return kExitOk;
 }
 
 }  // namespace
@@ -136,17 +141,17 @@ int StatusVerb(const VerbOptions& options) {
   const auto answer = AskDaemon(options, SimpleCall("status"), &code);
   if (!answer) return FailWith(answer.error(), code);
   if (options.json) {
-    fmt::print("{}", answer->text);
+    PrintOut("{}", answer->text);
     return kExitOk;
   }
   const auto text = StatusText(answer->text);
   if (!text) return FailWith(text.error(), kExitFailed);
-  fmt::print("{}", *text);
+  PrintOut("{}", *text);
   return kExitOk;
 }
 
 int WhyVerb(const VerbOptions& options) {
-  if (!options.at.empty()) return WhyThen(options);
+  if (options.at) return WhyThen(options);
   int code = kExitOk;
   const auto answer = AskDaemon(options, SimpleCall("why"), &code);
   if (!answer) return FailWith(answer.error(), code);
@@ -156,15 +161,24 @@ int WhyVerb(const VerbOptions& options) {
                     kExitFailed);
   }
   const auto told = ReadHistory(options);
-  return PrintWhy(options, now.entries().back(), told ? told->history.CurrentSince() : std::nullopt,
-                  answer->of_machine);
+  const auto since = told ? told->history.CurrentSince() : std::nullopt;
+  const PolicyEntry& entry = now.entries().back();
+  std::string held_up;
+  if (entry.decision.action != Action::kPause) {
+    const auto status = AskDaemon(options, SimpleCall("status"), &code);
+    if (status) held_up = HeldUpBy(status->text);
+  }
+  const auto clock = NewSystemClock();
+  Json json = WhyJson(entry, since, answer->of_machine);
+  json["held_up_by"] = held_up;
+  PrintOut("{}", options.json ? Dump(json) : WhyText(entry, since, MomentNow(*clock), held_up));
+  return kExitOk;
 }
 
 int LogVerb(const VerbOptions& options) {
   std::optional<WallTime> since;
-  if (!options.since.empty()) {
-    const auto clock = NewSystemClock();
-    const auto parsed = ParseLocalTime(options.since, MomentNow(*clock));
+  if (options.since) {
+    const auto parsed = PastTime(*options.since);
     if (!parsed) return FailWith(parsed.error(), kExitUsage);
     since = *parsed;
   }
@@ -173,7 +187,7 @@ int LogVerb(const VerbOptions& options) {
   const PolicyHistory& history = told->history;
   if (options.verify) {
     const ReplayReport report = ReplayLog(history);
-    fmt::print("{}", options.json ? Dump(ReplayJson(report)) : ReplayText(report));
+    PrintOut("{}", options.json ? Dump(ReplayJson(report)) : ReplayText(report));
     return report.ok() ? kExitOk : kExitFailed;
   }
   const std::vector<LogLine> lines = since ? history.Since(*since) : history.Lines();
@@ -181,12 +195,12 @@ int LogVerb(const VerbOptions& options) {
   const std::size_t count = std::min(lines.size(), options.max_entries.value_or(all));
   const auto shown = std::span<const LogLine>(lines).last(count);
   if (!options.json) {
-    fmt::print("{}", LogText(shown));
+    PrintOut("{}", LogText(shown));
     return kExitOk;
   }
   Json json = Json::array();
   for (const LogLine& line : shown) json.push_back(LineJson(line));
-  fmt::print("{}", Dump(json));
+  PrintOut("{}", Dump(json));
   return kExitOk;
 }
 

@@ -52,6 +52,16 @@ Result<std::string> TellToStop(const std::string& socket_path) {
 
 }  // namespace
 
+void PrintText(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+int Flushed(int code) {
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  if (!failed || code != kExitOk) return code;
+  return FailWith({ErrorCode::kDataLoss, "not all of the answer could be written"}, kExitFailed);
+}
+
 int FailWith(const Error& error, int code) {
   std::fprintf(stderr, "fallow-agent: %s\n", error.message.c_str());
   return code;
@@ -92,11 +102,11 @@ int JoinVerb(const VerbOptions& options) {
   const StateFolder folder(options.state_folder);
   const auto membership = Join(*link, folder, FALLOW_VERSION);
   if (!membership) return FailWith(membership.error(), ExitCodeOf(membership.error()));
-  fmt::print("joined {} as {}\n", membership->coordinator_url, membership->device.value);
+  PrintOut("joined {} as {}\n", membership->coordinator_url, membership->device.value);
   if (CallLocal(folder.socket_path(), SimpleCall("status"))) {
-    fmt::print("an agent is already running: restart it, so that it works for this coordinator\n");
+    PrintOut("an agent is already running: restart it, so that it works for this coordinator\n");
   } else {
-    fmt::print("start it with `fallow-agent run`\n");
+    PrintOut("start it with `fallow-agent run`\n");
   }
   return kExitOk;
 }
@@ -115,9 +125,9 @@ int LeaveVerb(const VerbOptions& options) {
   }
   const bool was_running = stopped.has_value();
   if (auto status = folder.Forget(); !status) return FailWith(status.error(), kExitFailed);
-  fmt::print("left{}{}; models stay in {} until you remove them\n",
-             membership ? " " + membership->coordinator_url : "",
-             was_running ? ", and the agent is stopping" : "", folder.models_path());
+  PrintOut("left{}{}; models stay in {} until you remove them\n",
+           membership ? " " + membership->coordinator_url : "",
+           was_running ? ", and the agent is stopping" : "", folder.models_path());
   return kExitOk;
 }
 
@@ -137,6 +147,14 @@ int RunVerb(const VerbOptions& options) {
   daemon.agent_version = FALLOW_VERSION;
   const Status status = RunDaemon(daemon);
   if (status) return kExitOk;
+  if (CallLocal(StateFolder(options.state_folder).socket_path(), SimpleCall("status"))) {
+    return FailWith(
+        {status.error().code,
+         fmt::format("an agent runs already for {}: `fallow-agent status` tells what it "
+                     "does",
+                     options.state_folder)},
+        kExitFailed);
+  }
   return FailWith(status.error(),
                   status.error().code == ErrorCode::kNotFound ? kExitNotJoined : kExitFailed);
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "base/utf8.h"
 
@@ -18,6 +19,21 @@ struct Unit {
 // The larger unit first: the order in which they may follow each other.
 constexpr std::array<Unit, 5> kUnits = {
     {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
+
+// What people write instead.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kUnitWords = {
+    {{"sec", "s"},
+     {"secs", "s"},
+     {"second", "s"},
+     {"seconds", "s"},
+     {"min", "m"},
+     {"mins", "m"},
+     {"minute", "m"},
+     {"minutes", "m"},
+     {"hour", "h"},
+     {"hours", "h"},
+     {"day", "d"},
+     {"days", "d"}}};
 
 void SkipBlanks(std::string_view& text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -42,7 +58,8 @@ std::optional<std::size_t> TakeUnit(std::string_view& text) {
   while (letters < text.size() && text[letters] >= 'a' && text[letters] <= 'z') ++letters;
   std::string_view name = text.substr(0, letters);
   text.remove_prefix(letters);
-  if (name == "min") name = "m";
+  for (const auto& [word, unit] : kUnitWords)
+    if (name == word) name = unit;
   for (std::size_t i = 0; i < kUnits.size(); ++i)
     if (kUnits[i].name == name) return i;
   return std::nullopt;
@@ -81,6 +98,21 @@ std::string ShortDuration(std::chrono::milliseconds duration) {
   if (seconds < 120) return fmt::format("{} s", seconds);
   if (seconds < 7200) return fmt::format("{} min", seconds / 60);
   return fmt::format("{} h", seconds / 3600);
+}
+
+std::string TimeLeft(std::chrono::milliseconds duration) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(duration).count();
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  const auto minutes = std::chrono::ceil<std::chrono::minutes>(duration).count();
+  if (minutes < 120) return fmt::format("{} min", minutes);
+  const auto two = [](std::int64_t whole, std::string_view unit, std::int64_t rest,
+                      std::string_view of) {
+    return rest == 0 ? fmt::format("{} {}", whole, unit)
+                     : fmt::format("{} {} {} {}", whole, unit, rest, of);
+  };
+  if (minutes < 48 * 60) return two(minutes / 60, "h", minutes % 60, "min");
+  const auto hours = std::chrono::ceil<std::chrono::hours>(duration).count();
+  return two(hours / 24, "d", hours % 24, "h");
 }
 
 std::string ExactDuration(std::chrono::milliseconds duration) {

@@ -24,6 +24,8 @@ constexpr milliseconds kOwnWorkGone{30'000};
 // Below this share a machine that ran is said to be held back; from that on, to run again.
 constexpr double kReducedBelow = 0.95;
 constexpr double kFullFrom = 0.995;
+// Below this part of a ceiling it does not hold the share, which is still on its way up.
+constexpr double kRoomBelow = 0.95;
 // An owner's pause is counted on the steady clock up to this length.
 constexpr milliseconds kMaxPauseCounted = std::chrono::hours(24 * 365 * 10);
 
@@ -86,12 +88,18 @@ void AddReasons(const std::vector<Sign>& signs, SteadyTime now, PolicyMemory& me
       if (sign.seen == Seen::kThere) reasons.push_back({sign.reason, sign.text, sign.way_out});
       continue;
     }
+    if (!sign.counts) {
+      memory.holds.erase(sign.reason);
+      continue;
+    }
     const auto left = UpdateHold(sign, now, memory);
     if (!left) continue;
-    std::string text = sign.text;
+    ReasonText reason{sign.reason, sign.text, sign.way_out};
     if (sign.seen != Seen::kThere)
-      text += fmt::format("; work waits {} more, in case it comes back", ShortDuration(*left));
-    reasons.push_back({sign.reason, std::move(text), sign.way_out});
+      reason.text += fmt::format("; work waits {} more, in case it comes back", TimeLeft(*left));
+    if (sign.seen == Seen::kNot)
+      reason.way_out = fmt::format("it stays so for {}", TimeLeft(*left));
+    reasons.push_back(std::move(reason));
   }
 }
 
@@ -128,7 +136,7 @@ Sign PausedSign(const Signals& signals, const Moment& now, std::optional<millise
   sign.way_out = all_by_root ? "`sudo fallow-agent resume`" : "`fallow-agent resume`";
   sign.text = *signals.paused_until == kPausedWithoutEnd
                   ? fmt::format("paused by {}, until told otherwise", who)
-                  : fmt::format("paused by {} for {} more, until {}", who, ShortDuration(*left),
+                  : fmt::format("paused by {} for {} more, until {}", who, TimeLeft(*left),
                                 LocalClock(now.wall + *left, LocalOffset(now)));
   if (by_root && !all_by_root && *by_root > now.wall) {
     sign.text += fmt::format("; by root until {}", LocalDateTime(*by_root, LocalOffset(now)));
@@ -148,7 +156,7 @@ Sign ScheduleSign(const Settings& settings, const Moment& now) {
   if (allowed.size() > 200) allowed = allowed.substr(0, 200) + " …";
   sign.text = fmt::format("work is allowed only {}", allowed);
   sign.way_out = wait ? fmt::format("{} from now, or another schedule.allowed",
-                                    ShortDuration(std::chrono::minutes(*wait)))
+                                    TimeLeft(std::chrono::minutes(*wait)))
                       : "another schedule.allowed";
   return sign;
 }
@@ -179,8 +187,11 @@ ReasonText ReducedBy(const Settings& settings, const QuietTargets& targets, cons
   if (step.limited_by && step.share < targets.max_share) {
     const bool heat =
         *step.limited_by == QuietLimit::kCpuHeat || *step.limited_by == QuietLimit::kGpuHeat;
+    const QuietState::Loop& loop = step.state.loops[static_cast<std::size_t>(*step.limited_by)];
+    const bool has_room = loop.smooth < loop.ceiling * kRoomBelow;
     return {heat ? Reason::kTemperature : Reason::kPowerLimit, HeldText(step, *step.limited_by),
-            "a higher quiet.level or ceiling"};
+            has_room ? "nothing; the share rises by itself while there is room"
+                     : "a higher quiet.level or ceiling"};
   }
   return {Reason::kQuietLevel,
           fmt::format("quiet.level {} allows {:.0f} % of the time{}", settings.quiet.level_percent,
@@ -274,7 +285,7 @@ std::optional<ReasonText> StillSettling(const Settings& settings, const Findings
   return ReasonText{Reason::kSettling,
                     fmt::format("free again; work waits {} more, so that it does not start and "
                                 "stop all the time",
-                                ShortDuration(left)),
+                                TimeLeft(left)),
                     "nothing; it begins by itself"};
 }
 

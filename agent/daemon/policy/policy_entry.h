@@ -15,7 +15,7 @@
 namespace fallow {
 
 // Raised whenever Decide would answer an old entry differently; such entries are not replayed.
-inline constexpr int kPolicyVersion = 1;
+inline constexpr int kPolicyVersion = 2;
 inline constexpr std::size_t kMaxEntryBytes =
     32 * 1024;  // signals are bounded so that it is enough
 

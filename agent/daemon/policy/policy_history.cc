@@ -29,9 +29,13 @@ std::string Difference(const PolicyEntry& entry, const Decision& again) {
     return fmt::format("{} at {:.3f} ({})", ActionName(decision.action), decision.share,
                        decision.text);
   };
-  return fmt::format("{}: recorded {}; decided again {}",
-                     LocalDateTime(entry.moment.wall, LocalOffset(entry.moment)),
-                     shown(entry.decision), shown(again));
+  const std::string time = LocalDateTime(entry.moment.wall, LocalOffset(entry.moment));
+  if (shown(entry.decision) == shown(again)) {
+    return fmt::format("{}: {}, both times, but the reasons, GPUs or memory kept differ", time,
+                       shown(again));
+  }
+  return fmt::format("{}: recorded {}; decided again {}", time, shown(entry.decision),
+                     shown(again));
 }
 
 }  // namespace
@@ -206,16 +210,23 @@ std::vector<LogLine> PolicyHistory::Since(WallTime time) const {
   return lines;
 }
 
-std::optional<Moment> PolicyHistory::CurrentSince() const {
-  std::optional<Moment> since;
-  for (std::size_t i = entries_.size(); i > 0; --i) {
-    if (!IsSameState(entries_[i - 1], entries_.back())) break;
+Moment PolicyHistory::StateSince(const PolicyEntry& entry) const {
+  Moment since = entry.moment;
+  const auto last = static_cast<std::size_t>(&entry - entries_.data());
+  FALLOW_CHECK(last < entries_.size());
+  for (std::size_t i = last + 1; i > 0; --i) {
+    if (!IsSameState(entries_[i - 1], entry)) break;
     since = entries_[i - 1].moment;
     const bool began = std::ranges::any_of(
         absences_, [&](const Absence& absence) { return absence.next_entry == i - 1; });
     if (began) break;
   }
   return since;
+}
+
+std::optional<Moment> PolicyHistory::CurrentSince() const {
+  if (entries_.empty()) return std::nullopt;
+  return StateSince(entries_.back());
 }
 
 ReplayReport ReplayLog(const PolicyHistory& history) {

@@ -85,7 +85,9 @@ class PolicyHistory {
   // beyond it.
   std::vector<LogLine> Lines() const;
   std::vector<LogLine> Since(WallTime time) const;
-  // When the last entry's action and first reason began; no agent was absent since.
+  // When this entry's action and first reason began; no agent was absent since. `entry`: one of
+  // entries(). Of the last entry; none without entries.
+  Moment StateSince(const PolicyEntry& entry) const;
   std::optional<Moment> CurrentSince() const;
 
  private:
@@ -114,14 +116,20 @@ ReplayReport ReplayLog(const PolicyHistory& history);
 std::string ReplayText(const ReplayReport& report);
 
 // `fallow-agent why`: what is decided, since when, all reasons and what would have to change.
-// `since`: when this state began, if that is known.
-std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now);
+// `since`: when this state began, if that is known. `held_up`: what keeps an agent that may work
+// from working, "idle: waiting for work"; empty if nothing does.
+std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now,
+                    std::string_view held_up = "");
+// The same of a time that was: what was decided last at `time`, which local time is `offset` ahead.
+std::string WhyThenText(const PolicyEntry& entry, const Moment& since, WallTime time,
+                        std::chrono::minutes offset);
 // The same of a time at which no agent ran. `last`: what was decided last, if anything was.
 std::string AbsenceText(const Absence& absence, const PolicyEntry* last);
 // In a line, without its beginning.
 std::string AbsenceSummary(const Absence& absence);
 std::string ClockStepSummary(const ClockStep& step);
-// `fallow-agent log`: one line a transition, an absence or a step of the clock, in local times.
+// `fallow-agent log`: one line a transition, an absence or a step of the clock, in local times;
+// "[new settings]" where they changed since the line before.
 std::string LogText(std::span<const LogLine> lines);
 
 // A single entry for another process, which reads it with Parse.

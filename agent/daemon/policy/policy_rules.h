@@ -24,6 +24,7 @@ struct Sign {
   Seen seen = Seen::kNot;
   std::string text, way_out;             // as in ReasonText; also while the reason only settles
   std::chrono::milliseconds settles{0};  // after the cause is gone
+  bool counts = true;                    // the owner's settings let it; else it ends at once
 };
 
 // How long a cause must be gone.

@@ -19,10 +19,6 @@ Seen Below(double value, double low, double high) {
   return value < low ? Seen::kThere : value >= high ? Seen::kNot : Seen::kBetween;
 }
 
-std::string StaysSo(std::chrono::milliseconds settles) {
-  return fmt::format("it stays so for {}", ShortDuration(settles));
-}
-
 std::string GpuName(const GpuReading& gpu) {
   if (gpu.name.empty()) return gpu.pci_address.empty() ? "a GPU" : gpu.pci_address;
   return gpu.name;
@@ -30,10 +26,10 @@ std::string GpuName(const GpuReading& gpu) {
 
 Sign CpuSign(const Settings& settings, const CpuReading& cpu, bool own_work) {
   Sign sign{.reason = Reason::kCpuLoad, .settles = kLoadSettles};
-  sign.text = "other programs leave the processors alone";
-  sign.way_out = StaysSo(kLoadSettles);
+  sign.text = "the processors are free enough for work";
   const double limit = settings.load.foreign_cpu_percent;
   const double pressure_limit = settings.load.cpu_pressure_percent;
+  sign.counts = limit < 100 || pressure_limit < 100;
   if (cpu.foreign_share && limit < 100) {
     const double percent = *cpu.foreign_share * 100;
     sign.seen = Above(percent, limit * kLoadRelease, limit);
@@ -60,7 +56,6 @@ Sign CpuSign(const Settings& settings, const CpuReading& cpu, bool own_work) {
 Sign MemorySign(const Settings& settings, const CpuReading& cpu) {
   Sign sign{.reason = Reason::kMemory, .settles = kMemorySettles};
   sign.text = "there is memory enough for other programs";
-  sign.way_out = StaysSo(kMemorySettles);
   const auto min_mib = static_cast<double>(settings.load.min_free_memory_mib);
   if (cpu.memory_available_bytes && min_mib > 0) {
     const double free_mib = static_cast<double>(*cpu.memory_available_bytes) / kMib;
@@ -92,8 +87,8 @@ std::optional<double> ForeignShare(const GpuReading& gpu, bool own_work) {
 Sign GpuLoadSign(const Settings& settings, const std::vector<GpuReading>& gpus, bool own_work) {
   Sign sign{.reason = Reason::kGpuLoad, .settles = kLoadSettles};
   sign.text = "other programs leave the GPU alone";
-  sign.way_out = StaysSo(kLoadSettles);
   const double limit = settings.load.foreign_gpu_percent;
+  sign.counts = limit < 100;
   double most = -1;
   for (const GpuReading& gpu : gpus) {
     const auto share = ForeignShare(gpu, own_work);
@@ -111,8 +106,8 @@ Sign GpuLoadSign(const Settings& settings, const std::vector<GpuReading>& gpus, 
 Sign GpuMemorySign(const Settings& settings, const std::vector<GpuReading>& gpus) {
   Sign sign{.reason = Reason::kGpuMemory, .settles = kMemorySettles};
   sign.text = "there is GPU memory enough for other programs";
-  sign.way_out = StaysSo(kMemorySettles);
   const auto min_mib = static_cast<double>(settings.load.min_free_gpu_memory_mib);
+  sign.counts = min_mib > 0;
   for (const GpuReading& gpu : gpus) {
     if (!gpu.memory_total_bytes || !gpu.memory_used_bytes || min_mib <= 0) continue;
     const auto total_mib = static_cast<double>(*gpu.memory_total_bytes) / kMib;
@@ -131,13 +126,14 @@ Sign GpuMemorySign(const Settings& settings, const std::vector<GpuReading>& gpus
   return sign;
 }
 
-Sign PowerSign(Reason reason, bool there, std::string_view text, std::string_view gone,
-               std::string_view way_out) {
+Sign PowerSign(Reason reason, bool allowed, bool there, std::string_view text,
+               std::string_view gone, std::string_view way_out) {
   return {.reason = reason,
           .seen = there ? Seen::kThere : Seen::kNot,
           .text = std::string(there ? text : gone),
           .way_out = std::string(way_out),
-          .settles = kPowerSettles};
+          .settles = kPowerSettles,
+          .counts = !allowed};
 }
 
 bool IsHeat(QuietLimit limit) {
@@ -170,7 +166,7 @@ Sign SensorSign(const Settings& settings, const Signals& signals, const QuietTar
                 const QuietStep& step, SteadyTime now) {
   Sign sign{.reason = Reason::kSensorLost, .settles = kSensorSettles};
   sign.text = "the sensor is back";
-  sign.way_out = StaysSo(kSensorSettles);
+  sign.counts = targets.cpu_ceiling_set || targets.gpu_ceiling_set || targets.watts_limit;
   const bool has_gpu = settings.compute.backend != "cpu" && !signals.gpus.empty();
   std::string setting;
   if (targets.cpu_ceiling_set && IsLost(step, QuietLimit::kCpuHeat, now))
@@ -206,16 +202,16 @@ std::vector<Sign> PowerSigns(const Settings& settings, const Signals& signals) {
   const std::string charge =
       power.charge_percent ? fmt::format(", {} % left", *power.charge_percent) : "";
   return {
-      PowerSign(Reason::kBattery, power.on_battery.value_or(false) && !settings.power.on_battery,
+      PowerSign(Reason::kBattery, settings.power.on_battery, power.on_battery.value_or(false),
                 fmt::format("on battery{}", charge), "no longer on battery",
                 "mains power for 60 s, or power.on_battery = true"),
-      PowerSign(Reason::kPowerSaver,
-                power.power_saver.value_or(false) && !settings.power.on_power_saver,
-                "the machine is set to save power", "no longer set to save power",
+      PowerSign(Reason::kPowerSaver, settings.power.on_power_saver,
+                power.power_saver.value_or(false), "the machine is set to save power",
+                "no longer set to save power",
                 "another power mode for 60 s, or power.on_power_saver = true"),
-      PowerSign(Reason::kMeteredNetwork,
-                signals.metered.value_or(false) && !settings.power.on_metered_network,
-                "the network is paid by volume", "the network is no longer paid by volume",
+      PowerSign(Reason::kMeteredNetwork, settings.power.on_metered_network,
+                signals.metered.value_or(false), "the network is paid by volume",
+                "the network is no longer paid by volume",
                 "another network for 60 s, or power.on_metered_network = true"),
   };
 }

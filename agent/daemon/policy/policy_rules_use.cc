@@ -39,7 +39,7 @@ Sign DistrustedSign(const Signals& signals) {
   if (at == signals.presence.end()) return sign;
   sign.seen = Seen::kThere;
   sign.text = fmt::format("{} is not believed: {}; counted as in use", at->source, at->detail);
-  sign.way_out = "it behaves again, or its login ends";
+  sign.way_out = "it behaves again, up to a minute long, or its login ends";
   return sign;
 }
 
@@ -73,13 +73,13 @@ Sign IdleSign(const Settings& settings, const Signals& signals, bool was_free, R
   sign.text = fmt::format("{} {} ago ({}); free after {} without", what,
                           ShortDuration(least->idle_for), least->source, ShortDuration(idle_after));
   sign.way_out = fmt::format("none for {} more, or a shorter presence.idle_after",
-                             ShortDuration(idle_after - least->idle_for));
+                             TimeLeft(idle_after - least->idle_for));
   return sign;
 }
 
 Sign SessionSign(const Signals& signals, bool counts, Reason reason, SessionSignalKind kind,
                  std::string_view what, std::string_view setting) {
-  Sign sign{.reason = reason, .settles = kUseSettles};
+  Sign sign{.reason = reason, .settles = kUseSettles, .counts = counts};
   sign.text = fmt::format("{}: none now", what);
   sign.way_out = fmt::format("it ends for {}, or {} = false", ShortDuration(kUseSettles), setting);
   if (!counts) return sign;
@@ -93,8 +93,10 @@ Sign SessionSign(const Signals& signals, bool counts, Reason reason, SessionSign
   return sign;
 }
 
-Sign ProgramSign(const Signals& signals) {
-  Sign sign{.reason = Reason::kOwnerProgram, .settles = kUseSettles};
+Sign ProgramSign(const Settings& settings, const Signals& signals) {
+  Sign sign{.reason = Reason::kOwnerProgram,
+            .settles = kUseSettles,
+            .counts = !settings.presence.owner_programs.empty() || !signals.owner_programs.empty()};
   sign.text = "no program of the owner's list is seen now";
   sign.way_out =
       fmt::format("it ends for {}, or leaves presence.programs", ShortDuration(kUseSettles));
@@ -125,7 +127,7 @@ std::vector<Sign> UseSigns(const Settings& settings, const Signals& signals, boo
       SessionSign(signals, presence.idle_inhibitors, Reason::kIdleInhibitor,
                   SessionSignalKind::kIdleInhibitor, "the screen is kept awake",
                   "presence.idle_inhibitors"),
-      ProgramSign(signals),
+      ProgramSign(settings, signals),
   };
 }
 

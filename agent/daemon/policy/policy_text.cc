@@ -15,7 +15,7 @@ std::string State(const Decision& decision) {
     case Action::kRun:
       return "works";
     case Action::kReduce:
-      return fmt::format("works {:.0f} % of the time", decision.share * 100);
+      return "works in part";  // the decision's text says which
     case Action::kPause:
       return "waits";
   }
@@ -33,14 +33,16 @@ std::chrono::milliseconds Ago(WallTime then, WallTime now) {
   return std::max(now - then, std::chrono::milliseconds(0));
 }
 
-}  // namespace
-
-std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now) {
+// `when`: "ago" or "before".
+std::string Why(const PolicyEntry& entry, std::optional<Moment> since, WallTime time,
+                std::string_view when, std::string_view held_up = "") {
   const Decision& decision = entry.decision;
-  std::string text = fmt::format("{}: {}\n", State(decision), OneLine(decision.text));
+  std::string text = fmt::format("{}: {}\n", held_up.empty() ? State(decision) : "may work",
+                                 OneLine(decision.text));
+  if (!held_up.empty()) text += fmt::format("but is {}\n", OneLine(held_up));
   if (since) {
-    text += fmt::format("since {} ({} ago)\n", LocalDateTime(since->wall, LocalOffset(*since)),
-                        ShortDuration(Ago(since->wall, now.wall)));
+    text += fmt::format("since {} ({} {})\n", LocalDateTime(since->wall, LocalOffset(*since)),
+                        ShortDuration(Ago(since->wall, time)), when);
   }
   if (!decision.reasons.empty()) text += "\n";
   for (const ReasonText& reason : decision.reasons) {
@@ -56,6 +58,18 @@ std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const
   for (const std::string& notice : entry.signals.notices)
     text += fmt::format("note: {}\n", OneLine(notice));
   return text;
+}
+
+}  // namespace
+
+std::string WhyText(const PolicyEntry& entry, std::optional<Moment> since, const Moment& now,
+                    std::string_view held_up) {
+  return Why(entry, since, now.wall, "ago", held_up);
+}
+
+std::string WhyThenText(const PolicyEntry& entry, const Moment& since, WallTime time,
+                        std::chrono::minutes offset) {
+  return fmt::format("at {}\n{}", LocalDateTime(time, offset), Why(entry, since, time, "before"));
 }
 
 std::string AbsenceSummary(const Absence& absence) {
@@ -99,6 +113,7 @@ std::string ClockStepSummary(const ClockStep& step) {
 std::string LogText(std::span<const LogLine> lines) {
   constexpr std::string_view kLine = "{}  {:<7} {:<18} {}\n";
   std::string text;
+  const PolicyEntry* before = nullptr;
   for (const LogLine& line : lines) {
     if (line.absence != nullptr) {
       text += fmt::format(kLine, LocalDateTime(line.absence->since, line.absence->since_offset),
@@ -112,10 +127,12 @@ std::string LogText(std::span<const LogLine> lines) {
     }
     const PolicyEntry& entry = *line.entry;
     const auto& reasons = entry.decision.reasons;
+    const bool is_changed = before != nullptr && before->settings != entry.settings;
     text += fmt::format(kLine, LocalDateTime(entry.moment.wall, LocalOffset(entry.moment)),
                         ActionName(entry.decision.action),
                         reasons.empty() ? "" : ReasonName(reasons[0].reason),
-                        OneLine(entry.decision.text));
+                        OneLine(entry.decision.text) + (is_changed ? " [new settings]" : ""));
+    before = &entry;
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "agent/daemon/policy/near_words.h"
 #include "agent/daemon/policy/setting_value.h"
 
 namespace fallow {
@@ -237,29 +238,6 @@ std::vector<SettingSpec> MakeSpecs() {
 }
 #undef FIELD
 
-// How many letters must change, be added or dropped to get from one to the other.
-std::size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-// Longer ones are no slip of the finger.
-constexpr std::size_t kMaxMistypedBytes = 64;
-// The distance from which on two names have nothing to do with each other.
-std::size_t TooFar(std::string_view name) {
-  return std::max<std::size_t>(2, name.size() / 3) + 1;
-}
-
 std::string_view NameOf(std::string_view key) {
   return key.substr(key.rfind('.') + 1);
 }
@@ -281,7 +259,7 @@ const SettingSpec* FindSetting(std::string_view key) {
 }
 
 std::string_view NearestSetting(std::string_view key) {
-  if (key.size() > kMaxMistypedBytes) return "";
+  if (TooFar(key) == 0) return "";
   std::string_view nearest;
   std::size_t least = TooFar(NameOf(key));
   for (const SettingSpec& spec : SettingSpecs()) {
@@ -302,7 +280,7 @@ bool IsSettingSection(std::string_view name) {
 }
 
 std::string_view NearestSettingSection(std::string_view name) {
-  if (name.size() > kMaxMistypedBytes) return "";
+  if (TooFar(name) == 0) return "";
   std::string_view nearest;
   std::size_t least = TooFar(name);
   for (const SettingSpec& spec : SettingSpecs()) {

@@ -25,7 +25,7 @@ std::string Shown(const SettingRaw& raw) {
       Overloaded{
           [](bool value) { return fmt::format("{}", value); },
           [](std::int64_t value) { return fmt::format("{}", value); },
-          [](double value) { return fmt::format("{}", value); },
+          [](double value) { return fmt::format("{:#}", value); },  // 1.0, not 1
           [](const std::string& value) { return QuotedToml(ToValidUtf8(value, 40)); },
           [](const Names& value) { return fmt::format("a list of {}", value.size()); },
           [](const OtherValue& value) { return value.what; },

@@ -146,7 +146,54 @@ TEST(AgentProgram, OneThatDoesNotStopIsNotLeftAlone) {
 TEST(AgentProgram, SaysWhatAWrongWordIsWhereverItIs) {
   Stack stack;
   EXPECT_EQ(Agent(stack, {"log", "--since", "noon", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_EQ(Agent(stack, {"why", "--at", "tomorrow", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_EQ(Agent(stack, {"pause", "until", "yesterday", "--state-dir", "/none"}).exit_code, 2);
+  EXPECT_EQ(Agent(stack, {"pauze"}).exit_code, 2);
   EXPECT_THAT(Agent(stack, {"help"}).output, HasSubstr("doctor  "));
+  EXPECT_THAT(Agent(stack, {"help", "pause"}).output, HasSubstr("until 18:00"));
+  EXPECT_EQ(Agent(stack, {"help", "pauze"}).exit_code, 2);
+  EXPECT_THAT(Agent(stack, {"run", "--help"}).output, HasSubstr("Exit codes:"));
+}
+
+TEST(AgentProgram, AnAnswerThatCannotBeWrittenIsAFailure) {
+  const std::string program = FALLOW_BINARY_DIR "/bin/fallow-agent";
+  for (const char* verb : {"limits", "limits --json", "limits --defaults"}) {
+    const Finished told = RunProgram(
+        {.arguments = {"/bin/sh", "-c", program + " " + verb + " > /dev/full"}, .environment = {}});
+    EXPECT_EQ(told.exit_code, 1) << verb;
+  }
+}
+
+TEST(AgentProgram, SettingsThatAreChangedAtATimeAllStand) {
+  const TemporaryFolder folder;
+  const std::string change =
+      FALLOW_BINARY_DIR "/bin/fallow-agent limits --settings " + folder.path() + "/agent.toml set ";
+  std::string all;
+  const std::vector<std::string> keys = {"quiet.level", "compute.threads", "compute.max_sequences",
+                                         "load.foreign_cpu_percent", "load.foreign_gpu_percent"};
+  for (const std::string& key : keys) all += change + key + " 17 & ";
+  RunProgram({.arguments = {"/bin/sh", "-c", all + "wait"}, .environment = {}});
+  for (const std::string& key : keys) {
+    const Finished value = RunProgram({.arguments = {"fallow-agent", "limits", "get", key,
+                                                     "--settings", folder.path() + "/agent.toml"},
+                                       .environment = {}});
+    EXPECT_EQ(value.output, "17\n") << key;
+  }
+}
+
+TEST(AgentProgram, ShowsAndResetsASettingAlone) {
+  Stack stack;
+  const auto limits = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "limits");
+    words.insert(words.end(), {"--settings", stack.folder() + "/agent.toml"});
+    return Agent(stack, words);
+  };
+  ASSERT_EQ(limits({"set", "quiet.level", "30"}).exit_code, 0);
+  EXPECT_EQ(limits({"get", "quiet.level"}).output, "30\n");
+  ASSERT_EQ(limits({"reset", "quiet.level"}).exit_code, 0);
+  EXPECT_EQ(limits({"get", "quiet.level"}).output, "70\n");
+  EXPECT_EQ(limits({"get", "quiet.levle"}).exit_code, 2);
+  EXPECT_EQ(limits({"set", "", "5"}).exit_code, 2) << "it is not to show all instead";
 }
 
 TEST(AgentProgram, ItsLogTellsWhenNoAgentRan) {

@@ -108,7 +108,7 @@ TEST_F(SystemAgent, WhoSitsAtTheMachineNeedsNeitherRootNorFlags) {
 
   const Finished paused = As(kAtSeat, {"pause", "30m"});
   ASSERT_EQ(paused.exit_code, 0) << Said();
-  EXPECT_THAT(paused.output, HasSubstr("this machine's agent is paused for 30 min"));
+  EXPECT_THAT(paused.output, HasSubstr("this machine's agent is paused until 20"));
   EXPECT_EQ(StatusFor(kAtSeat).at("policy").at("reasons").at(0).at("reason"), "paused_by_owner");
 
   const Finished why = As(kAtSeat, {"why"});
@@ -144,8 +144,7 @@ TEST_F(SystemAgent, ItsPrivateLogIsReadOverTheSocket) {
   EXPECT_EQ(log.exit_code, 0) << Said();
   EXPECT_THAT(log.output, HasSubstr("paused_by_owner"));
   EXPECT_EQ(As(kAtSeat, {"log", "--verify"}).exit_code, 0) << Said();
-  EXPECT_THAT(As(kAtSeat, {"why", "--at", "2199-01-01 12:00"}).output,
-              HasSubstr("paused_by_owner"));
+  EXPECT_THAT(As(kAtSeat, {"why", "--at", "now"}).output, HasSubstr("paused_by_owner"));
   EXPECT_EQ(As(kAtSeat, {"why", "--at", "1999-01-01 12:00"}).exit_code, 1);
   EXPECT_THAT(Said(), HasSubstr("the log begins at"));
 }

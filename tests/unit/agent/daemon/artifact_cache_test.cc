@@ -210,13 +210,33 @@ TEST(ArtifactCache, RemovesTheLeastRecentlyUsedToMakeRoom) {
   EXPECT_LE(f.cache->size_bytes(), 12'000u);
 }
 
+TEST(ArtifactCache, ALowerLimitTakesTheLeastRecentlyUsedAtOnceButNoDownload) {
+  Fixture f(20'000);
+  const std::string a = Content(5000, 'a'), b = Content(5000, 'b'), c = Content(5000, 'c');
+  f.Bring(a);
+  f.Bring(b);
+  fs::last_write_time(f.Path(ArtifactOf(a)), fs::file_time_type::clock::now() - 1h);
+  f.Fetch(ArtifactOf(c));
+  f.Piece(c.substr(0, 1000));
+  f.cache->SetMaxBytes(12'000);
+  EXPECT_TRUE(fs::exists(f.Path(ArtifactOf(a)))) << "11,000 bytes are within it";
+  f.cache->SetMaxBytes(8'000);
+  EXPECT_FALSE(fs::exists(f.Path(ArtifactOf(a))));
+  EXPECT_EQ(f.cache->Cached(), std::vector{Sha256::Of(b)});
+  f.cache->SetMaxBytes(500);
+  EXPECT_TRUE(f.cache->Cached().empty());
+  f.Piece(c.substr(1000));
+  f.Answer(200);
+  EXPECT_TRUE(f.result && f.result->has_value()) << "a download goes on";
+}
+
 TEST(ArtifactCache, RefusesAModelAboveItsLimitByName) {
   Fixture f(4'000);
   f.Fetch(ArtifactOf(Content(5000, 'a'), "large-model"));
   ASSERT_TRUE(f.result && !f.result->has_value());
   EXPECT_EQ(f.result->error().code, ErrorCode::kResourceExhausted);
   EXPECT_THAT(f.result->error().message, HasSubstr("large-model"));
-  EXPECT_THAT(f.result->error().message, HasSubstr("--cache-size-gib"));
+  EXPECT_THAT(f.result->error().message, HasSubstr("limits.disk_gib"));
   EXPECT_TRUE(f.http.calls().empty());
 }
 

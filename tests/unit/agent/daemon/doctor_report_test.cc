@@ -27,6 +27,22 @@ TEST(DoctorReport, SaysWhenAllIsWell) {
   EXPECT_THAT(DoctorText(findings), HasSubstr("Everything that is needed is there."));
 }
 
+TEST(DoctorReport, AnAgentThatIsFaultyIsToBeMended) {
+  EXPECT_EQ(AgentFinding("idle", "waiting for work").health, Health::kGood);
+  const Finding faulty = AgentFinding("faulty", "the disk is full");
+  EXPECT_EQ(faulty.health, Health::kBad);
+  EXPECT_EQ(faulty.text, "runs: faulty, the disk is full");
+  EXPECT_FALSE(faulty.way_out.empty());
+}
+
+TEST(DoctorReport, SaysWhoWouldTellWhatNobodyTells) {
+  EXPECT_EQ(YesOrNoFinding("network", "paid by volume", true, "somebody").text,
+            "paid by volume: yes");
+  const Finding untold = YesOrNoFinding("network", "paid by volume", std::nullopt, "somebody");
+  EXPECT_EQ(untold.text, "paid by volume: cannot tell, somebody would");
+  EXPECT_EQ(untold.health, Health::kNone);
+}
+
 TEST(DoctorReport, CompositorThatTellsNoFullScreenIsAWarningWithTheWayOut) {
   const Finding finding =
       SignalFinding({.source = "wayland wayland-0",

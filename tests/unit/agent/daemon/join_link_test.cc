@@ -34,6 +34,10 @@ TEST(JoinLink, SaysWhatIsWrong) {
   EXPECT_THAT(error("https://h:1/#join=t"), HasSubstr("no valid pin"));
   EXPECT_THAT(error("https://h:1/#join=t&pin=1234"), HasSubstr("no valid pin"));
   EXPECT_THAT(error("https://h:1/#pin=" + kPin), HasSubstr("no join token"));
+  EXPECT_THAT(error("https://h:1/#key=sk-fallow-x&pin=" + kPin),
+              AllOf(HasSubstr("to sign in with"), Not(HasSubstr("sk-fallow-x"))));
+  EXPECT_THAT(error(" \n"), HasSubstr("https://"));
+  EXPECT_THAT(error(""), HasSubstr("https://"));
   EXPECT_THAT(error("https://h:1/#join=&pin=" + kPin), HasSubstr("no join token"));
   EXPECT_THAT(error("https:///#join=t&pin=" + kPin), HasSubstr("host"));
   EXPECT_THAT(error("https://h:1/path/#join=t&pin=" + kPin), HasSubstr("host"));

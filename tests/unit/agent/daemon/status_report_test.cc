@@ -94,7 +94,14 @@ TEST(StatusReport, TellsWhatAndWhyInWords) {
             HasSubstr("120 tokens/s, 9000 read for embeddings"),
             HasSubstr("in 4.2 ms, 99 of 100 times in 9.0 ms"),
             HasSubstr("free after 3 min without input"), HasSubstr("also         a game runs"),
-            HasSubstr("killed by signal 11"), HasSubstr("1.00 of 50 GiB")));
+            HasSubstr("killed by signal 11"), HasSubstr("1.0 GiB of 50.0 GiB")));
+}
+
+TEST(StatusReport, ASourceThatIsNotBelievedIsNotCalledIdle) {
+  StatusReport report = Sample();
+  report.decided.signals.presence[0].kind = PresenceKind::kDistrusted;
+  report.decided.signals.presence[0].detail = "it floods";
+  EXPECT_THAT(StatusText(StatusJson(report)).value(), HasSubstr("x11 :0: not believed, it floods"));
 }
 
 TEST(StatusReport, AFreshAgentHasNothingToTellYet) {
@@ -126,6 +133,25 @@ TEST(StatusReport, WordsOfAWorkerCannotPassForLinesOfOurs) {
   const std::string text = StatusText(StatusJson(report)).value();
   EXPECT_THAT(text, AllOf(HasSubstr("gone?serves       nobody?[2J"), HasSubstr("a card?state"),
                           HasSubstr("waits?runs")));
+}
+
+TEST(StatusReport, TellsWhatHoldsUpAnAgentThatMayWork) {
+  StatusReport report = Sample();
+  report.decided.decision.text = "no input for 5 min";
+  const auto held_up = [&](DeviceState state, const char* reason) {
+    report.status.state = state;
+    report.status.reason = reason;
+    return HeldUpBy(StatusJson(report));
+  };
+  EXPECT_EQ(held_up(DeviceState::kIdle, "no input for 5 min; waiting for work"),
+            "idle: waiting for work");
+  EXPECT_EQ(held_up(DeviceState::kIdle, "no input for 4 min; fetching"),
+            "idle: no input for 4 min; fetching");
+  EXPECT_EQ(held_up(DeviceState::kFaulty, "the disk is\nfull"), "faulty: the disk is?full");
+  EXPECT_EQ(held_up(DeviceState::kWorking, "no input for 5 min; 3 requests in hand"), "");
+  EXPECT_EQ(held_up(DeviceState::kInUse, "input 3 s ago"), "");
+  for (const char* other : {"", "[]", "{}", R"({"state": 5})"}) EXPECT_EQ(HeldUpBy(other), "");
+  EXPECT_EQ(HeldUpBy(R"({"state": "idle", "policy": []})"), "idle: ");
 }
 
 TEST(StatusReport, AnotherAnswerIsAnErrorNotACrash) {

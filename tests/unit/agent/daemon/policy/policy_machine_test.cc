@@ -83,6 +83,18 @@ TEST(Loads, MustBeLowForAWhileBeforeWorkBeginsAgain) {
   }
 }
 
+TEST(Loads, WhileOneSettlesWhatIsLeftIsToldAsTheWayOut) {
+  MachineWorld machine;
+  machine.signals.power.on_battery = true;
+  machine.Look();
+  machine.signals.power.on_battery = false;
+  machine.After(1s);
+  const Decision decision = machine.After(20s + 1ms);
+  ASSERT_EQ(decision.reasons.size(), 1u);
+  EXPECT_EQ(decision.text, "no longer on battery; work waits 40 s more, in case it comes back");
+  EXPECT_EQ(decision.reasons[0].way_out, "it stays so for 40 s");
+}
+
 TEST(Loads, OneThatComesBackSettlesLongerEachTime) {
   MachineWorld machine;
   std::vector<std::chrono::seconds> waits;
@@ -252,6 +264,17 @@ TEST(Heat, HoldsTheShareDownAndSaysWhy) {
   EXPECT_EQ(decision.share, 1);
 }
 
+TEST(Heat, AShareOnItsWayUpNeedsNothing) {
+  MachineWorld machine;
+  machine.signals.thermal.temperatures = {Cpu(60)};
+  const Decision decision = machine.Look();
+  ASSERT_EQ(decision.action, Action::kReduce);
+  EXPECT_EQ(decision.reasons[0].way_out, "nothing; the share rises by itself while there is room");
+  machine.signals.thermal.temperatures = {Cpu(77)};
+  for (int i = 0; i < 60; ++i) machine.After(1s);
+  EXPECT_EQ(machine.After(1s).reasons.at(0).way_out, "a higher quiet.level or ceiling");
+}
+
 TEST(Heat, AboveTheCeilingAtTheLeastShareWorkStops) {
   MachineWorld machine;
   machine.signals.thermal.temperatures = {Cpu(60)};
@@ -364,6 +387,42 @@ TEST(Watts, ALevelBelowFullHoldsAGpuBelowItsOwnLimit) {
   EXPECT_THAT(machine.Look().text, HasSubstr("GPU draws 190 W, held at or below 176 W"));
   machine.settings.quiet.level_percent = 100;
   EXPECT_EQ(machine.After(5s).action, Action::kRun);
+}
+
+// What the owner's word ends waits for nothing but the shortest pause, and says nothing untrue.
+TEST(OwnersWord, EndsAReasonAtOnceThoughItsCauseIsStillThere) {
+  struct Case {
+    const char* name;
+    std::function<void(Signals&)> cause;
+    std::function<void(Settings&)> word;
+  };
+  const Case cases[] = {
+      {"battery", [](Signals& s) { s.power.on_battery = true; },
+       [](Settings& s) { s.power.on_battery = true; }},
+      {"saver", [](Signals& s) { s.power.power_saver = true; },
+       [](Settings& s) { s.power.on_power_saver = true; }},
+      {"metered", [](Signals& s) { s.metered = true; },
+       [](Settings& s) { s.power.on_metered_network = true; }},
+      {"full screen", [](Signals& s) { s.session = {Active(SessionSignalKind::kFullScreen)}; },
+       [](Settings& s) { s.presence.full_screen = false; }},
+      {"cpu", [](Signals& s) { s.cpu.foreign_share = 0.9; },
+       [](Settings& s) { s.load.foreign_cpu_percent = s.load.cpu_pressure_percent = 100; }},
+      {"program", [](Signals& s) { s.owner_programs = {"steam"}; },
+       [](Settings& s) { s.presence.owner_programs.clear(); }},
+      {"sensor", [](Signals&) {}, [](Settings& s) { s.quiet.cpu_ceiling_celsius.reset(); }},
+  };
+  for (const Case& one : cases) {
+    MachineWorld machine;
+    machine.settings.presence.owner_programs = {"steam"};
+    machine.settings.quiet.cpu_ceiling_celsius = 70;
+    if (std::string_view(one.name) != "sensor") machine.settings.quiet.cpu_ceiling_celsius.reset();
+    one.cause(machine.signals);
+    ASSERT_EQ(machine.Look().action, Action::kPause) << one.name;
+    ASSERT_EQ(machine.After(20s).action, Action::kPause) << one.name;
+    one.word(machine.settings);
+    machine.signals.owner_programs.clear();  // none is looked for without a list
+    EXPECT_NE(machine.After(1s).action, Action::kPause) << one.name;
+  }
 }
 
 TEST(Starts, AfterAPauseWorkWaitsALittle) {

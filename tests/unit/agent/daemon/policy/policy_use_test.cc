@@ -172,6 +172,7 @@ TEST(Policy, ASessionSignalThatCannotTellProvesNothing) {
 
 TEST(Policy, AProgramOfTheOwnersListStopsWorkAndFreesMemory) {
   MachineWorld machine;
+  machine.settings.presence.owner_programs = {"blender", "steam"};
   machine.signals.owner_programs = {"blender", "steam"};
   EXPECT_EQ(machine.Look().text, "blender, steam on the owner's list runs");
   EXPECT_FALSE(machine.Look().keep_memory);
@@ -226,7 +227,7 @@ TEST(Pause, LastsAsLongAsTheOwnerSaid) {
   machine.signals.paused_until = machine.now.wall + 30min;
   const Decision decision = machine.After(1s);
   EXPECT_EQ(decision.reasons[0].reason, Reason::kPausedByOwner);
-  EXPECT_EQ(decision.text, "paused by the owner for 29 min more, until 10:30");
+  EXPECT_EQ(decision.text, "paused by the owner for 30 min more, until 10:30");
   EXPECT_EQ(machine.After(30min - 1001ms).action, Action::kPause);
   EXPECT_EQ(machine.After(1ms).action, Action::kRun);
 }
@@ -327,7 +328,7 @@ TEST(SchedulePolicy, WorkIsAllowedFromItsFirstMinuteToBeforeItsLast) {
   const Decision decision = machine.After(1ms);
   EXPECT_EQ(decision.reasons[0].reason, Reason::kSchedule);
   EXPECT_EQ(decision.text, "work is allowed only mon-fri 10:00-10:02");
-  EXPECT_THAT(decision.reasons[0].way_out, HasSubstr("23 h from now"));
+  EXPECT_THAT(decision.reasons[0].way_out, HasSubstr("23 h 58 min from now"));
 }
 
 TEST(SecondGpu, GoesOnWhileTheOwnerIsThereIfTheOwnerLikes) {

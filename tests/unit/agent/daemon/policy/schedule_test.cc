@@ -130,6 +130,16 @@ TEST(Durations, RefuseWhatIsNone) {
 }
 
 TEST(Durations, AreShort) {
+  EXPECT_EQ(TimeLeft(0ms), "0 s");
+  EXPECT_EQ(TimeLeft(1ms), "1 s");
+  EXPECT_EQ(TimeLeft(119s), "119 s");
+  EXPECT_EQ(TimeLeft(121s), "3 min");
+  EXPECT_EQ(TimeLeft(2h), "2 h");
+  EXPECT_EQ(TimeLeft(2h + 4min + 1s), "2 h 5 min");
+  EXPECT_EQ(TimeLeft(48h), "2 d");
+  EXPECT_EQ(TimeLeft(148h + 8min), "6 d 5 h");
+  EXPECT_EQ(ParseDuration("2 hours"), 2h);
+  EXPECT_EQ(ParseDuration("1 hour 5 minutes"), 65min);
   EXPECT_EQ(ShortDuration(999ms), "0 s");
   EXPECT_EQ(ShortDuration(119s), "119 s");
   EXPECT_EQ(ShortDuration(120s), "2 min");
