@@ -1,7 +1,8 @@
 // The engine behind a worker: one backend, one model at a time.
 //
-// Invariant: a load that was stopped keeps what it has loaded until another model is asked for, so
-// that the stop waits for no memory to be given back, and the next load of the same file goes on.
+// Invariant: a load that was stopped keeps what it has loaded until another model is asked for, and
+// the next load of the same file goes on. Then memory is given back in pieces, between which a stop
+// is answered too.
 // Threading: one thread, the computing one.
 #pragma once
 

@@ -89,6 +89,7 @@ class VulkanBackend final : public TunedVulkanBackend {
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
                                             Int8Forms forms, const StepControl& control) override {
     FALLOW_RETURN_IF_ERROR(CheckColumns("tensor", columns));
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     const TensorLayout layout(rows, columns, forms);
     FALLOW_ASSIGN_OR_RETURN(auto memory,
                             transfers_->AllocateZeros(layout.value_bytes(), "a tensor", control));
@@ -115,6 +116,7 @@ class VulkanBackend final : public TunedVulkanBackend {
               "matrix: {} rows of {} columns are {} bytes, this device binds at most {} at once",
               kTileOutputs, columns, PackedBytes(type, kTileOutputs, columns),
               device_->plan().max_range_bytes));
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     auto matrix = std::make_unique<VulkanMatrix>(type, rows, columns);
     for (std::uint32_t first = 0; first < rows; first += rows_per_part) {
       FALLOW_ASSIGN_OR_RETURN(
@@ -128,6 +130,7 @@ class VulkanBackend final : public TunedVulkanBackend {
   Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape,
                                               const StepControl& control) override {
     FALLOW_CHECK(shape.head_size > 0 && shape.head_size <= kMaxHeadSize);
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     auto cache = std::make_unique<VulkanKvCache>(shape);
     const auto allocate = [&](std::uint64_t bytes, std::string_view what) {
       return transfers_->AllocateZeros(bytes, what, control);
@@ -176,6 +179,15 @@ class VulkanBackend final : public TunedVulkanBackend {
   }
 
   std::uint64_t used_bytes() const override { return memory_.used_bytes() + step_memory_.size(); }
+  std::uint64_t discarded_bytes() const override { return memory_.empty_bytes(); }
+  // With what steps have taken: the next takes what it needs.
+  Status GiveBack(const StepControl& control) override {
+    if (builder_->dispatches().empty()) {
+      builder_->DropPartials();
+      step_memory_ = {};
+    }
+    return memory_.GiveBack(control);
+  }
 
   Status Upload(Tensor& tensor, std::span<const float> values,
                 const StepControl& control) override {

@@ -343,6 +343,8 @@ TEST_F(VulkanTest, ReservesLittleMoreThanIsUsed) {
             1.05 * static_cast<double>(vulkan_->used_bytes()));
   tensors.clear();
   EXPECT_EQ(vulkan_->used_bytes(), 0u);
+  EXPECT_EQ(vulkan_->discarded_bytes(), vulkan_->counters().reserved_bytes);
+  ASSERT_TRUE(vulkan_->GiveBack(StepControl()).has_value());
   EXPECT_EQ(vulkan_->counters().reserved_bytes, 0u);
 }
 
