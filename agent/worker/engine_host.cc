@@ -50,6 +50,7 @@ Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& option
   vulkan.max_memory_bytes = options.max_gpu_memory_bytes;
   vulkan.max_machine_memory_bytes = MachineMemoryCap(options);
   vulkan.spare_memory_bytes = options.spare_gpu_memory_bytes;
+  vulkan.kernels = options.kernels;
   return engine::NewVulkanBackend(vulkan);
 }
 

@@ -51,9 +51,10 @@ class VulkanBackend final : public TunedVulkanBackend {
   using Backend::NewTensor;
   using Backend::Upload;
   static Result<std::unique_ptr<VulkanBackend>> Create(std::unique_ptr<VulkanDevice> device,
-                                                       const VulkanDeviceInfo& about) {
+                                                       const VulkanDeviceInfo& about,
+                                                       KernelStore* kernels) {
     std::unique_ptr<VulkanBackend> self(new VulkanBackend(std::move(device)));
-    FALLOW_ASSIGN_OR_RETURN(self->kernels_, KernelSet::Create(*self->device_));
+    FALLOW_ASSIGN_OR_RETURN(self->kernels_, KernelSet::Create(*self->device_, kernels));
     self->sets_ = std::make_unique<BindingSets>(*self->device_, *self->kernels_, self->memory_);
     FALLOW_ASSIGN_OR_RETURN(self->queue_,
                             StepQueue::Create(*self->device_, *self->kernels_, *self->sets_));
@@ -393,7 +394,7 @@ Result<std::unique_ptr<TunedVulkanBackend>> NewTunedVulkanBackend(
   FALLOW_ASSIGN_OR_RETURN(const DevicePlan plan, PlanDevice(TakeSnapshot(devices[index]), capped));
   FALLOW_ASSIGN_OR_RETURN(auto device,
                           VulkanDevice::Open(std::move(instance), devices[index], plan));
-  return VulkanBackend::Create(std::move(device), infos[index]);
+  return VulkanBackend::Create(std::move(device), infos[index], options.kernels);
 }
 
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options) {
