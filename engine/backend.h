@@ -28,7 +28,7 @@ inline constexpr std::uint32_t kPagePositions = 256;
 // Values that share one int8 scale.
 inline constexpr std::uint32_t kQuantBlock = 32;
 
-// fp32 values on the device. Destroyed before its backend.
+// fp32 values on the device. Destroyed before its backend, which takes no time.
 class Tensor {
  public:
   virtual ~Tensor() = default;
@@ -159,6 +159,14 @@ class Backend {
   virtual std::uint64_t StepBytes(const AttentionShape& shape, std::uint32_t max_rows,
                                   std::uint32_t pages_per_row) const = 0;
   virtual std::uint64_t used_bytes() const = 0;
+
+  // The system takes longer to take gigabytes back than a stop may take. So what is destroyed
+  // leaves its memory to the backend, and GiveBack gives it back, between pieces of a few
+  // milliseconds: kCancelled when it was stopped, and the next call goes on. Each of the above that
+  // makes something does that first.
+  virtual Status GiveBack(const StepControl& control) = 0;
+  // Memory that is not given back yet, beside the used.
+  virtual std::uint64_t discarded_bytes() const = 0;
 
   // Not within a step. Row-major, `rows` × columns values from the first row on. kCancelled, with
   // the tensor's values undefined, when `control` is stopped meanwhile.

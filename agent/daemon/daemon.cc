@@ -166,7 +166,8 @@ Status Daemon::Open() {
           .on_settings = [this] { FollowSettings(); },
           .add_notices = [this](auto& notices) { AddNotices(notices); }});
   WorkerSupervisorOptions worker;
-  worker.command = {options_.program_folder + "/fallow-worker"};
+  worker.command = {options_.program_folder + "/fallow-worker", "--kernel-file",
+                    folder_.path() + "/kernels"};
   worker.set_haste = [this](std::int64_t process_id, Haste haste) -> Status {
     // A worker in the foreground gives way to nobody, so it needs no haste, and none taken away.
     if (owner_->settings().presence.dedicated) return {};

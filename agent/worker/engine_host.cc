@@ -50,6 +50,7 @@ Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& option
   vulkan.max_memory_bytes = options.max_gpu_memory_bytes;
   vulkan.max_machine_memory_bytes = MachineMemoryCap(options);
   vulkan.spare_memory_bytes = options.spare_gpu_memory_bytes;
+  vulkan.kernels = options.kernels;
   return engine::NewVulkanBackend(vulkan);
 }
 
@@ -91,10 +92,15 @@ EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerO
 Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepControl& control) {
   if (loading_ == nullptr || loading_->path != path) {
     Forget();
+    FALLOW_RETURN_IF_ERROR(backend_->GiveBack(control));
     FALLOW_ASSIGN_OR_RETURN(loading_, BeginLoad(path));
   }
   if (auto status = Go(*loading_, control); !status) {
-    if (status.error().code != ErrorCode::kCancelled) Forget();
+    if (status.error().code != ErrorCode::kCancelled) {
+      Forget();
+      // What a stop leaves of it goes before the next load.
+      (void)backend_->GiveBack(control);
+    }
     return Wrap(std::move(status).error(), path);
   }
   loading_.reset();

@@ -1,7 +1,8 @@
 // The engine behind a worker: one backend, one model at a time.
 //
-// Invariant: a load that was stopped keeps what it has loaded until another model is asked for, so
-// that the stop waits for no memory to be given back, and the next load of the same file goes on.
+// Invariant: a load that was stopped keeps what it has loaded until another model is asked for, and
+// the next load of the same file goes on. Then memory is given back in pieces, between which a stop
+// is answered too.
 // Threading: one thread, the computing one.
 #pragma once
 
@@ -11,6 +12,7 @@
 
 #include "agent/worker/shard_executor.h"
 #include "engine/backend.h"
+#include "engine/kernel_store.h"
 #include "engine/model/model.h"
 #include "engine/model/model_load.h"
 #include "engine/runner.h"
@@ -30,6 +32,7 @@ struct BackendOptions {
   // Of each, left to other programs where there is twice as much.
   std::uint64_t spare_memory_bytes = 0;
   std::uint64_t spare_gpu_memory_bytes = 0;
+  engine::KernelStore* kernels = nullptr;  // of a Vulkan device; as VulkanBackendOptions
 };
 
 // kAuto takes Vulkan where there is a GPU or a device was asked for, else the CPU backend: a

@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 
+#include "agent/worker/compiled_kernel_file.h"
 #include "agent/worker/device_list.h"
 #include "agent/worker/engine_host.h"
 #include "agent/worker/float_environment.h"
@@ -59,15 +60,27 @@ void GiveWay() {
 
 struct WorkerOptions {
   BackendOptions backend;
+  std::string kernel_file;  // empty: compiled kernels are not kept
   engine::RunnerOptions runner;
   bool foreground = false;
 };
 
-Status Work(const WorkerOptions& options, const Clock& clock, Inbox& inbox) {
+// Null where it is not wanted or cannot be had: kernels are compiled each time then. Never
+// destroyed, as the backend that uses it.
+CompiledKernelFile* OpenCompiledKernels(const std::string& path) {
+  if (path.empty()) return nullptr;
+  auto file = CompiledKernelFile::Open(path);
+  if (file) return file->release();
+  LOG_WARN("worker: compiled kernels are not kept: {}", file.error().message);
+  return nullptr;
+}
+
+Status Work(WorkerOptions options, const Clock& clock, Inbox& inbox) {
   const auto send = [](const FromWorker& message) {
     return WriteStandardOutput(EncodeFrame(message));
   };
   FALLOW_RETURN_IF_ERROR(CheckFloatEnvironment());
+  options.backend.kernels = OpenCompiledKernels(options.kernel_file);
   auto backend = OpenBackend(options.backend);
   if (!backend) {
     (void)send(WorkerFailure{backend.error()});
@@ -129,6 +142,9 @@ int Main(int argc, char** argv) {
           "Left to other programs, of the machine's memory [0]");
   add_mib("--spare-gpu-memory-mib", options.backend.spare_gpu_memory_bytes,
           "The same, of a Vulkan device's [0]");
+  app.add_option("--kernel-file", options.kernel_file,
+                 "Keep compiled kernels here, for a next start [not kept]")
+      ->option_text("FILE");
   app.add_flag("--foreground", options.foreground,
                "Keep the priority it is started with, for measurements");
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off [info]")

@@ -1,7 +1,8 @@
 // An AlignedArray is a zeroed array of plain values that starts on a cache line.
 //
 // The system gives a large one its memory only where it is written: caches made for the longest
-// sequences cost what the sequences that come fill.
+// sequences cost what the sequences that come fill. One that goes leaves its memory to the budget,
+// which outlives it.
 #pragma once
 
 #include <cstddef>
@@ -9,6 +10,8 @@
 #include <cstdlib>
 #include <memory>
 #include <type_traits>
+
+#include "engine/cpu/memory_budget.h"
 
 namespace fallow::engine {
 
@@ -19,8 +22,9 @@ class AlignedArray {
  public:
   AlignedArray() = default;
   // Empty when the system has no memory left.
-  explicit AlignedArray(std::size_t count)
-      : memory_(std::calloc(1, count * sizeof(T) + kAlignmentBytes)) {
+  AlignedArray(MemoryBudget& budget, std::size_t count)
+      : memory_(std::calloc(1, count * sizeof(T) + kAlignmentBytes),
+                {&budget, count * sizeof(T) + kAlignmentBytes}) {
     if (memory_ == nullptr) return;
     const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
     const std::uintptr_t skipped = (kAlignmentBytes - address % kAlignmentBytes) % kAlignmentBytes;
@@ -36,10 +40,12 @@ class AlignedArray {
 
  private:
   static constexpr std::size_t kAlignmentBytes = 64;
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
+  struct Discard {
+    MemoryBudget* budget = nullptr;
+    std::size_t bytes = 0;
+    void operator()(void* memory) const { budget->Discard(memory, bytes); }
   };
-  std::unique_ptr<void, Free> memory_;
+  std::unique_ptr<void, Discard> memory_;
   T* data_ = nullptr;
   std::size_t count_ = 0;
 };

@@ -72,7 +72,8 @@ class CpuBackend final : public Backend {
   const BackendInfo& info() const override { return info_; }
 
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
-                                            Int8Forms forms, const StepControl&) override {
+                                            Int8Forms forms, const StepControl& control) override {
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     const std::uint64_t bytes = TensorBytes(rows, columns, forms);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "a tensor"));
     auto tensor = std::make_unique<CpuTensor>(budget_, rows, columns, forms);
@@ -84,6 +85,7 @@ class CpuBackend final : public Backend {
                                             std::uint32_t columns, ByteView data,
                                             const StepControl& control) override {
     FALLOW_CHECK(columns % FormatOf(type).block_values == 0);
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     const std::uint64_t bytes = MatrixBytes(type, rows, columns);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "weights"));
     auto matrix = std::make_unique<CpuMatrix>(budget_, type, rows, columns, kernels_.weight_layout);
@@ -93,8 +95,10 @@ class CpuBackend final : public Backend {
   }
 
   // A cache costs nothing until rows are stored: the system clears its memory then.
-  Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape, const StepControl&) override {
+  Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape,
+                                              const StepControl& control) override {
     FALLOW_CHECK(shape.head_size > 0 && shape.head_size <= kMaxHeadSize);
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     const std::uint64_t bytes = KvCacheBytes(shape);
     FALLOW_RETURN_IF_ERROR(Take(bytes, "a cache"));
     auto cache = std::make_unique<CpuKvCache>(budget_, shape);
@@ -119,6 +123,8 @@ class CpuBackend final : public Backend {
     return 0;
   }
   std::uint64_t used_bytes() const override { return budget_.used_bytes(); }
+  std::uint64_t discarded_bytes() const override { return budget_.discarded_bytes(); }
+  Status GiveBack(const StepControl& control) override { return budget_.GiveBack(control); }
 
   Status Upload(Tensor& tensor, std::span<const float> values,
                 const StepControl& control) override {

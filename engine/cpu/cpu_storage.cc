@@ -74,14 +74,14 @@ float WidenFloat(const WeightsView& weights, std::size_t place) {
 
 CpuTensor::CpuTensor(MemoryBudget& budget, std::uint32_t rows, std::uint32_t columns,
                      Int8Forms forms)
-    : values(std::size_t{rows} * columns),
+    : values(budget, std::size_t{rows} * columns),
       share_(budget, BytesFor(rows, columns, forms)),
       rows_(rows),
       columns_(columns),
       forms_(FormsOf(columns, forms)) {
   const std::size_t count = std::size_t{rows} * columns;
-  if (forms_.per_32) per_32 = AlignedArray<Int8Block32>(count / 32);
-  if (forms_.per_256) per_256 = AlignedArray<Int8Block256>(count / 256);
+  if (forms_.per_32) per_32 = AlignedArray<Int8Block32>(budget, count / 32);
+  if (forms_.per_256) per_256 = AlignedArray<Int8Block256>(budget, count / 256);
 }
 
 std::uint64_t CpuTensor::BytesFor(std::uint32_t rows, std::uint32_t columns, Int8Forms forms) {
@@ -104,7 +104,7 @@ bool CpuTensor::HasForm(ActivationForm form) const {
 CpuMatrix::CpuMatrix(MemoryBudget& budget, WeightType type, std::uint32_t rows,
                      std::uint32_t columns, WeightLayout layout)
     : share_(budget, BytesFor(type, rows, columns, layout)),
-      memory_(BytesFor(type, rows, columns, layout)),
+      memory_(budget, BytesFor(type, rows, columns, layout)),
       view_(PlanesIn(memory_.data(), FormatOf(type), layout, rows, columns)) {}
 
 Status CpuMatrix::FillRows(Range rows, ByteView data) {
@@ -175,10 +175,10 @@ void CpuMatrix::Widen(std::uint32_t row, float* out) const {
 CpuKvCache::CpuKvCache(MemoryBudget& budget, const KvShape& shape)
     : share_(budget, BytesFor(shape)),
       shape_(shape),
-      keys_(KvPlaces(shape) * BlockCount(shape.head_size) * kQuantBlock),
-      values_(keys_.size()),
-      key_scales_(KvPlaces(shape) * BlockCount(shape.head_size)),
-      value_scales_(key_scales_.size()) {}
+      keys_(budget, KvPlaces(shape) * BlockCount(shape.head_size) * kQuantBlock),
+      values_(budget, keys_.size()),
+      key_scales_(budget, KvPlaces(shape) * BlockCount(shape.head_size)),
+      value_scales_(budget, key_scales_.size()) {}
 
 std::uint64_t CpuKvCache::BytesFor(const KvShape& shape) {
   return KvPlaces(shape) * BlockCount(shape.head_size) * 2 * (kQuantBlock + 4);

@@ -1,45 +1,14 @@
 // What the CPU backend's tensors, matrices and caches are in memory.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "engine/backend.h"
 #include "engine/cpu/aligned_array.h"
 #include "engine/cpu/kernel_set.h"
+#include "engine/cpu/memory_budget.h"
 
 namespace fallow::engine {
-
-// Counts allocated bytes against a cap. Storage returns its share when it goes.
-class MemoryBudget {
- public:
-  explicit MemoryBudget(std::uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
-
-  std::uint64_t limit_bytes() const { return limit_bytes_; }
-  std::uint64_t used_bytes() const { return used_bytes_; }
-  bool Take(std::uint64_t bytes) {
-    if (bytes > limit_bytes_ - used_bytes_) return false;
-    used_bytes_ += bytes;
-    return true;
-  }
-  void Return(std::uint64_t bytes) { used_bytes_ -= bytes; }
-
- private:
-  std::uint64_t limit_bytes_;
-  std::uint64_t used_bytes_ = 0;
-};
-
-class MemoryShare {
- public:
-  MemoryShare(MemoryBudget& budget, std::uint64_t bytes) : budget_(budget), bytes_(bytes) {}
-  ~MemoryShare() { budget_.Return(bytes_); }
-  MemoryShare(const MemoryShare&) = delete;
-  MemoryShare& operator=(const MemoryShare&) = delete;
-
- private:
-  MemoryBudget& budget_;
-  std::uint64_t bytes_;
-};
 
 class CpuTensor final : public Tensor {
  public:

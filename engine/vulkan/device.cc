@@ -98,6 +98,7 @@ Result<std::unique_ptr<VulkanDevice>> VulkanDevice::Open(std::unique_ptr<VulkanI
     result = request.Open(physical, plan.queue_family, PriorityExtension::kNone, &self->handle_);
   }
   FALLOW_RETURN_IF_ERROR(VulkanStatus(result, "opening the Vulkan device"));
+  self->identity_ = IdentityOf(physical);
   volkLoadDeviceTable(&self->calls_, self->handle_);
   self->calls_.vkGetDeviceQueue(self->handle_, plan.queue_family, 0, &self->queue_);
   return self;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "engine/vulkan/compiled_kernels.h"
 #include "engine/vulkan/device_plan.h"
 #include "engine/vulkan/instance.h"
 
@@ -25,6 +26,7 @@ class VulkanDevice {
   const DevicePlan& plan() const { return plan_; }
   const VulkanInstance& instance() const { return *instance_; }
   VkDevice handle() const { return handle_; }
+  const DriverIdentity& identity() const { return identity_; }
   VkQueue queue() const { return queue_; }
   // Whether our work comes after everybody else's on the device.
   bool has_low_priority() const { return has_low_priority_; }
@@ -36,6 +38,7 @@ class VulkanDevice {
 
   std::unique_ptr<VulkanInstance> instance_;
   DevicePlan plan_;
+  DriverIdentity identity_;
   VkDevice handle_ = VK_NULL_HANDLE;
   VkQueue queue_ = VK_NULL_HANDLE;
   bool has_low_priority_ = false;

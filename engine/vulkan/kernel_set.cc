@@ -23,8 +23,9 @@ const shaders::Kernel& FindKernel(std::string_view name) {
 
 }  // namespace
 
-Result<std::unique_ptr<KernelSet>> KernelSet::Create(const VulkanDevice& device) {
-  std::unique_ptr<KernelSet> self(new KernelSet(device));
+Result<std::unique_ptr<KernelSet>> KernelSet::Create(const VulkanDevice& device,
+                                                     KernelStore* store) {
+  std::unique_ptr<KernelSet> self(new KernelSet(device, store));
   const VolkDeviceTable& vk = device.calls();
   std::array<VkDescriptorSetLayoutBinding, kBindingCount> bindings{};
   for (std::uint32_t i = 0; i < kBindingCount; ++i)
@@ -48,10 +49,6 @@ Result<std::unique_ptr<KernelSet>> KernelSet::Create(const VulkanDevice& device)
   FALLOW_RETURN_IF_ERROR(
       VulkanStatus(vk.vkCreatePipelineLayout(device.handle(), &layout, nullptr, &self->layout_),
                    "laying out kernels"));
-  VkPipelineCacheCreateInfo cache{.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-  FALLOW_RETURN_IF_ERROR(
-      VulkanStatus(vk.vkCreatePipelineCache(device.handle(), &cache, nullptr, &self->cache_),
-                   "making a pipeline cache"));
   return self;
 }
 
@@ -59,7 +56,6 @@ KernelSet::~KernelSet() {
   const VolkDeviceTable& vk = device_.calls();
   for (const auto& [key, kernel] : kernels_)
     vk.vkDestroyPipeline(device_.handle(), kernel.pipeline, nullptr);
-  vk.vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
   vk.vkDestroyPipelineLayout(device_.handle(), layout_, nullptr);
   vk.vkDestroyDescriptorSetLayout(device_.handle(), bindings_layout_, nullptr);
 }
@@ -111,9 +107,14 @@ Result<VkPipeline> KernelSet::MakePipeline(const Kernel& kernel) const {
   create.stage.pName = "main";
   create.stage.pSpecializationInfo = &special;
   create.layout = layout_;
+  std::array<std::uint32_t, values.size() + 2> rest{create.flags, create.stage.flags};
+  std::ranges::copy(values, rest.begin() + 2);
+  const Digest key = compiled_.KeyOf(words, rest);
+  const VkPipelineCache cache = compiled_.Open(key);
   VkPipeline pipeline = VK_NULL_HANDLE;
   const VkResult result =
-      vk.vkCreateComputePipelines(device_.handle(), cache_, 1, &create, nullptr, &pipeline);
+      vk.vkCreateComputePipelines(device_.handle(), cache, 1, &create, nullptr, &pipeline);
+  compiled_.Close(key, cache, result == VK_SUCCESS);
   vk.vkDestroyShaderModule(device_.handle(), module, nullptr);
   FALLOW_RETURN_IF_ERROR(VulkanStatus(result, "making its pipeline"));
   return pipeline;

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "engine/vulkan/compiled_kernels.h"
 #include "engine/vulkan/device.h"
 
 namespace fallow::engine {
@@ -32,7 +33,8 @@ struct Kernel {
 
 class KernelSet {
  public:
-  static Result<std::unique_ptr<KernelSet>> Create(const VulkanDevice& device);
+  // `store` may be null; it must outlive the set.
+  static Result<std::unique_ptr<KernelSet>> Create(const VulkanDevice& device, KernelStore* store);
   ~KernelSet();
   KernelSet(const KernelSet&) = delete;
   KernelSet& operator=(const KernelSet&) = delete;
@@ -46,13 +48,14 @@ class KernelSet {
   VkPipelineLayout layout() const { return layout_; }
 
  private:
-  explicit KernelSet(const VulkanDevice& device) : device_(device) {}
+  KernelSet(const VulkanDevice& device, KernelStore* store)
+      : device_(device), compiled_(device.calls(), device.handle(), device.identity(), store) {}
   Result<VkPipeline> MakePipeline(const Kernel& kernel) const;
 
   const VulkanDevice& device_;
   VkDescriptorSetLayout bindings_layout_ = VK_NULL_HANDLE;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
-  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  CompiledKernels compiled_;
   std::map<std::pair<std::string_view, KernelConstants>, Kernel> kernels_;
 };
 

@@ -49,8 +49,13 @@ Result<MemoryRange> MemoryPool::Allocate(MemoryKind kind, std::uint64_t bytes,
     if (block->kind != kind) continue;
     if (const auto offset = block->ranges.Allocate(size)) return TakeRange(number, *offset, size);
   }
-  FALLOW_ASSIGN_OR_RETURN(const std::uint32_t number, NewBlockFor(kind, size, what));
-  return TakeRange(number, *blocks_.at(number)->ranges.Allocate(size), size);
+  auto number = NewBlockFor(kind, size, what);
+  if (!number.has_value() && empty_bytes() > 0) {
+    FALLOW_RETURN_IF_ERROR(GiveBack(StepControl()));
+    number = NewBlockFor(kind, size, what);
+  }
+  FALLOW_RETURN_IF_ERROR(number);
+  return TakeRange(*number, *blocks_.at(*number)->ranges.Allocate(size), size);
 }
 
 MemoryRange MemoryPool::TakeRange(std::uint32_t number, std::uint64_t offset, std::uint64_t size) {
@@ -148,11 +153,32 @@ void MemoryPool::Free(const MemoryRange& range) {
   const bool on_device = block->second->kind == MemoryKind::kDevice;
   if (on_device) used_bytes_ -= range.size();
   block->second->ranges.Free(range.offset());
-  if (!block->second->ranges.empty()) return;
-  if (on_device) reserved_bytes_ -= block->second->bytes;
+  if (!on_device && block->second->ranges.empty()) Erase(block);
+}
+
+std::uint64_t MemoryPool::empty_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [number, block] : blocks_) bytes += block->stands_empty() ? block->bytes : 0;
+  return bytes;
+}
+
+Status MemoryPool::GiveBack(const StepControl& control) {
+  for (auto next = blocks_.begin(); next != blocks_.end();) {
+    if (!next->second->stands_empty()) {
+      ++next;
+      continue;
+    }
+    FALLOW_RETURN_IF_ERROR(control.GoOn());
+    reserved_bytes_ -= next->second->bytes;
+    next = Erase(next);
+  }
+  return {};
+}
+
+MemoryPool::Blocks::iterator MemoryPool::Erase(Blocks::iterator block) {
   DestroyBlock(*block->second);
-  blocks_.erase(block);
   destroyed_blocks_++;
+  return blocks_.erase(block);
 }
 
 }  // namespace fallow::engine

@@ -3,7 +3,8 @@
 //
 // Invariants: a block is one buffer, no longer than a binding may be; blocks of device memory
 // together are no more than the plan's memory_bytes. Blocks grow with what is there already, so
-// that their unused ends are at most a few percent of it (NewBlockBytes). Threading: one thread.
+// that their unused ends are at most a few percent of it (NewBlockBytes). A block of device memory
+// whose ranges are all back stands empty, to be used again or given back. Threading: one thread.
 #pragma once
 
 #include <volk.h>
@@ -14,6 +15,7 @@
 #include <span>
 
 #include "base/result.h"
+#include "engine/step_control.h"
 #include "engine/vulkan/device.h"
 #include "engine/vulkan/range_allocator.h"
 
@@ -82,9 +84,12 @@ class MemoryPool {
 
   // What a range of `bytes` takes: whole alignments.
   std::uint64_t RangeBytes(std::uint64_t bytes) const;
-  // Device memory in ranges that are out, and in the blocks that hold them.
+  // Device memory in ranges that are out, in all blocks, and in those of them that stand empty.
   std::uint64_t used_bytes() const { return used_bytes_; }
   std::uint64_t reserved_bytes() const { return reserved_bytes_; }
+  std::uint64_t empty_bytes() const;
+  // Destroys blocks that stand empty. kCancelled when it was stopped between two.
+  Status GiveBack(const StepControl& control);
 
   // Numbers of blocks are never used again.
   VkBuffer buffer(std::uint32_t block) const { return blocks_.at(block)->buffer; }
@@ -96,6 +101,7 @@ class MemoryPool {
   friend class MemoryRange;
   struct Block {
     Block(std::uint64_t size, std::uint64_t alignment) : bytes(size), ranges(size, alignment) {}
+    bool stands_empty() const { return kind == MemoryKind::kDevice && ranges.empty(); }
     MemoryKind kind = MemoryKind::kDevice;
     std::uint64_t bytes;
     RangeAllocator ranges;
@@ -104,17 +110,20 @@ class MemoryPool {
     std::uint8_t* mapped = nullptr;
   };
 
+  using Blocks = std::map<std::uint32_t, std::unique_ptr<Block>>;
+
   // A block for a range of `size`, the first in it.
   Result<std::uint32_t> NewBlockFor(MemoryKind kind, std::uint64_t size, std::string_view what);
   Result<std::uint32_t> NewBlock(MemoryKind kind, std::uint64_t bytes);
   MemoryRange TakeRange(std::uint32_t number, std::uint64_t offset, std::uint64_t size);
   void DestroyBlock(Block& block);
+  Blocks::iterator Erase(Blocks::iterator block);
   void Free(const MemoryRange& range);
 
   const VulkanDevice& device_;
   std::uint64_t used_bytes_ = 0;
   std::uint64_t reserved_bytes_ = 0;
-  std::map<std::uint32_t, std::unique_ptr<Block>> blocks_;
+  Blocks blocks_;
   std::uint32_t last_block_ = 0;
   std::uint64_t destroyed_blocks_ = 0;
 };

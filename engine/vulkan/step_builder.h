@@ -42,6 +42,11 @@ class StepBuilder {
 
   Status Begin(const StepRows& rows, std::uint32_t page_count);
   void Clear();
+  // Gives up what steps took of the pool. Not within a step.
+  void DropPartials() {
+    partial_values_ = {};
+    partial_sums_ = {};
+  }
 
   void Embed(const VulkanMatrix& table, EmbedBy by, VulkanTensor& out);
   void RmsNorm(const VulkanTensor& x, const VulkanTensor& weight, float epsilon, VulkanTensor& out,

@@ -51,9 +51,10 @@ class VulkanBackend final : public TunedVulkanBackend {
   using Backend::NewTensor;
   using Backend::Upload;
   static Result<std::unique_ptr<VulkanBackend>> Create(std::unique_ptr<VulkanDevice> device,
-                                                       const VulkanDeviceInfo& about) {
+                                                       const VulkanDeviceInfo& about,
+                                                       KernelStore* kernels) {
     std::unique_ptr<VulkanBackend> self(new VulkanBackend(std::move(device)));
-    FALLOW_ASSIGN_OR_RETURN(self->kernels_, KernelSet::Create(*self->device_));
+    FALLOW_ASSIGN_OR_RETURN(self->kernels_, KernelSet::Create(*self->device_, kernels));
     self->sets_ = std::make_unique<BindingSets>(*self->device_, *self->kernels_, self->memory_);
     FALLOW_ASSIGN_OR_RETURN(self->queue_,
                             StepQueue::Create(*self->device_, *self->kernels_, *self->sets_));
@@ -89,6 +90,7 @@ class VulkanBackend final : public TunedVulkanBackend {
   Result<std::unique_ptr<Tensor>> NewTensor(std::uint32_t rows, std::uint32_t columns,
                                             Int8Forms forms, const StepControl& control) override {
     FALLOW_RETURN_IF_ERROR(CheckColumns("tensor", columns));
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     const TensorLayout layout(rows, columns, forms);
     FALLOW_ASSIGN_OR_RETURN(auto memory,
                             transfers_->AllocateZeros(layout.value_bytes(), "a tensor", control));
@@ -115,6 +117,7 @@ class VulkanBackend final : public TunedVulkanBackend {
               "matrix: {} rows of {} columns are {} bytes, this device binds at most {} at once",
               kTileOutputs, columns, PackedBytes(type, kTileOutputs, columns),
               device_->plan().max_range_bytes));
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     auto matrix = std::make_unique<VulkanMatrix>(type, rows, columns);
     for (std::uint32_t first = 0; first < rows; first += rows_per_part) {
       FALLOW_ASSIGN_OR_RETURN(
@@ -128,6 +131,7 @@ class VulkanBackend final : public TunedVulkanBackend {
   Result<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape,
                                               const StepControl& control) override {
     FALLOW_CHECK(shape.head_size > 0 && shape.head_size <= kMaxHeadSize);
+    FALLOW_RETURN_IF_ERROR(GiveBack(control));
     auto cache = std::make_unique<VulkanKvCache>(shape);
     const auto allocate = [&](std::uint64_t bytes, std::string_view what) {
       return transfers_->AllocateZeros(bytes, what, control);
@@ -176,6 +180,15 @@ class VulkanBackend final : public TunedVulkanBackend {
   }
 
   std::uint64_t used_bytes() const override { return memory_.used_bytes() + step_memory_.size(); }
+  std::uint64_t discarded_bytes() const override { return memory_.empty_bytes(); }
+  // With what steps have taken: the next takes what it needs.
+  Status GiveBack(const StepControl& control) override {
+    if (builder_->dispatches().empty()) {
+      builder_->DropPartials();
+      step_memory_ = {};
+    }
+    return memory_.GiveBack(control);
+  }
 
   Status Upload(Tensor& tensor, std::span<const float> values,
                 const StepControl& control) override {
@@ -381,7 +394,7 @@ Result<std::unique_ptr<TunedVulkanBackend>> NewTunedVulkanBackend(
   FALLOW_ASSIGN_OR_RETURN(const DevicePlan plan, PlanDevice(TakeSnapshot(devices[index]), capped));
   FALLOW_ASSIGN_OR_RETURN(auto device,
                           VulkanDevice::Open(std::move(instance), devices[index], plan));
-  return VulkanBackend::Create(std::move(device), infos[index]);
+  return VulkanBackend::Create(std::move(device), infos[index], options.kernels);
 }
 
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/backend.h"
+#include "engine/kernel_store.h"
 
 namespace fallow::engine {
 
@@ -38,6 +39,9 @@ struct VulkanBackendOptions {
   std::uint64_t max_machine_memory_bytes = 0;
   // Of device memory, left to other programs where there is twice as much.
   std::uint64_t spare_memory_bytes = 0;
+  // Where compiled kernels are kept; null: nowhere but where the driver does. Must outlive the
+  // backend.
+  KernelStore* kernels = nullptr;
   bool validation = false;  // Khronos validation layer, for tests
 };
 Result<std::unique_ptr<Backend>> NewVulkanBackend(const VulkanBackendOptions& options);

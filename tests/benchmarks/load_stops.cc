@@ -21,7 +21,11 @@ class LoadStops {
         worker_(*loop_, *clock_, *random_, *launcher_,
                 {.command = options.worker, .set_haste = SetHaste}) {
     worker_.SetEvents({.on_ready = [this](const WorkerReady&, bool) { OnReady(); },
-                       .on_model_ready = [this](const ModelReady&) { OnModelReady(); },
+                       .on_model_ready =
+                           [this](const ModelReady& ready) {
+                             if (ready.path == options_.model_before) return BeginLoad();
+                             OnModelReady();
+                           },
                        .on_model_failed = [this](const Error& error) { Quit(error); },
                        .on_finished = [](RequestFinished) {},
                        .on_progress = [](const WorkProgress&) {},
@@ -50,6 +54,11 @@ class LoadStops {
       figures_.killed_count += yield.how == Yield::How::kKilled ? 1 : 0;
     }
     if (figures_.stops_ms.size() == static_cast<std::size_t>(options_.stops)) return loop_->Stop();
+    if (options_.model_before.empty()) return BeginLoad();
+    worker_.Send(LoadModel{options_.model_before});
+  }
+
+  void BeginLoad() {
     load_start_ = clock_->Steady();
     worker_.Send(LoadModel{options_.model});
     if (figures_.load_time.count() == 0) return;

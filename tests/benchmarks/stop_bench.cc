@@ -1,7 +1,8 @@
 // How quickly the engine stops, at random moments of a full batch or of a load.
 //
 //   fallow-bench-stop MODEL.gguf REQUESTS.jsonl [--backend cpu|vulkan] [--stops N] [--share S]
-//   fallow-bench-stop MODEL.gguf --during load [--backend cpu|vulkan] [--stops N]
+//   fallow-bench-stop MODEL.gguf --during load [--before OTHER.gguf] [--backend cpu|vulkan]
+//                     [--stops N]
 //
 // From the wish to stop to the device having no work of ours: N stops (200), each after 2 to 60 ms
 // of work, while the batch is filled up again and again. On Vulkan also what the slices between
@@ -9,6 +10,7 @@
 // During a load it is the real worker that is stopped, in the background as always and by the
 // daemon's ladder, a process for each stop. A driver that keeps compiled kernels on disk has them
 // from the second on: MESA_SHADER_CACHE_DISABLE=1 gives what a first load costs with Mesa's.
+// --before: a model that is in memory then, and makes way; its path is not the other's.
 // The last line is one JSON object.
 #include <fmt/format.h>
 
@@ -56,6 +58,7 @@ struct Arguments {
   std::string program;
   std::string model;
   std::string requests;
+  std::string model_before;
   std::string backend = "cpu";
   int stops = 200;
   double share = 1;
@@ -79,6 +82,8 @@ Arguments Parse(int argc, char** argv) {
       arguments.stops = std::max(1, std::atoi(value));
     } else if (argument == "--share") {
       arguments.share = std::clamp(std::strtod(value, nullptr), kMinShare, 1.0);
+    } else if (argument == "--before") {
+      arguments.model_before = value;
     } else if (argument == "--during") {
       if (std::string_view(value) != "load") Quit("--during: only \"load\" is known");
       arguments.during_load = true;
@@ -178,6 +183,7 @@ void StopLoads(const Arguments& arguments) {
   const LoadStopFigures figures =
       OrQuit(MeasureLoadStops({.worker = {worker.string(), "--backend", arguments.backend},
                                .model = arguments.model,
+                               .model_before = arguments.model_before,
                                .stops = arguments.stops}));
   fmt::print("{} loads in {} ms, {} of {} stops ended with SIGKILL\n", arguments.backend,
              figures.load_time.count(), figures.killed_count, figures.stops_ms.size());

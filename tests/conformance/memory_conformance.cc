@@ -1,7 +1,9 @@
-// Memory: uploads come back, planners add up to the byte, and a stop ends a load between two
-// pieces.
+// Memory: uploads come back, planners add up to the byte, and a stop ends a load, or giving memory
+// back, between two pieces.
 #include <atomic>
 #include <functional>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "tests/conformance/backend_conformance.h"
@@ -53,6 +55,7 @@ int StopAtEachLook(Backend& backend, const std::function<Status(const StepContro
     control.OnLook([&] {
       if (++looks == last) control.Stop();
     });
+    EXPECT_TRUE(backend.GiveBack(StepControl()).has_value());
     return load(control);
   };
   EXPECT_TRUE(run(0).has_value());
@@ -92,6 +95,49 @@ TEST_P(BackendConformance, AStopEndsALoadBetweenTwoPieces) {
     FALLOW_ASSIGN_OR_RETURN(const auto made, subject_->NewKvCache({8, 8, 128}, control));
     return {};
   });
+}
+
+Status MakeTensor(Backend& backend, const StepControl& control) {
+  FALLOW_ASSIGN_OR_RETURN(const auto made, backend.NewTensor(1, 32, {}, control));
+  return {};
+}
+
+// What is destroyed goes back to the system in pieces, before anything else is made.
+TEST_P(BackendConformance, AStopEndsGivingMemoryBackBetweenTwoPieces) {
+  constexpr std::uint32_t kRows = 1024, kColumns = 4096;
+  constexpr int kMatrices = 5;
+  const Bytes data(std::size_t{kRows} * kColumns * sizeof(float));
+  const auto discard = [&] {
+    std::vector<std::unique_ptr<Matrix>> matrices;
+    for (int i = 0; i < kMatrices; ++i)
+      matrices.push_back(*subject_->NewMatrix(WeightType::kF32, kRows, kColumns, data));
+  };
+  for (const bool by_making : {false, true}) {
+    discard();
+    EXPECT_EQ(subject_->used_bytes(), 0u);
+    std::uint64_t left = subject_->discarded_bytes();
+    EXPECT_GE(left, kMatrices * data.size());
+    int stopped_count = 0;
+    for (;;) {
+      bool looked = false;
+      StepControl control;
+      control.OnLook([&] {
+        if (std::exchange(looked, true)) control.Stop();
+      });
+      const Status status =
+          by_making ? MakeTensor(*subject_, control) : subject_->GiveBack(control);
+      // What remains is of the tensor, which was stopped too.
+      if (subject_->discarded_bytes() < data.size()) break;
+      ASSERT_FALSE(status.has_value());
+      EXPECT_EQ(status.error().code, ErrorCode::kCancelled);
+      ASSERT_LT(subject_->discarded_bytes(), left);
+      left = subject_->discarded_bytes();
+      ++stopped_count;
+    }
+    EXPECT_GE(stopped_count, 2);
+    EXPECT_TRUE(subject_->GiveBack(StepControl()).has_value());
+    EXPECT_EQ(subject_->discarded_bytes(), 0u);
+  }
 }
 
 }  // namespace

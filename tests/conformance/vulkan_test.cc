@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "engine/cpu/cpu_backend.h"
@@ -343,6 +345,8 @@ TEST_F(VulkanTest, ReservesLittleMoreThanIsUsed) {
             1.05 * static_cast<double>(vulkan_->used_bytes()));
   tensors.clear();
   EXPECT_EQ(vulkan_->used_bytes(), 0u);
+  EXPECT_EQ(vulkan_->discarded_bytes(), vulkan_->counters().reserved_bytes);
+  ASSERT_TRUE(vulkan_->GiveBack(StepControl()).has_value());
   EXPECT_EQ(vulkan_->counters().reserved_bytes, 0u);
 }
 
@@ -367,6 +371,39 @@ TEST_F(VulkanTest, GivesEachNewKernelASliceToItself) {
   };
   const std::uint64_t first = submissions_of_a_step();
   EXPECT_LE(submissions_of_a_step() + kSomeKernels - 1, first);
+}
+
+// Remembers what it was asked for.
+class AskedStore : public KernelStore {
+ public:
+  ByteView Find(const Digest& key) const override {
+    asked.insert(key);
+    const auto found = kept.find(key);
+    return found == kept.end() ? rubbish : ByteView(found->second);
+  }
+  void Keep(const Digest& key, ByteView compiled) override {
+    kept[key] = Bytes(compiled.begin(), compiled.end());
+  }
+  mutable std::set<Digest> asked;
+  std::map<Digest, Bytes> kept;
+  Bytes rubbish = Bytes(1000, std::uint8_t{0xA5});
+};
+
+// The driver that is here may keep what it compiles or not, and gets no rubbish.
+TEST_F(VulkanTest, ComputesTheSameWithKernelsOfAnEarlierProcess) {
+  ASSERT_NO_FATAL_FAILURE(Open({}));
+  if (IsSkipped()) return;
+  AskedStore store;
+  std::set<Digest> asked;
+  for (int process = 0; process < 2; ++process) {
+    store.asked.clear();
+    auto backend = NewTunedVulkanBackend({.kernels = &store}, {});
+    ASSERT_TRUE(backend.has_value());
+    EXPECT_EQ(Run(**backend, UseSomeKernels), Run(*vulkan_, UseSomeKernels));
+    EXPECT_EQ(store.asked.size(), static_cast<std::size_t>(kSomeKernels));
+    EXPECT_TRUE(asked.empty() || asked == store.asked);
+    asked = store.asked;
+  }
 }
 
 // Before each kernel is made, and before it first runs.

@@ -136,6 +136,25 @@ TEST(CpuStorageSizes, InterleavedWeightsStayPacked) {
   }
 }
 
+// The largest matrices are of gigabytes.
+TEST(CpuStorageSizes, OneLargeArrayIsGivenBackInPieces) {
+  MemoryBudget budget(std::uint64_t{1} << 40);
+  constexpr std::size_t kBytes = std::size_t{200} << 20;
+  { AlignedArray<std::uint8_t> array(budget, kBytes); }
+  std::uint64_t left = budget.discarded_bytes();
+  EXPECT_GE(left, kBytes);
+  StepControl control;
+  int looks = 0;
+  control.OnLook([&] { ++looks; });
+  ASSERT_TRUE(budget.GiveBack(control).has_value());
+  EXPECT_EQ(budget.discarded_bytes(), 0u);
+  EXPECT_GE(looks, 7);
+  control.Stop();
+  { AlignedArray<std::uint8_t> array(budget, kBytes); }
+  EXPECT_FALSE(budget.GiveBack(control).has_value());
+  EXPECT_EQ(budget.discarded_bytes(), left) << "is freed with the budget";
+}
+
 TEST(CpuStorageSizes, TensorsHaveRoomForTheFormsTheyWereAskedFor) {
   MemoryBudget budget(1 << 20);
   CpuTensor both(budget, 2, 512, {});

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "engine/model/model_load.h"
+#include "engine/runner/memory_plan.h"
 #include "tests/unit/engine/runner_fixture.h"
 
 namespace fallow::engine {
@@ -106,6 +107,34 @@ TEST_F(LoadStop, ARunnersStartIsAnsweredAtEveryLookToo) {
     ASSERT_TRUE(runner.has_value()) << runner.error().message;
     EXPECT_EQ(Answers(**runner), expected);
   }
+}
+
+// Caches that did not fit go in pieces too, before smaller ones are tried.
+TEST_F(LoadStop, ARunnersStartIsAnsweredWhileItTriesFewerPages) {
+  backend = NewCpuBackend(kOneThread);
+  model = *Model::Load(file, *backend);
+  options.memory_bytes = 1 << 30;
+  const auto few = PlanWithPages(*model, options, 5).workspace_bytes;
+  const std::uint64_t memory_bytes = model->WeightBytes() + few;
+  model.reset();
+  backend = NewCpuBackend({.thread_count = 1, .memory_bytes = memory_bytes});
+  model = *Model::Load(file, *backend);
+  StopAtLook undisturbed(kNever);
+  const auto page_count =
+      (*RunnerStart(*model, options).Run(undisturbed.control()))->plan().workspace.page_count;
+  ASSERT_LE(page_count, 5u);
+  for (int look = 1; look <= undisturbed.looks(); ++look) {
+    SCOPED_TRACE(look);
+    ASSERT_TRUE(backend->GiveBack(StepControl()).has_value());
+    RunnerStart start(*model, options);
+    StopAtLook stop(look);
+    ASSERT_FALSE(start.Run(stop.control()).has_value());
+    stop.control().Resume();
+    const auto runner = start.Run(stop.control());
+    ASSERT_TRUE(runner.has_value()) << runner.error().message;
+    EXPECT_EQ((*runner)->plan().workspace.page_count, page_count);
+  }
+  EXPECT_EQ(backend->used_bytes(), model->WeightBytes());
 }
 
 }  // namespace
