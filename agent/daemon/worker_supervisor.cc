@@ -39,7 +39,8 @@ WorkerSupervisor::WorkerSupervisor(Loop& loop, const Clock& clock, Random& rando
       options_(std::move(options)),
       launcher_(launcher),
       restart_backoff_(random, options_.first_restart, options_.max_restart),
-      frames_(kMaxWorkerFrameBytes) {}
+      frames_(kMaxWorkerFrameBytes),
+      haste_(loop, options_.set_haste, options_.haste_lasts) {}
 
 WorkerSupervisor::~WorkerSupervisor() = default;
 
@@ -177,7 +178,7 @@ void WorkerSupervisor::Stop(const StopOptions& options) {
            .keep_memory = options.keep_memory};
   loading_ = false;
   unfinished_.clear();
-  Hurry();
+  haste_.Hurry(process_->process_id());
   if (starting) {
     // It has nothing to lose yet, and a driver that compiles listens to nobody.
     timer_.reset();
@@ -275,7 +276,7 @@ void WorkerSupervisor::HandleStopped() {
   if (!stop_.keep_memory) return Leave();
   timer_.reset();
   state_ = State::kParked;
-  GiveWayAgainLater();
+  haste_.GiveWayLater(process_->process_id());
   if (wanted_) return Start();
   rest_.Begin(clock_.Steady(), ProcessorTimeTaken());
 }
@@ -308,27 +309,8 @@ void WorkerSupervisor::NoteFreed(Yield::How how) {
   if (stop_.input_at) yields_.Add({.input_at = *stop_.input_at, .freed_at = now, .how = how});
 }
 
-void WorkerSupervisor::Hurry() {
-  haste_timer_.reset();
-  if (!options_.set_haste) return;
-  // Without it the worker stops all the same, later where neighbours take all processors.
-  if (auto status = options_.set_haste(process_->process_id(), Haste::kHurry); !status)
-    LOG_DEBUG("agent: {}", status.error().message);
-}
-
-// Until it is done: a worker at an ordinary part of the processors would be felt.
-void WorkerSupervisor::GiveWayAgainLater() {
-  haste_timer_ = loop_.After(options_.haste_lasts, [this] {
-    if (!options_.set_haste) return;
-    const Status status = options_.set_haste(process_->process_id(), Haste::kNone);
-    if (status) return;
-    LOG_DEBUG("agent: {}", status.error().message);
-    if (status.error().code == ErrorCode::kUnavailable) GiveWayAgainLater();
-  });
-}
-
 void WorkerSupervisor::Leave() {
-  Hurry();
+  haste_.Hurry(process_->process_id());
   state_ = State::kLeaving;
   process_->CloseInput();
   timer_ = loop_.After(options_.exit_patience, [this] { process_->Kill(); });
@@ -344,7 +326,7 @@ void WorkerSupervisor::OnExit(SubprocessExit exit) {
     LOG_WARN("agent: while parked {}", DescribeExit(exit, last_error_line_));
   }
   timer_.reset();
-  haste_timer_.reset();
+  haste_.Forget();
   gone_ = std::move(process_);
   state_ = State::kStopped;
   loop_.Post([this, alive = std::weak_ptr(alive_)] {
@@ -369,7 +351,7 @@ void WorkerSupervisor::Lose(const Error& why) {
   const milliseconds delay = restart_backoff_.Next();
   LOG_WARN("agent: lost the worker, next try in {} ms: {}", delay.count(), why.message);
   // We may be inside one of its callbacks: it is killed now and destroyed at the next turn.
-  haste_timer_.reset();
+  haste_.Forget();
   if (process_ != nullptr) {
     process_->Kill();
     gone_ = std::move(process_);

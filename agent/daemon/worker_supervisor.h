@@ -22,6 +22,7 @@
 
 #include "agent/daemon/backoff.h"
 #include "agent/daemon/rest_check.h"
+#include "agent/daemon/worker_haste.h"
 #include "agent/daemon/yield_stats.h"
 #include "base/clock.h"
 #include "platform/background.h"
@@ -161,8 +162,6 @@ class WorkerSupervisor : public Worker {
   void Leave();
   void NoteFreed(Yield::How how);
   void TellShare();
-  void Hurry();
-  void GiveWayAgainLater();
   RestCheck::ProcessorTime ProcessorTimeTaken() const;
   void Reject(const Error& crime);
   void Lose(const Error& why);
@@ -192,8 +191,8 @@ class WorkerSupervisor : public Worker {
   std::unique_ptr<Subprocess>
       gone_;  // lost from inside one of its callbacks; destroyed at the next turn
   FrameReader frames_;
-  std::unique_ptr<Timer> timer_;        // the patience of the present state
-  std::unique_ptr<Timer> haste_timer_;  // the end of the parked process's haste
+  std::unique_ptr<Timer> timer_;  // the patience of the present state
+  WorkerHaste haste_;
   std::string last_error_line_;
   std::string last_trouble_;
   int loss_count_ = 0;
