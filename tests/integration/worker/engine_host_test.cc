@@ -237,7 +237,7 @@ TEST_P(EngineLives, AModelThatMakesWayIsStoppedAtEachLookAndComesBack) {
   EngineHost host(*std::move(backend), kRunnerOptions, {});
   ASSERT_TRUE(host.Load(Path("wide"), engine::StepControl()).has_value());
   const auto expected = ExpectedAnswers("wide");
-  for (int look = 1;; ++look) {
+  for (int look = 1; look <= kMostLooks; ++look) {
     SCOPED_TRACE(look);
     StopAtLook stop(look);
     ASSERT_FALSE(host.Load(Path("rubbish"), stop.control).has_value());
