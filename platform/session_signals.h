@@ -53,8 +53,9 @@ class SessionSignalSource {
 // Each is kUnavailable, with the reason, where its server or its bus is not there. `loop` is a
 // MainLoop that outlives the source.
 //
-// The active window by EWMH (_NET_ACTIVE_WINDOW, _NET_WM_STATE_FULLSCREEN), unless it is a desktop
-// or its panel; XWayland is fine here: games run there.
+// The active window by EWMH (_NET_ACTIVE_WINDOW, _NET_WM_STATE_FULLSCREEN), or, where none was
+// active yet, the top one, unless it is a desktop or its panel; XWayland is fine here: games run
+// there.
 Result<std::unique_ptr<SessionSignalSource>> NewX11FullScreenSource(Loop& loop,
                                                                     const std::string& display);
 // The window with the keyboard by zwlr_foreign_toplevel_manager_v1, which wlroots compositors
