@@ -92,6 +92,7 @@ Result<BusSign> AskKde(Bus& bus) {
 // ---- freedesktop.org's power management, which Xfce's power manager serves ----------------------
 
 // KDE serves it too, but counts there those who must not be put to sleep. It is asked first.
+// Xfce's describes a signal for changes, HasInhibitChanged, and 4.18 never sends it.
 const BusObject kPowerManagement{"org.freedesktop.PowerManagement",
                                  "/org/freedesktop/PowerManagement/Inhibit",
                                  "org.freedesktop.PowerManagement.Inhibit"};
@@ -99,7 +100,7 @@ const BusObject kPowerManagement{"org.freedesktop.PowerManagement",
 Result<BusSign> AskPowerManagement(Bus& bus) {
   FALLOW_ASSIGN_OR_RETURN(const bool inhibited,
                           FlagOf(bus.Call(kPowerManagement, "HasInhibit"), kPowerManagement));
-  if (!inhibited) return BusSign{};
+  if (!inhibited) return BusSign{.tells_changes = false};
   std::vector<std::string> who;
   const auto reply = bus.Call(kPowerManagement, "GetInhibitors");  // Xfce's alone has it
   int status = reply ? sd_bus_message_enter_container(reply->get(), 'a', "s") : -1;
@@ -108,7 +109,9 @@ Result<BusSign> AskPowerManagement(Bus& bus) {
     status = sd_bus_message_read(reply->get(), "s", &program);
     if (status > 0) who.push_back(ForeignText(program));
   }
-  return HeldBy(who);
+  BusSign sign = HeldBy(who);
+  sign.tells_changes = false;
+  return sign;
 }
 
 // ---- All of them --------------------------------------------------------------------------------
@@ -148,7 +151,8 @@ Result<BusSign> AskDesktop(Bus& bus) {
 
 }  // namespace
 
-Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop) {
+Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(
+    Loop& loop, std::chrono::milliseconds good_for) {
   return BusSignalSource::Open(loop, {.name = "desktop",
                                       .kind = SessionSignalKind::kIdleInhibitor,
                                       .bus = Bus::Which::kSession,
@@ -157,7 +161,8 @@ Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loo
                                                   {kKde, "InhibitionsChanged"},
                                                   {kPowerManagement, "HasInhibitChanged"},
                                                   {kScreenSaver, "ActiveChanged"}},
-                                      .ask = AskDesktop});
+                                      .ask = AskDesktop,
+                                      .good_for = good_for});
 }
 
 }  // namespace fallow

@@ -87,6 +87,8 @@ class WatchedValue {
     }));
     return value_;
   }
+  // The next Get asks, though nobody told of a change.
+  void AskAnew() { watch_.AskAnew(); }
   bool connected() const { return watch_.connected(); }
   void OnChange(std::function<void()> fn) { watch_.OnChange(std::move(fn)); }
 
