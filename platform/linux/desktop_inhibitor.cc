@@ -134,19 +134,22 @@ bool IsRunning(Bus& bus, const BusObject& object) {
       .value_or(false);
 }
 
-// One that hangs is named rather than passed over.
+// One that hangs is named rather than passed over. kNotFound: one has its name, but not yet its
+// object, as Xfce's while it starts.
 Result<BusSign> AskDesktop(Bus& bus) {
   std::vector<std::string> troubles;
+  ErrorCode code = ErrorCode::kUnavailable;
   for (const Service& service : kServices) {
     auto sign = service.ask(bus);
     if (sign || sign.error().code == ErrorCode::kDeadlineExceeded) return sign;
+    if (sign.error().code == ErrorCode::kNotFound) code = ErrorCode::kNotFound;
     troubles.push_back(std::move(sign).error().message);
   }
   if (IsRunning(bus, kScreenSaver)) {
     troubles.push_back(
         fmt::format("{} is, but does not tell who keeps the screen on", kScreenSaver.service));
   }
-  return Fail(ErrorCode::kUnavailable, fmt::format("{}", fmt::join(troubles, "; ")));
+  return Fail(code, fmt::format("{}", fmt::join(troubles, "; ")));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@
 
 namespace fallow {
 
-// How long a bus or a service that did not answer is left alone.
+// How long a bus or a service that did not answer, or has not what it is asked for, is left alone.
 inline constexpr std::chrono::milliseconds kServiceRetry{5'000};
 
 class ServiceWatch {

@@ -154,6 +154,15 @@ TEST_F(PowerManagementInhibitor, IsAskedAgainAndAgainButNotAtEachReport) {
   EXPECT_EQ(manager_.calls(), calls);
 }
 
+// As Xfce's while it starts.
+TEST_F(PowerManagementInhibitor, ServiceWhoseNameComesBeforeItsObjectIsAskedAgain) {
+  manager_.Start();
+  const auto source = Open();
+  ExpectUnknown(source->Read(), "org.freedesktop.PowerManagement does not answer HasInhibit");
+  Hold(true);
+  ExpectActive(ReadAfterChange(*source), "a program that it does not name");
+}
+
 // One that tells more than Xfce's.
 TEST_F(PowerManagementInhibitor, ChangeThatIsToldIsHeardAtOnce) {
   Hold(false);
