@@ -147,7 +147,7 @@ class X11FullScreenSource : public SessionSignalSource {
     const auto active = ActiveWindow(ask);
     if (active && *active) Watch(**active);
     const auto fills = active && *active ? FillsScreen(ask, **active) : std::nullopt;
-    auto program = fills && *fills ? Program(ask, **active) : "";
+    auto program = fills && *fills ? Program(ask, **active) : std::optional<std::string>("");
     // A window's questions go unanswered when it has gone; the root's only when the server hangs.
     const bool answers = active && (fills || ActiveWindow(ask));
     if (!answers) {
@@ -156,12 +156,14 @@ class X11FullScreenSource : public SessionSignalSource {
     }
     // Answers bring events along, which then wake nobody.
     TakeEvents();
+    // A name that was too late is asked for again.
+    changed_ = changed_ || !program;
     if (changed_) TellSoon();
     if (!*active) {
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("no window manager on {} tells which window is active", display_));
     }
-    return Sight{.full_screen = fills.value_or(false), .program = std::move(program)};
+    return Sight{.full_screen = fills.value_or(false), .program = std::move(program).value_or("")};
   }
 
   // None: no answer. No window: no window manager tells. XCB_WINDOW_NONE: none is active.
@@ -194,9 +196,11 @@ class X11FullScreenSource : public SessionSignalSource {
     return Has(state, kFullScreen) && !Has(type, kDesktop) && !Has(type, kDock);
   }
 
-  std::string Program(X11Questions& ask, xcb_window_t window) const {
+  // None: no answer in time, or it has gone.
+  std::optional<std::string> Program(X11Questions& ask, xcb_window_t window) const {
     const auto name = Get(ask, window, XCB_ATOM_WM_CLASS, XCB_ATOM_STRING, kMaxClassWords);
-    return name == nullptr ? "" : ProgramOf(name);
+    if (name == nullptr) return std::nullopt;
+    return ProgramOf(name);
   }
 
   Property Get(X11Questions& ask, xcb_window_t window, xcb_atom_t name, xcb_atom_t type,
