@@ -53,8 +53,9 @@ class SessionSignalSource {
 // Each is kUnavailable, with the reason, where its server or its bus is not there. `loop` is a
 // MainLoop that outlives the source.
 //
-// The active window by EWMH (_NET_ACTIVE_WINDOW, _NET_WM_STATE_FULLSCREEN), unless it is a desktop
-// or its panel; XWayland is fine here: games run there.
+// The active window by EWMH (_NET_ACTIVE_WINDOW, _NET_WM_STATE_FULLSCREEN), or, where none was
+// active yet, the top one, unless it is a desktop or its panel; XWayland is fine here: games run
+// there.
 Result<std::unique_ptr<SessionSignalSource>> NewX11FullScreenSource(Loop& loop,
                                                                     const std::string& display);
 // The window with the keyboard by zwlr_foreign_toplevel_manager_v1, which wlroots compositors
@@ -68,12 +69,14 @@ Result<std::unique_ptr<SessionSignalSource>> NewGameModeSource(Loop& loop);
 // On the session bus the first that is there of: org.gnome.SessionManager IsInhibited(8: idle), by
 // which name MATE's and Cinnamon's session managers go too; KDE's PolicyAgent HasInhibition(4:
 // keeps the screen on); Xfce's org.freedesktop.PowerManagement.Inhibit HasInhibit. A desktop that
-// is not there is waited for: until then it cannot tell.
-Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop);
+// is not there is waited for: until then it cannot tell. Xfce's tells no changes, so it must be
+// read again and again: what it said is told again while it is younger than `good_for`. A program
+// that begins to keep the screen on was started by somebody, whose input counts for longer.
+Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(
+    Loop& loop, std::chrono::milliseconds good_for = std::chrono::seconds(14));
 // Programs that hold back an X11 server's own screen saver. The server tells nothing of changes, so
 // it must be read again and again. To look costs the server a walk through all that its clients
-// have: what was seen is told again while it is younger than `good_for`. A program that begins to
-// do so was started by somebody, whose input counts for longer.
+// have: what was seen is told again while it is younger than `good_for`, as above.
 Result<std::unique_ptr<SessionSignalSource>> NewX11InhibitorSource(
     const std::string& display, std::chrono::milliseconds good_for = std::chrono::seconds(14));
 // logind's inhibitors of kind "idle" in mode "block", on the system bus; this process's own are

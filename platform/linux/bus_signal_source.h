@@ -3,8 +3,10 @@
 // Threading: the loop's thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,7 +19,8 @@ namespace fallow {
 // What a service says at one moment.
 struct BusSign {
   bool active = false;
-  std::string detail;  // who and why, if active
+  std::string detail;         // who and why, if active
+  bool tells_changes = true;  // false: whoever said so must be asked again and again
 };
 
 class BusSignalSource : public SessionSignalSource {
@@ -28,6 +31,8 @@ class BusSignalSource : public SessionSignalSource {
     Bus::Which bus = Bus::Which::kSession;
     std::vector<ServiceWatch::Change> changes;
     WatchedValue<BusSign>::Ask ask;
+    // What was said without a promise to tell changes is told again while it is younger.
+    std::chrono::milliseconds good_for{};
   };
 
   // kUnavailable, with the reason, if there is no bus. A service that is absent is waited for.
@@ -46,7 +51,9 @@ class BusSignalSource : public SessionSignalSource {
 
   const std::string name_;
   const SessionSignalKind kind_;
+  const std::chrono::milliseconds good_for_;
   WatchedValue<BusSign> sign_;
+  std::optional<std::chrono::steady_clock::time_point> ask_at_;  // none: changes are told
 };
 
 }  // namespace fallow

@@ -92,6 +92,7 @@ Result<BusSign> AskKde(Bus& bus) {
 // ---- freedesktop.org's power management, which Xfce's power manager serves ----------------------
 
 // KDE serves it too, but counts there those who must not be put to sleep. It is asked first.
+// Xfce's describes a signal for changes, HasInhibitChanged, and 4.18 never sends it.
 const BusObject kPowerManagement{"org.freedesktop.PowerManagement",
                                  "/org/freedesktop/PowerManagement/Inhibit",
                                  "org.freedesktop.PowerManagement.Inhibit"};
@@ -99,7 +100,7 @@ const BusObject kPowerManagement{"org.freedesktop.PowerManagement",
 Result<BusSign> AskPowerManagement(Bus& bus) {
   FALLOW_ASSIGN_OR_RETURN(const bool inhibited,
                           FlagOf(bus.Call(kPowerManagement, "HasInhibit"), kPowerManagement));
-  if (!inhibited) return BusSign{};
+  if (!inhibited) return BusSign{.tells_changes = false};
   std::vector<std::string> who;
   const auto reply = bus.Call(kPowerManagement, "GetInhibitors");  // Xfce's alone has it
   int status = reply ? sd_bus_message_enter_container(reply->get(), 'a', "s") : -1;
@@ -108,7 +109,9 @@ Result<BusSign> AskPowerManagement(Bus& bus) {
     status = sd_bus_message_read(reply->get(), "s", &program);
     if (status > 0) who.push_back(ForeignText(program));
   }
-  return HeldBy(who);
+  BusSign sign = HeldBy(who);
+  sign.tells_changes = false;
+  return sign;
 }
 
 // ---- All of them --------------------------------------------------------------------------------
@@ -131,24 +134,28 @@ bool IsRunning(Bus& bus, const BusObject& object) {
       .value_or(false);
 }
 
-// One that hangs is named rather than passed over.
+// One that hangs is named rather than passed over. kNotFound: one has its name, but not yet its
+// object, as Xfce's while it starts.
 Result<BusSign> AskDesktop(Bus& bus) {
   std::vector<std::string> troubles;
+  ErrorCode code = ErrorCode::kUnavailable;
   for (const Service& service : kServices) {
     auto sign = service.ask(bus);
     if (sign || sign.error().code == ErrorCode::kDeadlineExceeded) return sign;
+    if (sign.error().code == ErrorCode::kNotFound) code = ErrorCode::kNotFound;
     troubles.push_back(std::move(sign).error().message);
   }
   if (IsRunning(bus, kScreenSaver)) {
     troubles.push_back(
         fmt::format("{} is, but does not tell who keeps the screen on", kScreenSaver.service));
   }
-  return Fail(ErrorCode::kUnavailable, fmt::format("{}", fmt::join(troubles, "; ")));
+  return Fail(code, fmt::format("{}", fmt::join(troubles, "; ")));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loop) {
+Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(
+    Loop& loop, std::chrono::milliseconds good_for) {
   return BusSignalSource::Open(loop, {.name = "desktop",
                                       .kind = SessionSignalKind::kIdleInhibitor,
                                       .bus = Bus::Which::kSession,
@@ -157,7 +164,8 @@ Result<std::unique_ptr<SessionSignalSource>> NewDesktopInhibitorSource(Loop& loo
                                                   {kKde, "InhibitionsChanged"},
                                                   {kPowerManagement, "HasInhibitChanged"},
                                                   {kScreenSaver, "ActiveChanged"}},
-                                      .ask = AskDesktop});
+                                      .ask = AskDesktop,
+                                      .good_for = good_for});
 }
 
 }  // namespace fallow

@@ -21,6 +21,7 @@ namespace {
 // A window's states and types: no window has more.
 constexpr std::uint32_t kMaxAtoms = 64;
 constexpr std::uint32_t kMaxClassWords = 64;
+constexpr std::uint32_t kMaxWindows = 4'096;
 // A title that a program changes all the time is far below.
 constexpr int kMaxEventsPerSecond = 2'000;
 // For how long a server that did not answer, or flooded us, is left alone.
@@ -28,6 +29,7 @@ constexpr std::chrono::milliseconds kRetry{5'000};
 
 enum Name : std::size_t {
   kActiveWindow,
+  kStacking,
   kState,
   kFullScreen,
   kType,
@@ -36,9 +38,9 @@ enum Name : std::size_t {
   kNames,
 };
 constexpr std::array<std::string_view, kNames> kAtomNames = {
-    "_NET_ACTIVE_WINDOW",          "_NET_WM_STATE",
-    "_NET_WM_STATE_FULLSCREEN",    "_NET_WM_WINDOW_TYPE",
-    "_NET_WM_WINDOW_TYPE_DESKTOP", "_NET_WM_WINDOW_TYPE_DOCK",
+    "_NET_ACTIVE_WINDOW",       "_NET_CLIENT_LIST_STACKING", "_NET_WM_STATE",
+    "_NET_WM_STATE_FULLSCREEN", "_NET_WM_WINDOW_TYPE",       "_NET_WM_WINDOW_TYPE_DESKTOP",
+    "_NET_WM_WINDOW_TYPE_DOCK",
 };
 using Atoms = std::array<xcb_atom_t, kNames>;
 
@@ -145,7 +147,7 @@ class X11FullScreenSource : public SessionSignalSource {
     const auto active = ActiveWindow(ask);
     if (active && *active) Watch(**active);
     const auto fills = active && *active ? FillsScreen(ask, **active) : std::nullopt;
-    auto program = fills && *fills ? Program(ask, **active) : "";
+    auto program = fills && *fills ? Program(ask, **active) : std::optional<std::string>("");
     // A window's questions go unanswered when it has gone; the root's only when the server hangs.
     const bool answers = active && (fills || ActiveWindow(ask));
     if (!answers) {
@@ -154,20 +156,34 @@ class X11FullScreenSource : public SessionSignalSource {
     }
     // Answers bring events along, which then wake nobody.
     TakeEvents();
+    // A name that was too late is asked for again.
+    changed_ = changed_ || !program;
     if (changed_) TellSoon();
     if (!*active) {
       return Fail(ErrorCode::kUnavailable,
                   fmt::format("no window manager on {} tells which window is active", display_));
     }
-    return Sight{.full_screen = fills.value_or(false), .program = std::move(program)};
+    return Sight{.full_screen = fills.value_or(false), .program = std::move(program).value_or("")};
   }
 
   // None: no answer. No window: no window manager tells. XCB_WINDOW_NONE: none is active.
-  std::optional<std::optional<xcb_window_t>> ActiveWindow(X11Questions& ask) const {
+  std::optional<std::optional<xcb_window_t>> ActiveWindow(X11Questions& ask) {
     const auto property = Get(ask, connection_->root(), atoms_[kActiveWindow], XCB_ATOM_WINDOW, 1);
     if (property == nullptr) return std::nullopt;
     const auto windows = Words(property);
-    return windows.empty() ? std::optional<xcb_window_t>() : windows[0];
+    by_stacking_ = windows.empty();
+    return by_stacking_ ? TopWindow(ask) : windows[0];
+  }
+
+  // Mutter names no active window before one gets the keyboard for the first time, and gives it to
+  // none that was there before it: a game that starts XWayland may fill the screen all the same.
+  std::optional<std::optional<xcb_window_t>> TopWindow(X11Questions& ask) const {
+    const auto property =
+        Get(ask, connection_->root(), atoms_[kStacking], XCB_ATOM_WINDOW, kMaxWindows);
+    if (property == nullptr) return std::nullopt;
+    if (property->type != XCB_ATOM_WINDOW) return std::optional<xcb_window_t>();
+    const auto windows = Words(property);  // from the bottom up
+    return windows.empty() ? xcb_window_t{XCB_WINDOW_NONE} : windows.back();
   }
 
   // Whether `window` covers the screen for its user. None: no answer, or it has gone.
@@ -180,9 +196,11 @@ class X11FullScreenSource : public SessionSignalSource {
     return Has(state, kFullScreen) && !Has(type, kDesktop) && !Has(type, kDock);
   }
 
-  std::string Program(X11Questions& ask, xcb_window_t window) const {
+  // None: no answer in time, or it has gone.
+  std::optional<std::string> Program(X11Questions& ask, xcb_window_t window) const {
     const auto name = Get(ask, window, XCB_ATOM_WM_CLASS, XCB_ATOM_STRING, kMaxClassWords);
-    return name == nullptr ? "" : ProgramOf(name);
+    if (name == nullptr) return std::nullopt;
+    return ProgramOf(name);
   }
 
   Property Get(X11Questions& ask, xcb_window_t window, xcb_atom_t name, xcb_atom_t type,
@@ -243,7 +261,8 @@ class X11FullScreenSource : public SessionSignalSource {
   void Take(const xcb_property_notify_event_t& notice) {
     const bool of_interest = notice.window == watched_window_
                                  ? notice.atom == atoms_[kState] || notice.atom == atoms_[kType]
-                                 : notice.atom == atoms_[kActiveWindow];
+                                 : notice.atom == atoms_[kActiveWindow] ||
+                                       (notice.atom == atoms_[kStacking] && by_stacking_);
     changed_ = changed_ || of_interest;
   }
 
@@ -280,6 +299,7 @@ class X11FullScreenSource : public SessionSignalSource {
   EventAllowance allowance_{kMaxEventsPerSecond};
   SessionSignal signal_;  // as last read
   bool changed_ = true;   // since then
+  bool by_stacking_ = false;
   std::unique_ptr<Timer> retry_;
   std::shared_ptr<int> alive_ = std::make_shared<int>();  // posted calls look here first
 };

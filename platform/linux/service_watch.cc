@@ -23,9 +23,12 @@ const Status& ServiceWatch::Refresh(const std::function<Status(Bus&)>& ask) {
     changed_ = false;
     status_ = ask(*bus_);
   }
-  // An absent service tells when it comes. A lost bus and one that hangs do not.
-  const bool hangs = !status_ && status_.error().code == ErrorCode::kDeadlineExceeded;
-  if (bus_ == nullptr || hangs) {
+  // An absent service tells when it comes. A lost bus does not, nor one that hangs, or that has its
+  // name and not yet its object.
+  const bool tells_no_recovery =
+      !status_ && (status_.error().code == ErrorCode::kDeadlineExceeded ||
+                   status_.error().code == ErrorCode::kNotFound);
+  if (bus_ == nullptr || tells_no_recovery) {
     changed_ = true;
     retry_ = loop_.After(retry_after_, [this] {
       const std::unique_ptr<Timer> ended = std::move(retry_);

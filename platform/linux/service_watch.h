@@ -18,7 +18,7 @@
 
 namespace fallow {
 
-// How long a bus or a service that did not answer is left alone.
+// How long a bus or a service that did not answer, or has not what it is asked for, is left alone.
 inline constexpr std::chrono::milliseconds kServiceRetry{5'000};
 
 class ServiceWatch {
@@ -87,6 +87,8 @@ class WatchedValue {
     }));
     return value_;
   }
+  // The next Get asks, though nobody told of a change.
+  void AskAnew() { watch_.AskAnew(); }
   bool connected() const { return watch_.connected(); }
   void OnChange(std::function<void()> fn) { watch_.OnChange(std::move(fn)); }
 

@@ -248,6 +248,14 @@ TEST_F(WatchedShop, HangingServiceIsLeftAloneForAWhile) {
   EXPECT_TRUE(Await([&] { return stock_ == 8; }));
 }
 
+TEST_F(WatchedShop, ServiceThatIsNotReadyYetIsAskedAgain) {
+  EXPECT_EQ(Look().error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(Look().has_value());
+  EXPECT_EQ(asked_, 1) << "it is left alone for a while";
+  shop_.Set("Stock", std::int32_t{8});  // and it tells nobody
+  EXPECT_TRUE(Await([&] { return stock_ == 8; }));
+}
+
 TEST_F(WatchedShop, LostBusIsFoundAgain) {
   shop_.Set("Stock", std::int32_t{1});
   ASSERT_TRUE(Look().has_value());

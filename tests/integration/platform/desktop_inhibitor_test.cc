@@ -17,8 +17,9 @@ using fallow::testing::PlayedService;
 
 class DesktopInhibitor : public BusTest {
  protected:
-  std::unique_ptr<SessionSignalSource> Open() {
-    auto source = NewDesktopInhibitorSource(*loop_);
+  std::unique_ptr<SessionSignalSource> Open(
+      std::chrono::milliseconds good_for = std::chrono::seconds(0)) {
+    auto source = NewDesktopInhibitorSource(*loop_, good_for);
     EXPECT_TRUE(source.has_value()) << source.error().message;
     return *std::move(source);
   }
@@ -138,12 +139,39 @@ TEST_F(PowerManagementInhibitor, ProgramsThatXfceKnowsOfCountAndAreNamed) {
   manager_.Start();
   const auto source = Open();
   ExpectInactive(source->Read());
+  Hold(true);  // it tells nobody
+  ExpectActive(source->Read(), "Chromium; mpv ");
+  Hold(false);
+  ExpectInactive(source->Read());
+}
+
+TEST_F(PowerManagementInhibitor, IsAskedAgainAndAgainButNotAtEachReport) {
+  Hold(true);
+  manager_.Start();
+  const auto source = Open(std::chrono::hours(1));
+  const int calls = manager_.calls();
+  for (int i = 0; i < 5; ++i) ExpectActive(source->Read(), "a program that it does not name");
+  EXPECT_EQ(manager_.calls(), calls);
+}
+
+// As Xfce's while it starts.
+TEST_F(PowerManagementInhibitor, ServiceWhoseNameComesBeforeItsObjectIsAskedAgain) {
+  manager_.Start();
+  const auto source = Open();
+  ExpectUnknown(source->Read(), "org.freedesktop.PowerManagement does not answer HasInhibit");
+  Hold(true);
+  ExpectActive(ReadAfterChange(*source), "a program that it does not name");
+}
+
+// One that tells more than Xfce's.
+TEST_F(PowerManagementInhibitor, ChangeThatIsToldIsHeardAtOnce) {
+  Hold(false);
+  manager_.Start();
+  const auto source = Open(std::chrono::hours(1));
+  ExpectInactive(source->Read());
   Hold(true);
   manager_.Emit(kPath, kInterface, "HasInhibitChanged", "b", 1);
-  ExpectActive(ReadAfterChange(*source), "Chromium; mpv ");
-  Hold(false);
-  manager_.Emit(kPath, kInterface, "HasInhibitChanged", "b", 0);
-  ExpectInactive(ReadAfterChange(*source));
+  ExpectActive(ReadAfterChange(*source), "a program that it does not name");
 }
 
 TEST_F(PowerManagementInhibitor, ServiceThatNamesNobodyIsHeardAllTheSame) {

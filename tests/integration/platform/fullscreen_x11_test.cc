@@ -46,6 +46,9 @@ class Windows {
   void Activate(xcb_window_t window) {
     Put(root_, "_NET_ACTIVE_WINDOW", XCB_ATOM_WINDOW, {window});
   }
+  void Stack(const std::vector<xcb_window_t>& from_the_bottom) {
+    Put(root_, "_NET_CLIENT_LIST_STACKING", XCB_ATOM_WINDOW, from_the_bottom);
+  }
   void SetStates(xcb_window_t window, const std::vector<std::string>& states) {
     Put(window, "_NET_WM_STATE", XCB_ATOM_ATOM, Atoms(states));
   }
@@ -166,6 +169,29 @@ TEST_F(X11FullScreen, WithoutAWindowManagerItCannotTell) {
   signal = ReadAfterChange();
   EXPECT_TRUE(signal.known) << "one has come, and no window is active";
   EXPECT_FALSE(signal.active);
+}
+
+// As Mutter until a window gets the keyboard for the first time.
+TEST_F(X11FullScreen, WhereNoWindowWasActiveYetTheTopOneCounts) {
+  const xcb_window_t game = windows_->Make("Game");
+  windows_->SetStates(game, {"_NET_WM_STATE_FULLSCREEN"});
+  windows_->Stack({game});
+  const SessionSignal signal = ReadAfterChange();
+  EXPECT_TRUE(signal.active);
+  EXPECT_EQ(signal.detail, "Game");
+  const xcb_window_t editor = windows_->Make("Editor");
+  windows_->Stack({game, editor});
+  EXPECT_FALSE(ReadAfterChange().active);
+  windows_->Stack({editor, game});
+  EXPECT_TRUE(ReadAfterChange().active);
+  windows_->Stack({});
+  EXPECT_FALSE(ReadAfterChange().active);
+  windows_->Activate(XCB_WINDOW_NONE);
+  EXPECT_FALSE(ReadAfterChange().active);
+  const int before = changes_;
+  windows_->Stack({game});
+  RunFor(*loop_, milliseconds(50));
+  EXPECT_EQ(changes_, before) << "who is active is told by then: a Wayland window, if none";
 }
 
 TEST_F(X11FullScreen, WindowThatGoesEndsIt) {

@@ -150,8 +150,7 @@ TEST_F(X11Presence, InputBetweenAReadingAndAWaitEndsIt) {
   ASSERT_TRUE(Input("mousemove 100 20"));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   EXPECT_EQ(told, 0) << "from the loop alone";
-  EXPECT_TRUE(RunUntil(
-      *loop_, [&] { return told == 1; }, kSoon));
+  EXPECT_TRUE(RunUntil(*loop_, [&] { return told == 1; }));
   ASSERT_TRUE((*source)->AwaitInput([&] { ++told; }));
   RunFor(*loop_, milliseconds(50));
   EXPECT_EQ(told, 1) << "once";
