@@ -62,7 +62,7 @@ test('a question stays while its row moves, and while the filter drops it', () =
     await page.locator('tbody tr').first().filter({ hasText: 'cat' }).waitFor();
     assert.equal(await dialog.evaluate((element) => element.matches(':modal')), true);
     await page.keyboard.press('Escape');
-    await dialog.waitFor({ state: 'detached' });
+    await page.locator('dialog').waitFor({ state: 'detached' }); // a closed one may still be there, without its role
     assert.equal(await focused(page), 'main'); // the button it was asked from has gone meanwhile
   },
 ));
@@ -132,7 +132,7 @@ test('a reply to a cancellation does not take back what events have told since',
   await feed.send('job', job('a', 'cancelled'));
   await badge(page, 'Cancelled').waitFor();
   await reply(job('a', 'cancelling'));
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.locator('dialog').waitFor({ state: 'detached' });
   await badge(page, 'Cancelled').waitFor();
 }));
 
@@ -192,12 +192,14 @@ test('Enter twice makes one key', () => withPage({}, async (page) => {
   await signIn(page);
   await page.getByRole('link', { name: 'Keys' }).click();
   const made = [];
-  await page.route('**/api/keys', async (route) => {
-    if (route.request().method() !== 'POST') return route.fallback();
-    made.push(route);
+  const first = new Promise((resolve) => {
+    void page.route('**/api/keys', async (route) => {
+      if (route.request().method() !== 'POST') return route.fallback();
+      made.push(route);
+      resolve();
+    });
   });
   await page.getByLabel('Name of a new key').fill('twice');
-  const first = page.waitForRequest((call) => call.method() === 'POST');
   await page.keyboard.press('Enter');
   await first;
   await page.keyboard.press('Enter');
