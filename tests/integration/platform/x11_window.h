@@ -9,8 +9,8 @@
 
 namespace fallow::testing {
 
-// Until one serves `display` and has looked at the windows that were there before it. False: it does
-// not within 20 s.
+// Until one serves `display` and has looked at the windows that were there before it. False: it
+// does not within 20 s.
 bool AwaitWindowManager(const std::string& display);
 
 class X11Window {
