@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Device, Job, JobState } from '../src/api/types';
 import {
-  addChangedJob, addLoadedJobs, addOlderJobs, applyEvent, busiestFirst, EMPTY_FLEET, listedJobs, newestFirst, type Fleet,
+  addChangedJob, addLoadedJobs, addOlderJobs, applyEvent, busiestFirst, EMPTY_FLEET, forgotten, listedJobs, newestFirst, type Fleet,
 } from '../src/state/fleet';
 
 function job(id: string, status: JobState, completed = 0, created_at = 0): Job {
@@ -79,9 +79,21 @@ test('a snapshot that joins the list leaves its older part, unless that may have
 
 test('a reply that comes after later events does not take a job back', () => {
   const fleet = event(EMPTY_FLEET, 'job', job('a', 'cancelled', 9));
-  assert.equal(addChangedJob(fleet, job('a', 'cancelling', 7)), fleet);
+  assert.equal(addChangedJob(fleet, fleet, job('a', 'cancelling', 7)), fleet);
   const running = event(EMPTY_FLEET, 'job', job('a', 'in_progress', 5));
-  assert.equal(addChangedJob(running, job('a', 'cancelling', 5)).jobs.get('a')?.status, 'cancelling');
+  assert.equal(addChangedJob(running, running, job('a', 'cancelling', 5)).jobs.get('a')?.status, 'cancelling');
+});
+
+test('a reply to what one person asked for is not shown to the next', () => {
+  const asked = event(EMPTY_FLEET, 'snapshot', { jobs: [] });
+  const next = event(forgotten(asked), 'snapshot', { jobs: [job('own', 'completed', 10, 5)] });
+  const others = [job('ended', 'completed', 10, 9), job('running', 'in_progress', 2, 9)];
+  for (const fleet of [forgotten(asked), next]) {
+    assert.equal(addLoadedJobs(fleet, asked, others), fleet);
+    assert.equal(addOlderJobs(fleet, asked, { data: others, has_more: false }), fleet);
+    assert.equal(addChangedJob(fleet, asked, job('running', 'cancelling', 2, 9)), fleet);
+  }
+  assert.deepEqual(listedJobs(next).map((j) => j.id), ['own']);
 });
 
 test('devices come, change and go', () => {

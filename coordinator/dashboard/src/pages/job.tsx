@@ -46,8 +46,9 @@ export function JobPage({ id }: { id: string }) {
 
   const { text, tone } = JOB_STATE[job.status];
   const cancel = async () => {
+    const asked = fleet.get();
     const cancelled = await api.cancelJob(id);
-    fleet.set(addChangedJob(fleet.get(), cancelled));
+    fleet.set(addChangedJob(fleet.get(), asked, cancelled));
   };
   const canCancel = !isFinal(job.status) && job.status !== 'cancelling';
   return (

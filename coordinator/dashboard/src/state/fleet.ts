@@ -9,6 +9,7 @@ export interface Fleet {
   feed: FeedState;
   snapshots: number; // how many have come; 0: nothing is known yet
   listed: Listed;
+  viewers: number; // how many people it was shown to before, one after another
 }
 
 // How far back the list of jobs is complete. Older jobs may be known too, but not all of them.
@@ -19,7 +20,13 @@ export interface Listed {
 
 export const EMPTY_FLEET: Fleet = {
   jobs: new Map(), devices: new Map(), feed: 'connecting', snapshots: 0, listed: { last: null, more: false },
+  viewers: 0,
 };
+
+// What is left when the person it was shown to has gone: replies to what they asked for count no more.
+export function forgotten(fleet: Fleet): Fleet {
+  return { ...EMPTY_FLEET, viewers: fleet.viewers + 1 };
+}
 
 // What a snapshot holds when there are more jobs than it shows.
 export const SNAPSHOT_JOBS = 20;
@@ -78,6 +85,7 @@ function listedAfter(fleet: Fleet, snapshot: Job[]): Listed {
 // and stays. After a new snapshot a reply counts for what can no longer change: of the rest it may be too old, and no
 // event would mend it.
 export function addLoadedJobs(fleet: Fleet, asked: Fleet, loaded: Job[]): Fleet {
+  if (fleet.viewers !== asked.viewers) return fleet;
   const jobs = new Map(fleet.jobs);
   for (const job of loaded) {
     if (!jobs.has(job.id) && (fleet.snapshots === asked.snapshots || isFinal(job.status))) jobs.set(job.id, job);
@@ -89,12 +97,14 @@ export function addLoadedJobs(fleet: Fleet, asked: Fleet, loaded: Job[]): Fleet 
 // between that and the list: then the list stays.
 export function addOlderJobs(fleet: Fleet, asked: Fleet, page: Page<Job>): Fleet {
   const added = addLoadedJobs(fleet, asked, page.data);
-  if (fleet.snapshots !== asked.snapshots) return added;
+  if (fleet.viewers !== asked.viewers || fleet.snapshots !== asked.snapshots) return added;
   return { ...added, listed: { last: page.data.at(-1) ?? fleet.listed.last, more: page.has_more === true } };
 }
 
-// Adds what a call made of a job. The reply may come after events that tell of later states; then they stay.
-export function addChangedJob(fleet: Fleet, job: Job): Fleet {
+// Adds what a call that was made when the fleet was `asked` has made of a job. The reply may come after events that tell
+// of later states; then they stay.
+export function addChangedJob(fleet: Fleet, asked: Fleet, job: Job): Fleet {
+  if (fleet.viewers !== asked.viewers) return fleet;
   const known = fleet.jobs.get(job.id);
   if (known !== undefined && stepOf(known.status) >= stepOf(job.status)) return fleet;
   return { ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) };
