@@ -31,6 +31,10 @@ export function forgotten(fleet: Fleet): Fleet {
 // What a snapshot holds when there are more jobs than it shows.
 export const SNAPSHOT_JOBS = 20;
 
+// How many jobs the page remembers. Beyond it the older half is forgotten, but for what is unfinished, and can be loaded
+// again: a page that is left open for weeks does not grow.
+export const MAX_JOBS = 2000;
+
 const FINAL_STATES: ReadonlySet<JobState> = new Set(['failed', 'completed', 'expired', 'cancelled']);
 
 export function isFinal(state: JobState): boolean {
@@ -45,7 +49,7 @@ export function applyEvent(fleet: Fleet, event: StreamEvent): Fleet {
       return applySnapshot(fleet, JSON.parse(event.data) as { jobs: Job[]; devices?: Device[] });
     case 'job': {
       const job = JSON.parse(event.data) as Job;
-      return { ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) };
+      return bounded({ ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) });
     }
     case 'device': {
       const device = JSON.parse(event.data) as Device;
@@ -68,7 +72,18 @@ function applySnapshot(fleet: Fleet, snapshot: { jobs: Job[]; devices?: Device[]
   for (const job of fleet.jobs.values()) if (isFinal(job.status)) jobs.set(job.id, job);
   for (const job of snapshot.jobs) jobs.set(job.id, job);
   const devices = new Map((snapshot.devices ?? []).map((device) => [device.id, device]));
-  return { ...fleet, jobs, devices, listed: listedAfter(fleet, snapshot.jobs), snapshots: fleet.snapshots + 1 };
+  const listed = listedAfter(fleet, snapshot.jobs);
+  return bounded({ ...fleet, jobs, devices, listed, snapshots: fleet.snapshots + 1 });
+}
+
+// The list goes no further back than what is remembered.
+function bounded(fleet: Fleet): Fleet {
+  if (fleet.jobs.size <= MAX_JOBS) return fleet;
+  const newest = newestFirst(fleet.jobs.values());
+  const last = newest[MAX_JOBS / 2 - 1]!;
+  const jobs = newest.filter((job, place) => place < MAX_JOBS / 2 || !isFinal(job.status));
+  const listed = last.created_at >= (fleet.listed.last?.created_at ?? 0) ? { last, more: true } : fleet.listed;
+  return { ...fleet, jobs: new Map(jobs.map((job) => [job.id, job])), listed };
 }
 
 // The list goes as far back as before if the snapshot joins it and nothing before that can have changed: what a person
