@@ -105,15 +105,23 @@ Result<std::unique_ptr<CompiledKernelFile>> CompiledKernelFile::Open(const std::
   for (const Record& record : records)
     self->kernels_[record.key] = Bytes(record.compiled.begin(), record.compiled.end());
   self->file_bytes_ = content.size();
-  if (good_bytes != content.size() || content.size() > kHalfFullBytes) {
-    const Bytes remade = Remake(std::move(records));
-    LOG_INFO("worker: {} made anew: {} of {} bytes go on", path, remade.size(), content.size());
-    FALLOW_RETURN_IF_ERROR(
-        WriteFileAtomically(path, {reinterpret_cast<const char*>(remade.data()), remade.size()}));
-    self->file_bytes_ = remade.size();
-  }
-  FALLOW_ASSIGN_OR_RETURN(self->file_, OpenFileToAppend(path));
+  std::optional<Bytes> remade;
+  if (good_bytes != content.size() || content.size() > kHalfFullBytes) remade = Remake(records);
+  if (auto status = self->BeginToKeep(path, remade); !status)
+    LOG_WARN("worker: no more compiled kernels are kept: {}", status.error().message);
   return self;
+}
+
+Status CompiledKernelFile::BeginToKeep(const std::string& path,
+                                       const std::optional<Bytes>& remade) {
+  if (remade.has_value()) {
+    LOG_INFO("worker: {} made anew: {} of {} bytes go on", path, remade->size(), file_bytes_);
+    FALLOW_RETURN_IF_ERROR(
+        WriteFileAtomically(path, {reinterpret_cast<const char*>(remade->data()), remade->size()}));
+    file_bytes_ = remade->size();
+  }
+  FALLOW_ASSIGN_OR_RETURN(file_, OpenFileToAppend(path));
+  return {};
 }
 
 ByteView CompiledKernelFile::Find(const Digest& key) const {

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
@@ -26,7 +27,8 @@ inline constexpr std::size_t kMaxKernelFileBytes = std::size_t{64} << 20;
 
 class CompiledKernelFile : public engine::KernelStore {
  public:
-  // Made if it is not there, with its folder (0700). Fails where it can be neither read nor made.
+  // Made if it is not there, with its folder (0700). Fails where it cannot be read. Where it cannot
+  // be written, as on a full disk, what is in it is found all the same, and no more is kept.
   static Result<std::unique_ptr<CompiledKernelFile>> Open(const std::string& path);
 
   ByteView Find(const Digest& key) const override;
@@ -37,9 +39,11 @@ class CompiledKernelFile : public engine::KernelStore {
 
  private:
   CompiledKernelFile() = default;
+  // `remade`: in place of what is in the file.
+  Status BeginToKeep(const std::string& path, const std::optional<Bytes>& remade);
 
   std::map<Digest, Bytes> kernels_;
-  std::unique_ptr<OutputFile> file_;  // null after a failure
+  std::unique_ptr<OutputFile> file_;  // null: no more is kept
   std::size_t file_bytes_ = 0;
 };
 

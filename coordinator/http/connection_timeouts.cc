@@ -38,9 +38,7 @@ ConnectionTimeouts::Verdict ConnectionTimeouts::Tick(const View& view) {
     case Stage::kReply:
       return Verdict::kWait;  // the client waits for us
     case Stage::kLinger:
-      if (view.pending_write_bytes > 0) return Verdict::kWait;  // WriteIsStuck decides
-      return view.peer_ended || Elapsed(++quiet_ticks_, kLingerTime) ? Verdict::kClose
-                                                                     : Verdict::kWait;
+      return TickLinger(view);
   }
   FALLOW_UNREACHABLE();
 }
@@ -65,6 +63,13 @@ ConnectionTimeouts::Verdict ConnectionTimeouts::TickBody(const View& view) {
   ++body_ticks_;
   if (Elapsed(++quiet_ticks_, idle_timeout_)) return Verdict::kBodyStopped;
   return BodyTrickles(view.body_bytes) ? Verdict::kBodyTrickles : Verdict::kWait;
+}
+
+ConnectionTimeouts::Verdict ConnectionTimeouts::TickLinger(const View& view) {
+  if (view.pending_write_bytes > 0) return Verdict::kWait;  // WriteIsStuck decides
+  const bool is_quiet = Elapsed(++quiet_ticks_, kLingerTime);
+  const bool is_long = Elapsed(++linger_ticks_, idle_timeout_);
+  return view.peer_ended || is_quiet || is_long ? Verdict::kClose : Verdict::kWait;
 }
 
 bool ConnectionTimeouts::BodyTrickles(std::uint64_t body_bytes) const {

@@ -14,7 +14,8 @@ namespace fallow::http {
 // A body that goes on for longer than the idle timeout must come at this pace on average: trickled
 // bodies would otherwise hold a connection each for as long as their sender likes.
 inline constexpr std::uint64_t kMinBodyBytesPerSecond = 256;
-// After our last byte the client has this long to close its side.
+// After our last byte the client has this long to close its side; while it still sends, the idle
+// timeout in all.
 inline constexpr std::chrono::milliseconds kLingerTime{2'000};
 
 // What a connection waits for.
@@ -47,7 +48,7 @@ class ConnectionTimeouts {
   void Wrote(std::size_t bytes) { written_since_tick_ += bytes; }
   void HeadRead();
   void RequestDone();  // it and its reply are complete
-  void LingerBegan() { quiet_ticks_ = 0; }
+  void LingerBegan() { quiet_ticks_ = linger_ticks_ = 0; }
 
   // Every tick_time().
   Verdict Tick(const View& view);
@@ -59,6 +60,7 @@ class ConnectionTimeouts {
   bool WriteIsStuck(std::size_t pending_write_bytes);
   Verdict TickHead(const View& view);
   Verdict TickBody(const View& view);
+  Verdict TickLinger(const View& view);
   bool BodyTrickles(std::uint64_t body_bytes) const;
 
   const std::chrono::milliseconds head_timeout_;
@@ -68,6 +70,7 @@ class ConnectionTimeouts {
   int head_ticks_ = 0;
   int body_ticks_ = 0;
   int quiet_ticks_ = 0;
+  int linger_ticks_ = 0;
   int stuck_ticks_ = 0;
   std::size_t last_pending_ = 0;
   std::size_t written_since_tick_ = 0;

@@ -138,7 +138,8 @@ Result<std::unique_ptr<OutputFile>> OpenFileToAppend(const std::string& path) {
 }
 
 Result<std::unique_ptr<InputFile>> OpenInputFile(const std::string& path) {
-  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not blocking: a named pipe must not hold us up.
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return SystemError(errno, "open", path);
   struct stat facts {};
   if (::fstat(fd.get(), &facts) != 0) return SystemError(errno, "examine", path);

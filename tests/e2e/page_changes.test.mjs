@@ -188,6 +188,49 @@ test('a sign-in that fails half way is said, and can be tried again', () => with
   page.problems.length = 0; // the call that failed
 }));
 
+test('who takes the place of another by a sign-in link sees nothing of theirs', () => withPage({}, async (page) => {
+  const feed = await scriptFeed(page);
+  await page.route('**/api/jobs/a*', (route) => route.fulfill({ status: 404, json: { error: { message: 'No such job.', code: null } } }));
+  await page.route('**/api/jobs/a/requests*', (route) => route.fulfill({ json: { data: [] } }));
+  await signIn(page);
+  await feed.connect({ jobs: [job('a', 'completed')], devices: [] });
+  await page.getByRole('link', { name: 'Job a' }).click();
+  await page.getByRole('heading', { name: 'Job a' }).waitFor();
+  await page.route('**/api/session', (route) => route.fulfill({ status: 204 }));
+  await page.route('**/api/me', (route) => route.fulfill({
+    json: { key_id: 'key_of_bob', name: 'bob', account: 'acct_bob', role: 'submitter', coordinator_version: '0' },
+  }));
+  await page.evaluate(() => { location.hash = '#key=of-bob'; });
+  await feed.connect({ jobs: [] });
+  await page.getByRole('button', { name: 'Account: bob' }).waitFor();
+  await page.getByText('No such job.').waitFor();
+  assert.equal(await page.getByText('Job a').count(), 0);
+  page.problems.length = 0; // the call that was refused
+}));
+
+test('however fast a long job goes on, its requests are asked for every two seconds at most', () => withPage({}, async (page) => {
+  const feed = await scriptFeed(page);
+  let calls = 0;
+  await page.route('**/api/**', (route) => {
+    if (new URL(route.request().url()).pathname.startsWith('/api/jobs')) calls += 1;
+    return route.fallback();
+  });
+  await page.route('**/api/jobs/a/requests*', (route) => {
+    calls += 1;
+    return route.fulfill({ json: { data: Array.from({ length: 50 }, (_, i) => request(i, 'pending')) } });
+  });
+  await signIn(page);
+  const at = (completed) => job('a', 'in_progress', { request_counts: { total: 20000, completed, failed: 0 } });
+  await feed.connect({ jobs: [at(0)], devices: [] });
+  await page.getByRole('link', { name: 'Job a' }).click();
+  await page.locator('.request-row').nth(49).waitFor();
+  const began = Date.now();
+  for (let completed = 1; completed <= 500; completed += 1) await feed.send('job', at(completed));
+  await page.getByText('500 of 20,000 requests').waitFor();
+  const most = 3 + Math.ceil((Date.now() - began) / 2000);
+  assert.ok(calls <= most, `${calls} calls, ${most} at most`);
+}));
+
 test('Enter twice makes one key', () => withPage({}, async (page) => {
   await signIn(page);
   await page.getByRole('link', { name: 'Keys' }).click();

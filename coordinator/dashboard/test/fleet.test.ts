@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Device, Job, JobState } from '../src/api/types';
 import {
-  addChangedJob, addLoadedJobs, addOlderJobs, applyEvent, busiestFirst, EMPTY_FLEET, listedJobs, newestFirst, type Fleet,
+  addChangedJob, addLoadedJobs, addOlderJobs, applyEvent, busiestFirst, EMPTY_FLEET, forgotten, listedJobs, MAX_JOBS,
+  newestFirst, type Fleet,
 } from '../src/state/fleet';
 
 function job(id: string, status: JobState, completed = 0, created_at = 0): Job {
@@ -79,9 +80,40 @@ test('a snapshot that joins the list leaves its older part, unless that may have
 
 test('a reply that comes after later events does not take a job back', () => {
   const fleet = event(EMPTY_FLEET, 'job', job('a', 'cancelled', 9));
-  assert.equal(addChangedJob(fleet, job('a', 'cancelling', 7)), fleet);
+  assert.equal(addChangedJob(fleet, fleet, job('a', 'cancelling', 7)), fleet);
   const running = event(EMPTY_FLEET, 'job', job('a', 'in_progress', 5));
-  assert.equal(addChangedJob(running, job('a', 'cancelling', 5)).jobs.get('a')?.status, 'cancelling');
+  assert.equal(addChangedJob(running, running, job('a', 'cancelling', 5)).jobs.get('a')?.status, 'cancelling');
+});
+
+test('a reply to what one person asked for is not shown to the next', () => {
+  const asked = event(EMPTY_FLEET, 'snapshot', { jobs: [] });
+  const next = event(forgotten(asked), 'snapshot', { jobs: [job('own', 'completed', 10, 5)] });
+  const others = [job('ended', 'completed', 10, 9), job('running', 'in_progress', 2, 9)];
+  for (const fleet of [forgotten(asked), next]) {
+    assert.equal(addLoadedJobs(fleet, asked, others), fleet);
+    assert.equal(addOlderJobs(fleet, asked, { data: others, has_more: false }), fleet);
+    assert.equal(addChangedJob(fleet, asked, job('running', 'cancelling', 2, 9)), fleet);
+  }
+  assert.deepEqual(listedJobs(next).map((j) => j.id), ['own']);
+});
+
+test('of very many jobs the newest are remembered, and what is unfinished', () => {
+  let fleet = event(EMPTY_FLEET, 'snapshot', { jobs: [job('running', 'in_progress', 1, 1)] });
+  for (let i = 2; i <= MAX_JOBS * 2 + 10; i += 1) {
+    fleet = event(fleet, 'job', job(`j${i}`, 'completed', 10, i));
+    assert.ok(fleet.jobs.size <= MAX_JOBS);
+  }
+  assert.ok(fleet.jobs.has('running'));
+  const listed = listedJobs(fleet);
+  assert.ok(listed.length >= MAX_JOBS / 2);
+  assert.equal(fleet.listed.more, true);
+  // Without a gap, so that older jobs are asked for from there.
+  assert.equal(listed[0]!.created_at - listed.at(-1)!.created_at, listed.length - 1);
+  assert.equal(fleet.listed.last?.id, listed.at(-1)!.id);
+  // Visited again: it is not forgotten at the next event.
+  fleet = addLoadedJobs(fleet, fleet, [job('j2', 'completed', 10, 2)]);
+  fleet = event(fleet, 'job', job('next', 'validating', 0, MAX_JOBS * 3));
+  assert.ok(fleet.jobs.has('j2'));
 });
 
 test('devices come, change and go', () => {

@@ -92,3 +92,16 @@ test('a call refused for the session before does not end the next', async () => 
   await ended;
   assert.equal(world.who(), 'signed_out');
 });
+
+test('who has signed out is not told by a late reply that the session has ended', async () => {
+  const world = new Coordinator();
+  const refused = world.session.signIn('key');
+  await world.answer('POST /api/session', 204);
+  await world.answer('GET /api/me', 200, { account: 'alice' });
+  const late = world.api.models().catch(() => {});
+  const out = world.session.signOut();
+  await world.answer('DELETE /api/session', 204);
+  await world.answer('GET /api/models', 401, REFUSED);
+  await Promise.all([refused, late, out]);
+  assert.deepEqual(world.session.state.get(), { kind: 'signed_out', notice: null });
+});

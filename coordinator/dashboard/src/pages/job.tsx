@@ -19,7 +19,7 @@ import { RequestBrowser } from './request_browser';
 
 export function JobPage({ id }: { id: string }) {
   const { api, fleet } = useServices();
-  const { jobs, snapshots } = useStore(fleet);
+  const { jobs, snapshots, viewers } = useStore(fleet);
 
   // Older jobs are not in the snapshot, and a new snapshot may have dropped this one: the page shows what it knew, and
   // keeps what is open in it, until the job is there again.
@@ -30,9 +30,9 @@ export function JobPage({ id }: { id: string }) {
     const reply = await api.job(id);
     fleet.set(addLoadedJobs(fleet.get(), asked, [reply]));
   }, [id, missing, snapshots]);
-  const known = useRef<Job | undefined>(undefined);
-  const job = jobs.get(id) ?? known.current;
-  known.current = job;
+  const known = useRef<{ job: Job | undefined; viewers: number }>({ job: undefined, viewers });
+  const job = jobs.get(id) ?? (known.current.viewers === viewers ? known.current.job : undefined);
+  known.current = { job, viewers };
 
   const back = <p class="crumbs"><Link to="/">Jobs</Link> <span aria-hidden="true">/</span> <span class="mono">{id}</span></p>;
   if (job === undefined) {
@@ -46,8 +46,9 @@ export function JobPage({ id }: { id: string }) {
 
   const { text, tone } = JOB_STATE[job.status];
   const cancel = async () => {
+    const asked = fleet.get();
     const cancelled = await api.cancelJob(id);
-    fleet.set(addChangedJob(fleet.get(), cancelled));
+    fleet.set(addChangedJob(fleet.get(), asked, cancelled));
   };
   const canCancel = !isFinal(job.status) && job.status !== 'cancelling';
   return (

@@ -102,6 +102,7 @@ async function loadOlder(api: ApiClient, fleet: Store<Fleet>): Promise<void> {
     if (asked.listed.last === null || !asked.listed.more) return;
     const page = await api.jobs(SNAPSHOT_JOBS, asked.listed.last.id);
     fleet.set(addOlderJobs(fleet.get(), asked, page));
-    if (fleet.get().snapshots === asked.snapshots) return;
+    const { viewers, snapshots } = fleet.get();
+    if (viewers !== asked.viewers || snapshots === asked.snapshots) return;
   }
 }

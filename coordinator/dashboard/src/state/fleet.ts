@@ -9,6 +9,7 @@ export interface Fleet {
   feed: FeedState;
   snapshots: number; // how many have come; 0: nothing is known yet
   listed: Listed;
+  viewers: number; // how many people it was shown to before, one after another
 }
 
 // How far back the list of jobs is complete. Older jobs may be known too, but not all of them.
@@ -19,10 +20,20 @@ export interface Listed {
 
 export const EMPTY_FLEET: Fleet = {
   jobs: new Map(), devices: new Map(), feed: 'connecting', snapshots: 0, listed: { last: null, more: false },
+  viewers: 0,
 };
+
+// What is left when the person it was shown to has gone: replies to what they asked for count no more.
+export function forgotten(fleet: Fleet): Fleet {
+  return { ...EMPTY_FLEET, viewers: fleet.viewers + 1 };
+}
 
 // What a snapshot holds when there are more jobs than it shows.
 export const SNAPSHOT_JOBS = 20;
+
+// How many jobs the page remembers. Beyond it the older half is forgotten, but for what is unfinished, and can be loaded
+// again: a page that is left open for weeks does not grow.
+export const MAX_JOBS = 2000;
 
 const FINAL_STATES: ReadonlySet<JobState> = new Set(['failed', 'completed', 'expired', 'cancelled']);
 
@@ -38,7 +49,7 @@ export function applyEvent(fleet: Fleet, event: StreamEvent): Fleet {
       return applySnapshot(fleet, JSON.parse(event.data) as { jobs: Job[]; devices?: Device[] });
     case 'job': {
       const job = JSON.parse(event.data) as Job;
-      return { ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) };
+      return bounded({ ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) });
     }
     case 'device': {
       const device = JSON.parse(event.data) as Device;
@@ -61,7 +72,18 @@ function applySnapshot(fleet: Fleet, snapshot: { jobs: Job[]; devices?: Device[]
   for (const job of fleet.jobs.values()) if (isFinal(job.status)) jobs.set(job.id, job);
   for (const job of snapshot.jobs) jobs.set(job.id, job);
   const devices = new Map((snapshot.devices ?? []).map((device) => [device.id, device]));
-  return { ...fleet, jobs, devices, listed: listedAfter(fleet, snapshot.jobs), snapshots: fleet.snapshots + 1 };
+  const listed = listedAfter(fleet, snapshot.jobs);
+  return bounded({ ...fleet, jobs, devices, listed, snapshots: fleet.snapshots + 1 });
+}
+
+// The list goes no further back than what is remembered.
+function bounded(fleet: Fleet): Fleet {
+  if (fleet.jobs.size <= MAX_JOBS) return fleet;
+  const newest = newestFirst(fleet.jobs.values());
+  const last = newest[MAX_JOBS / 2 - 1]!;
+  const jobs = newest.filter((job, place) => place < MAX_JOBS / 2 || !isFinal(job.status));
+  const listed = last.created_at >= (fleet.listed.last?.created_at ?? 0) ? { last, more: true } : fleet.listed;
+  return { ...fleet, jobs: new Map(jobs.map((job) => [job.id, job])), listed };
 }
 
 // The list goes as far back as before if the snapshot joins it and nothing before that can have changed: what a person
@@ -78,6 +100,7 @@ function listedAfter(fleet: Fleet, snapshot: Job[]): Listed {
 // and stays. After a new snapshot a reply counts for what can no longer change: of the rest it may be too old, and no
 // event would mend it.
 export function addLoadedJobs(fleet: Fleet, asked: Fleet, loaded: Job[]): Fleet {
+  if (fleet.viewers !== asked.viewers) return fleet;
   const jobs = new Map(fleet.jobs);
   for (const job of loaded) {
     if (!jobs.has(job.id) && (fleet.snapshots === asked.snapshots || isFinal(job.status))) jobs.set(job.id, job);
@@ -89,12 +112,14 @@ export function addLoadedJobs(fleet: Fleet, asked: Fleet, loaded: Job[]): Fleet 
 // between that and the list: then the list stays.
 export function addOlderJobs(fleet: Fleet, asked: Fleet, page: Page<Job>): Fleet {
   const added = addLoadedJobs(fleet, asked, page.data);
-  if (fleet.snapshots !== asked.snapshots) return added;
+  if (fleet.viewers !== asked.viewers || fleet.snapshots !== asked.snapshots) return added;
   return { ...added, listed: { last: page.data.at(-1) ?? fleet.listed.last, more: page.has_more === true } };
 }
 
-// Adds what a call made of a job. The reply may come after events that tell of later states; then they stay.
-export function addChangedJob(fleet: Fleet, job: Job): Fleet {
+// Adds what a call that was made when the fleet was `asked` has made of a job. The reply may come after events that tell
+// of later states; then they stay.
+export function addChangedJob(fleet: Fleet, asked: Fleet, job: Job): Fleet {
+  if (fleet.viewers !== asked.viewers) return fleet;
   const known = fleet.jobs.get(job.id);
   if (known !== undefined && stepOf(known.status) >= stepOf(job.status)) return fleet;
   return { ...fleet, jobs: new Map(fleet.jobs).set(job.id, job) };

@@ -1,6 +1,6 @@
 // Keeps the fleet fed while somebody is signed in and looks at the page.
 import { EventFeed } from '../api/event_feed';
-import { applyEvent, EMPTY_FLEET, type Fleet } from './fleet';
+import { applyEvent, forgotten, type Fleet } from './fleet';
 import type { Store } from './store';
 
 // A browser allows six connections to a host: a page nobody looks at gives its own back after this time.
@@ -43,6 +43,6 @@ export function followFleet(fleet: Store<Fleet>, onSessionEnded: () => void): ()
     removeEventListener('online', wake);
     clearTimeout(hiddenTimer);
     feed.stop();
-    fleet.set(EMPTY_FLEET);
+    fleet.set(forgotten(fleet.get()));
   };
 }

@@ -21,7 +21,7 @@ export class Session {
   private turn = 0; // of sign-ins and sign-outs: what an earlier one still brings does not count
 
   constructor(private readonly api: ApiClient) {
-    api.onSessionEnded = () => this.leave(ENDED_NOTICE);
+    api.onSessionEnded = () => this.end();
   }
 
   async start(): Promise<void> {
@@ -56,8 +56,9 @@ export class Session {
     if (turn === this.turn) this.leave(null);
   }
 
+  // Of who has signed out the late replies say nothing more.
   end(): void {
-    this.leave(ENDED_NOTICE);
+    if (this.state.get().kind !== 'signed_out') this.leave(ENDED_NOTICE);
   }
 
   // True if the address was a link that decided what to show.

@@ -1,7 +1,10 @@
 #include "agent/worker/compiled_kernel_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -130,13 +133,59 @@ TEST_F(CompiledKernelFileTest, StaysWithinItsLimit) {
   EXPECT_EQ(Found(*last, 30), Kernel(30, 100));
 }
 
-TEST_F(CompiledKernelFileTest, AFullDiskIsNoHarm) {
-  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "/dev/full is not there";
-  path = "/dev/full";
-  const auto file = CompiledKernelFile::Open(path);
-  if (!file.has_value()) return;  // which is no harm either
-  (*file)->Keep(Key(1), Kernel(1, 10));
-  EXPECT_TRUE(Found(**file, 1).empty());
+// While it is there no file of this process grows.
+class FullDisk {
+ public:
+  FullDisk() {
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &before_), 0);
+    const rlimit none{0, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  }
+  ~FullDisk() {
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  void (*handler_)(int) = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before_{};
+};
+
+TEST_F(CompiledKernelFileTest, OnAFullDiskNoMoreIsKept) {
+  const auto file = Open();
+  file->Keep(Key(1), Kernel(1, 40));
+  {
+    const FullDisk full;
+    file->Keep(Key(2), Kernel(2, 40));
+  }
+  file->Keep(Key(3), Kernel(3, 40));
+  EXPECT_TRUE(Found(*file, 2).empty());
+  EXPECT_TRUE(Found(*file, 3).empty()) << "after half a record it would not be read again";
+  EXPECT_EQ(Found(*file, 1), Kernel(1, 40));
+}
+
+TEST_F(CompiledKernelFileTest, OnAFullDiskWhatIsThereIsFound) {
+  Open()->Keep(Key(1), Kernel(1, 40));
+  Bytes torn = Read();
+  torn.insert(torn.end(), torn.begin(), torn.begin() + 60);
+  Write(torn);
+  {
+    const FullDisk full;
+    const auto file = Open();
+    EXPECT_EQ(Found(*file, 1), Kernel(1, 40));
+    file->Keep(Key(2), Kernel(2, 40));
+    EXPECT_TRUE(Found(*file, 2).empty());
+  }
+  EXPECT_EQ(Read(), torn);
+  EXPECT_EQ(Found(*Open(), 1), Kernel(1, 40));
+}
+
+TEST_F(CompiledKernelFileTest, WhatIsNoFileIsRefusedAtOnce) {
+  Open();
+  std::filesystem::remove(path);
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_FALSE(CompiledKernelFile::Open(path).has_value());
+  EXPECT_FALSE(CompiledKernelFile::Open(folder.string()).has_value());
 }
 
 }  // namespace

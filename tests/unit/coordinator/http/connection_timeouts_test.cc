@@ -104,6 +104,16 @@ TEST(ConnectionTimeouts, LingersUntilTheClientClosesOrForAWhile) {
   EXPECT_EQ(timeouts.Tick({.stage = Stage::kLinger, .peer_ended = true}), Verdict::kClose);
 }
 
+TEST(ConnectionTimeouts, LingersNoLongerThanTheIdleTimeForOneThatGoesOnSending) {
+  ConnectionTimeouts timeouts(kLimits);
+  timeouts.LingerBegan();
+  for (int second = 1; second <= 76; ++second) {
+    timeouts.Received();
+    EXPECT_EQ(timeouts.Tick({.stage = Stage::kLinger}),
+              second > 75 ? Verdict::kClose : Verdict::kWait);
+  }
+}
+
 TEST(Connection, GivesUpOnASlowHeadWith408) {
   Fixture f;
   f.Say("GET / HTTP/1.1\r\nHost:");
@@ -164,6 +174,20 @@ TEST(Connection, DropsATrickledBodyThatWasAnsweredLongAgo) {
     if (!f.closed) f.Say("x");
   }
   f.loop.Advance(5s);
+  EXPECT_TRUE(f.closed);
+}
+
+// Refused for its pace, the sender goes on as before.
+TEST(Connection, DropsATrickledBodyThatGoesOnAfterItsRefusal) {
+  Fixture f;
+  f.Say("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+  std::string all;
+  for (int i = 0; i < 160 && !f.closed; ++i) {
+    f.loop.Advance(1s);
+    all += f.received;
+    if (!f.closed) f.Say("x");
+  }
+  EXPECT_THAT(all, HasSubstr("HTTP/1.1 408"));
   EXPECT_TRUE(f.closed);
 }
 
