@@ -263,13 +263,14 @@ void Daemon::FollowSettings() {
   auto arguments = WorkerArguments(options_.log_level, settings, only_gpus_);
   if (arguments == worker_arguments_) return;
   worker_arguments_ = std::move(arguments);
-  if (worker_settings_ && *worker_settings_ != settings) {
-    worker_change_ = WorkerChangeText(*worker_settings_, settings);
+  worker_->SetMoreArguments(worker_arguments_);
+  const auto before = std::exchange(worker_settings_, settings);
+  if (!before) return;
+  if (std::string change = WorkerChangeText(*before, settings); !change.empty()) {
+    worker_change_ = std::move(change);
     worker_changed_at_ = clock_->Steady();
     LOG_INFO("agent: {}", worker_change_);
   }
-  worker_settings_ = settings;
-  worker_->SetMoreArguments(worker_arguments_);
   // One that runs was started otherwise; the next decision starts another.
   session_->Stop(DeviceState::kPaused, "the settings of the worker changed");
 }

@@ -81,6 +81,9 @@ TEST(AgentProgram, CountsAsInUseAndSaysSoWhenNothingTellsPresence) {
   EXPECT_THAT(status.at("reason").get<std::string>(), HasSubstr("counted as in use"));
   EXPECT_EQ(status.at("worker").at("state"), "stopped");
   EXPECT_FALSE(status.at("presence").empty());
+  const std::string said = ReadFile(stack.folder() + "/agent.log");
+  EXPECT_THAT(said, HasSubstr("agent: does not work yet: "));
+  EXPECT_THAT(said, ::testing::Not(HasSubstr("settings of the worker changed")));
 }
 
 TEST(AgentProgram, DoctorSaysThatNothingTellsPresenceAndWhatHelps) {
