@@ -138,6 +138,7 @@ Status OwnerWatch::Start() {
 void OwnerWatch::KeepHelper() {
   if (helpers_ == nullptr || options_.whole_system) return;
   if (settings().presence.dedicated) {
+    if (helper_ && helper_->process_id()) desk_.Dismiss(*helper_->process_id());
     helper_.reset();
   } else if (!helper_) {
     std::vector<std::string> command = options_.helper_command;
