@@ -92,6 +92,7 @@ class Daemon {
   std::vector<std::int64_t> OwnProcesses() const;
   void GiveAllBack(std::function<void()> done);
   OwnerCallHandlers Handlers(Caller caller);
+  std::string ResumeAnswer(Caller caller);
   std::string CommandAnswer(const Result<Status>& done, Caller caller) const;
   std::string StatusAnswer() const;
   std::string WhyAnswer();
@@ -308,12 +309,19 @@ OwnerCallHandlers Daemon::Handlers(Caller caller) {
               [this, caller](std::optional<milliseconds> duration) {
                 return CommandAnswer(owner_->Pause(caller, duration), caller);
               },
-          .resume = [this, caller] { return CommandAnswer(owner_->Resume(caller), caller); },
+          .resume = [this, caller] { return ResumeAnswer(caller); },
           .stop =
               [this] {
                 loop_->Post([this] { ShutDown(); });
                 return std::string("{}\n");
               }};
+}
+
+std::string Daemon::ResumeAnswer(Caller caller) {
+  const bool was_paused = owner_->is_paused();
+  const Result<Status> done = owner_->Resume(caller);
+  if (done && !was_paused) return DoneAnswer(*done, "it was not paused");
+  return CommandAnswer(done, caller);
 }
 
 std::string Daemon::CommandAnswer(const Result<Status>& done, Caller caller) const {

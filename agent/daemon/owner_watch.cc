@@ -168,10 +168,13 @@ Result<Status> OwnerWatch::Resume(Caller caller) {
   return kept;
 }
 
-void OwnerWatch::ForgetOldPause() {
+bool OwnerWatch::is_paused() const {
   const auto& reasons = overseer_.entry().decision.reasons;
-  if (std::ranges::find(reasons, Reason::kPausedByOwner, &ReasonText::reason) == reasons.end())
-    pause_ = {};
+  return std::ranges::find(reasons, Reason::kPausedByOwner, &ReasonText::reason) != reasons.end();
+}
+
+void OwnerWatch::ForgetOldPause() {
+  if (!is_paused()) pause_ = {};
 }
 
 Status OwnerWatch::KeepAndTellPause() {

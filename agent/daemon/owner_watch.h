@@ -67,6 +67,8 @@ class OwnerWatch {
   Result<Status> Pause(Caller caller, std::optional<std::chrono::milliseconds> duration);
   Result<Status> Resume(Caller caller);
   const OwnerPause& pause() const { return pause_; }
+  // By the last decision: the pause may be over, whatever pause() says.
+  bool is_paused() const;
 
   const Settings& settings() const { return settings_.settings(); }
   const SettingsSource& settings_source() const { return settings_; }

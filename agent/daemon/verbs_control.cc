@@ -150,8 +150,11 @@ int ResumeVerb(const VerbOptions& options) {
   const auto answer = AskDaemon(options, SimpleCall("resume"), &code);
   if (!answer) return FailWith(answer.error(), code);
   WarnIfNotKept(answer->text);
-  PrintOut("the pause{} is over; `fallow-agent why` tells what it does now\n",
-           answer->of_machine ? " of this machine's agent" : "");
+  const std::string note = NoteOf(answer->text);
+  PrintOut("{}; `fallow-agent why` tells what it does now\n",
+           !note.empty()        ? note
+           : answer->of_machine ? "the pause of this machine's agent is over"
+                                : "the pause is over");
   return kExitOk;
 }
 
