@@ -32,5 +32,7 @@ Status WriteFileAtomically(const std::string& path, std::string_view content);
 // is a link, the link stays and what it points to is replaced. A new one is readable by everybody,
 // and so is a new folder that root makes for it.
 Status ChangeFileAtomically(const std::string& path, std::string_view content);
+// The folder where that is done, made likewise if there is none.
+Result<std::string> FolderToChangeIn(const std::string& path);
 
 }  // namespace fallow

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "agent/daemon/policy/signals.h"
 #include "base/digest.h"
@@ -89,10 +91,14 @@ OwnerPause StateFolder::LoadPause() const {
   const auto text = ReadSmallFile(pause_path());
   if (!text && text.error().code == ErrorCode::kNotFound) return {};
   const auto json = nlohmann::json::parse(text.value_or(""), nullptr, /*allow_exceptions=*/false);
+  // One that cannot be read is without end.
   const auto time = [&](const char* key) -> std::optional<WallTime> {
-    if (!json.is_object() || !json.contains(key) || !json[key].is_number_integer())
-      return std::nullopt;
-    return WallTimeFromUnixMs(json[key].get<std::int64_t>());
+    if (!json.is_object() || !json.contains(key)) return std::nullopt;
+    const auto& value = json[key];
+    const bool fits = value.is_number_unsigned()
+                          ? std::in_range<std::int64_t>(value.get<std::uint64_t>())
+                          : value.is_number_integer();
+    return fits ? WallTimeFromUnixMs(value.get<std::int64_t>()) : kPausedWithoutEnd;
   };
   const OwnerPause pause{.by_master = time(kMasterUntil), .by_seat = time(kSeatUntil)};
   return pause.until() ? pause : OwnerPause{.by_master = kPausedWithoutEnd};

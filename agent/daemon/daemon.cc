@@ -92,6 +92,7 @@ class Daemon {
   std::vector<std::int64_t> OwnProcesses() const;
   void GiveAllBack(std::function<void()> done);
   OwnerCallHandlers Handlers(Caller caller);
+  std::string ResumeAnswer(Caller caller);
   std::string CommandAnswer(const Result<Status>& done, Caller caller) const;
   std::string StatusAnswer() const;
   std::string WhyAnswer();
@@ -263,13 +264,14 @@ void Daemon::FollowSettings() {
   auto arguments = WorkerArguments(options_.log_level, settings, only_gpus_);
   if (arguments == worker_arguments_) return;
   worker_arguments_ = std::move(arguments);
-  if (worker_settings_ && *worker_settings_ != settings) {
-    worker_change_ = WorkerChangeText(*worker_settings_, settings);
+  worker_->SetMoreArguments(worker_arguments_);
+  const auto before = std::exchange(worker_settings_, settings);
+  if (!before) return;
+  if (std::string change = WorkerChangeText(*before, settings); !change.empty()) {
+    worker_change_ = std::move(change);
     worker_changed_at_ = clock_->Steady();
     LOG_INFO("agent: {}", worker_change_);
   }
-  worker_settings_ = settings;
-  worker_->SetMoreArguments(worker_arguments_);
   // One that runs was started otherwise; the next decision starts another.
   session_->Stop(DeviceState::kPaused, "the settings of the worker changed");
 }
@@ -307,12 +309,19 @@ OwnerCallHandlers Daemon::Handlers(Caller caller) {
               [this, caller](std::optional<milliseconds> duration) {
                 return CommandAnswer(owner_->Pause(caller, duration), caller);
               },
-          .resume = [this, caller] { return CommandAnswer(owner_->Resume(caller), caller); },
+          .resume = [this, caller] { return ResumeAnswer(caller); },
           .stop =
               [this] {
                 loop_->Post([this] { ShutDown(); });
                 return std::string("{}\n");
               }};
+}
+
+std::string Daemon::ResumeAnswer(Caller caller) {
+  const bool was_paused = owner_->is_paused();
+  const Result<Status> done = owner_->Resume(caller);
+  if (done && !was_paused) return DoneAnswer(*done, "it was not paused");
+  return CommandAnswer(done, caller);
 }
 
 std::string Daemon::CommandAnswer(const Result<Status>& done, Caller caller) const {

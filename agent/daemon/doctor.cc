@@ -70,7 +70,7 @@ class Doctor {
                        Text(Part(status_, "coordinator"), "url"), Text(status_, "device")));
       if (options_.any_settings) settings_path_ = SettingsPathIn(answer->text);
     }
-    findings_.push_back(AgentFinding(Text(status_, "state"), Text(status_, "reason")));
+    findings_.push_back(AgentFinding(StateWordIn(answer->text), Text(status_, "reason")));
     const std::string trouble = Text(Part(status_, "coordinator"), "trouble");
     // One that is faulty named its own.
     if (!trouble.empty() && Text(status_, "state") != DeviceStateName(DeviceState::kFaulty)) {

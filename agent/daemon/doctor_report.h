@@ -36,7 +36,7 @@ struct ToldSignal {
 // With the way out where nobody else tells what this source cannot.
 Finding SignalFinding(const ToldSignal& signal);
 
-// A running agent, by its state and reason as its status tells them.
+// A running agent, by its state in a word and its reason, as its status tells them.
 Finding AgentFinding(const std::string& state, const std::string& reason);
 // What the machine tells a running agent, where a yes stops work; `told`: null if nothing tells.
 Finding YesOrNoFinding(std::string area, std::string_view what, std::optional<bool> told,

@@ -80,6 +80,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                              return (kind == LoginKind::kLoginScreen && input_devices_tell_) ||
                                     SeenByAHelper(session, user, kind);
                            })),
+      input_(loop, presence_, [this] { overseer_.Look(); }),
       signals_(clock, SignalKinds(loop)),
       machine_(loop, clock, MachineSensors(clock), MachineServices(loop),
                [this] { overseer_.Look(); }),
@@ -109,9 +110,7 @@ OwnerWatch::OwnerWatch(Loop& loop, const Clock& clock, Random& random, Subproces
                     overseer_.Suspend(true);
                     work_.give_all_back(std::move(ready));
                   },
-              .on_wake = [this] { overseer_.Suspend(false); }}) {
-  presence_.OnOpen([this](std::size_t place, PresenceSource&) { awaited_.erase(place); });
-}
+              .on_wake = [this] { overseer_.Suspend(false); }}) {}
 
 OwnerWatch::~OwnerWatch() = default;
 
@@ -138,6 +137,7 @@ Status OwnerWatch::Start() {
 void OwnerWatch::KeepHelper() {
   if (helpers_ == nullptr || options_.whole_system) return;
   if (settings().presence.dedicated) {
+    if (helper_ && helper_->process_id()) desk_.Dismiss(*helper_->process_id());
     helper_.reset();
   } else if (!helper_) {
     std::vector<std::string> command = options_.helper_command;
@@ -167,10 +167,13 @@ Result<Status> OwnerWatch::Resume(Caller caller) {
   return kept;
 }
 
-void OwnerWatch::ForgetOldPause() {
+bool OwnerWatch::is_paused() const {
   const auto& reasons = overseer_.entry().decision.reasons;
-  if (std::ranges::find(reasons, Reason::kPausedByOwner, &ReasonText::reason) == reasons.end())
-    pause_ = {};
+  return std::ranges::find(reasons, Reason::kPausedByOwner, &ReasonText::reason) != reasons.end();
+}
+
+void OwnerWatch::ForgetOldPause() {
+  if (!is_paused()) pause_ = {};
 }
 
 Status OwnerWatch::KeepAndTellPause() {
@@ -207,23 +210,10 @@ bool OwnerWatch::SeenByAHelper(const std::string& session, std::int64_t user_id,
 }
 
 void OwnerWatch::WatchClosely(bool closely) {
+  // On a dedicated machine input changes nothing.
+  closely = closely && !settings().presence.dedicated;
   desk_.WatchClosely(closely);
-  presence_.ForEach([this, closely](std::size_t place, PresenceSource& source) {
-    if (!closely) {
-      source.AwaitInput(nullptr);
-      awaited_.erase(place);
-      return;
-    }
-    if (awaited_.contains(place)) return;
-    const bool awaits = source.AwaitInput([this, place] {
-      awaited_.erase(place);
-      // Not from inside the source's own call: looking may close it.
-      loop_.Post([this, alive = std::weak_ptr(alive_)] {
-        if (!alive.expired()) overseer_.Look();
-      });
-    });
-    if (awaits) awaited_.insert(place);
-  });
+  input_.Watch(closely);
 }
 
 void OwnerWatch::Act(const Decision& decision) {

@@ -8,12 +8,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/daemon/agent_state.h"
 #include "agent/daemon/helper_process.h"
+#include "agent/daemon/input_watch.h"
 #include "agent/daemon/life_record.h"
 #include "agent/daemon/machine_senses.h"
 #include "agent/daemon/overseer.h"
@@ -67,6 +67,8 @@ class OwnerWatch {
   Result<Status> Pause(Caller caller, std::optional<std::chrono::milliseconds> duration);
   Result<Status> Resume(Caller caller);
   const OwnerPause& pause() const { return pause_; }
+  // By the last decision: the pause may be over, whatever pause() says.
+  bool is_paused() const;
 
   const Settings& settings() const { return settings_.settings(); }
   const SettingsSource& settings_source() const { return settings_; }
@@ -98,7 +100,7 @@ class OwnerWatch {
   std::unique_ptr<Listener> helpers_;
   std::optional<HelperProcess> helper_;
   SourceSet<PresenceSource> presence_;
-  std::set<std::size_t> awaited_;  // places of sources that will call at the next input
+  InputWatch input_;
   // The input devices could be read the last time. At a login screen all input comes by them; a
   // desktop may be used from afar too.
   bool input_devices_tell_ = false;
@@ -110,8 +112,6 @@ class OwnerWatch {
   OwnerPause pause_;
   Overseer overseer_;
   SleepFollower sleep_;
-  // Posted calls look here before they touch the watch.
-  std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
 
 }  // namespace fallow

@@ -366,6 +366,14 @@ void SessionDesk::Accept(std::unique_ptr<ByteStream> stream, std::int64_t user_i
   impl_->Accept(std::move(stream), user_id, process_id);
 }
 
+void SessionDesk::Dismiss(std::int64_t process_id) {
+  for (auto next = impl_->helpers.begin(); next != impl_->helpers.end();) {
+    const auto helper = next++;
+    if (helper->process_id == process_id) impl_->Leave(helper, std::nullopt);
+  }
+  impl_->TellChange();
+}
+
 void SessionDesk::WatchClosely(bool closely) {
   if (std::exchange(impl_->closely, closely) == closely) return;
   for (Helper& helper : impl_->helpers) {

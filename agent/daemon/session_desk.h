@@ -47,6 +47,10 @@ class SessionDesk {
   // A connection of a local process, whose user and process the system vouches for.
   void Accept(std::unique_ptr<ByteStream> stream, std::int64_t user_id, std::int64_t process_id);
 
+  // The process is ended by us: that it goes without a farewell tells nothing. What else is held
+  // against its login counts on.
+  void Dismiss(std::int64_t process_id);
+
   // While the machine works: helpers are to tell the next input at once, not at the next heartbeat.
   void WatchClosely(bool closely);
 

@@ -107,9 +107,16 @@ std::string RuleOf(const Settings& settings) {
   return fmt::format("free after {} without input", ShortDuration(settings.presence.idle_after));
 }
 
+std::string StateWord(const Json& report) {
+  const std::string state = report.at("state").get<std::string>();
+  // An agent of another version does not say whether it was told to.
+  const bool told_to = !report.contains("pause") || !report.at("pause").is_null();
+  return state == DeviceStateName(DeviceState::kPaused) && !told_to ? "waits" : state;
+}
+
 // Renders a report that came as JSON; throws nlohmann's exceptions on one of another shape.
 std::string Render(const Json& report) {
-  std::string text = fmt::format("{}: {}\n\n", OneLine(report.at("state").get<std::string>()),
+  std::string text = fmt::format("{}: {}\n\n", OneLine(StateWord(report)),
                                  OneLine(report.at("reason").get<std::string>()));
   // The words of workers and drivers among them.
   const auto line = [&](std::string_view name, const std::string& value) {
@@ -236,6 +243,13 @@ std::string SettingsPathIn(std::string_view json) {
   const Json report = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   const bool there = report.is_object() && report.contains("settings");
   return there && report["settings"].is_string() ? report["settings"].get<std::string>() : "";
+}
+
+std::string StateWordIn(std::string_view json) {
+  const Json report = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  const bool told =
+      report.is_object() && report.contains("state") && report.at("state").is_string();
+  return told ? OneLine(StateWord(report)) : "";
 }
 
 std::string HeldUpBy(std::string_view json) {

@@ -44,6 +44,8 @@ struct StatusReport {
 std::string StatusJson(const StatusReport& report);
 // From what the daemon answered; empty if that is not such a report.
 std::string SettingsPathIn(std::string_view json);
+// The state in a word for people: what nobody paused "waits". Empty if that is no status.
+std::string StateWordIn(std::string_view json);
 // What keeps an agent that may work from working, as its status tells: "idle: waiting for work",
 // "faulty: the disk is full"; empty if it works, if it may not, or if that is no status.
 std::string HeldUpBy(std::string_view json);

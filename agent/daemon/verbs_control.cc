@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <optional>
 
 #include "agent/daemon/owner_calls.h"
@@ -51,6 +52,13 @@ std::string Quoted(std::string_view word) {
   std::string quoted = "'";
   for (const char letter : word) quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
   return quoted + "'";
+}
+
+// Two that change it at a time must not undo each other's, also where both make the file. Null
+// where nothing can be written, as that will say.
+std::unique_ptr<FolderLock> LockToChange(const std::string& path) {
+  const auto folder = FolderToChangeIn(path);
+  return folder ? LockFolder(*folder, kOthersChange) : nullptr;
 }
 
 bool Changes(const VerbOptions& options) {
@@ -150,8 +158,11 @@ int ResumeVerb(const VerbOptions& options) {
   const auto answer = AskDaemon(options, SimpleCall("resume"), &code);
   if (!answer) return FailWith(answer.error(), code);
   WarnIfNotKept(answer->text);
-  PrintOut("the pause{} is over; `fallow-agent why` tells what it does now\n",
-           answer->of_machine ? " of this machine's agent" : "");
+  const std::string note = NoteOf(answer->text);
+  PrintOut("{}; `fallow-agent why` tells what it does now\n",
+           !note.empty()        ? note
+           : answer->of_machine ? "the pause of this machine's agent is over"
+                                : "the pause is over");
   return kExitOk;
 }
 
@@ -165,11 +176,7 @@ int LimitsVerb(const VerbOptions& options) {
   const bool told = *path != options.settings_path;
   if (told && Changes(options)) path = TrustedToWrite(*path, options);
   if (!path) return FailWith(path.error(), kExitFailed);
-  // Two that change it at a time must not undo each other's.
-  const auto lock =
-      Changes(options)
-          ? LockFolder(std::filesystem::path(*path).parent_path().string(), kOthersChange)
-          : nullptr;
+  const auto lock = Changes(options) ? LockToChange(*path) : nullptr;
   const auto text = ReadSettingsText(*path);
   if (!text) return FailWith(WithWayOut(text.error(), *path, options), kExitFailed);
   if (Changes(options)) return ChangeLimits(options, *path, *text);

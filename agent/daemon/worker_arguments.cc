@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <string_view>
+#include <variant>
 
 #include "agent/daemon/policy/policy_rules.h"
 #include "agent/daemon/policy/setting_specs.h"
@@ -43,9 +44,15 @@ std::vector<std::string> WorkerArguments(const std::string& log_level, const Set
 }
 
 std::string WorkerChangeText(const Settings& before, const Settings& now) {
+  const auto arguments = WorkerArguments("", before, {});
   std::vector<std::string_view> changed;
-  for (const SettingSpec& spec : SettingSpecs())
-    if (SettingValue(spec, before) != SettingValue(spec, now)) changed.push_back(spec.key);
+  for (const SettingSpec& spec : SettingSpecs()) {
+    if (SettingValue(spec, before) == SettingValue(spec, now)) continue;
+    Settings one = before, all = now;
+    std::visit([&](const auto field) { field(one) = field(all); }, spec.field);
+    if (WorkerArguments("", one, {}) != arguments) changed.push_back(spec.key);
+  }
+  if (changed.empty()) return "";
   return fmt::format("{} changed: a worker that ran is started anew", fmt::join(changed, ", "));
 }
 

@@ -16,7 +16,8 @@ namespace fallow {
 std::vector<std::string> WorkerArguments(const std::string& log_level, const Settings& settings,
                                          std::span<const std::string> only_gpus);
 
-// For whom the worker is started anew: the settings that differ, by name.
+// For whom the worker is started anew: the settings that differ and that it is told, by name; empty
+// if there are none.
 std::string WorkerChangeText(const Settings& before, const Settings& now);
 
 }  // namespace fallow

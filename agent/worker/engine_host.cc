@@ -1,5 +1,7 @@
 #include "agent/worker/engine_host.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -54,6 +56,11 @@ Result<std::unique_ptr<engine::Backend>> OpenVulkan(const BackendOptions& option
   return engine::NewVulkanBackend(vulkan);
 }
 
+std::string_view CapOn(std::uint64_t memory_bytes, const BackendOptions& options) {
+  if (memory_bytes == options.max_memory_bytes) return "limits.memory_mib";
+  return memory_bytes == options.max_gpu_memory_bytes ? "limits.gpu_memory_mib" : "";
+}
+
 std::unique_ptr<engine::Backend> OpenCpu(const BackendOptions& options) {
   engine::CpuBackendOptions cpu;
   cpu.thread_count = options.thread_count;
@@ -86,8 +93,7 @@ EngineHost::EngineHost(std::unique_ptr<engine::Backend> backend, engine::RunnerO
                        const BackendOptions& options)
     : backend_(std::move(backend)),
       runner_options_(runner),
-      has_cap_(info().memory_bytes == options.max_memory_bytes ||
-               info().memory_bytes == options.max_gpu_memory_bytes) {}
+      cap_(CapOn(info().memory_bytes, options)) {}
 
 Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepControl& control) {
   if (loading_ == nullptr || loading_->path != path) {
@@ -101,7 +107,7 @@ Result<ModelReady> EngineHost::Load(const std::string& path, const engine::StepC
       // What a stop leaves of it goes before the next load.
       (void)backend_->GiveBack(control);
     }
-    return Wrap(std::move(status).error(), path);
+    return Wrap(WithCap(std::move(status).error()), path);
   }
   loading_.reset();
   const engine::MemoryPlan& plan = runner_->plan();
@@ -130,10 +136,17 @@ Status EngineHost::Go(Loading& loading, const engine::StepControl& control) {
   return {};
 }
 
+Error EngineHost::WithCap(Error error) const {
+  if (error.code == ErrorCode::kResourceExhausted && !cap_.empty())
+    error.message += fmt::format("; the owner's setting {} = {} allows no more", cap_,
+                                 info().memory_bytes >> 20);
+  return error;
+}
+
 engine::RunnerOptions EngineHost::OptionsForModel() const {
   engine::RunnerOptions options = runner_options_;
   // The owner has said what may be taken: all of it. Without that, a part is left to others.
-  if (has_cap_) options.memory_bytes = info().memory_bytes - model_->WeightBytes();
+  if (!cap_.empty()) options.memory_bytes = info().memory_bytes - model_->WeightBytes();
   return options;
 }
 

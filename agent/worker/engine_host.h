@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "agent/worker/shard_executor.h"
 #include "engine/backend.h"
@@ -59,12 +60,15 @@ class EngineHost : public ModelHost {
   Result<std::unique_ptr<Loading>> BeginLoad(const std::string& path);
   Status Go(Loading& loading, const engine::StepControl& control);
   engine::RunnerOptions OptionsForModel() const;
+  // With the way out, where the owner allows too little.
+  Error WithCap(Error error) const;
   void Forget();
 
   // In the order of dependence: each needs the one before.
   std::unique_ptr<engine::Backend> backend_;
   engine::RunnerOptions runner_options_;
-  bool has_cap_;  // the memory is what the owner allows, not what there is
+  // The setting by which the owner allows no more memory; empty: it is what there is.
+  std::string_view cap_;
   std::unique_ptr<engine::Model> model_;
   std::unique_ptr<Loading> loading_;
   std::unique_ptr<engine::Runner> runner_;

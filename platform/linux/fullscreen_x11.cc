@@ -32,15 +32,16 @@ enum Name : std::size_t {
   kStacking,
   kState,
   kFullScreen,
+  kHidden,
   kType,
   kDesktop,
   kDock,
   kNames,
 };
 constexpr std::array<std::string_view, kNames> kAtomNames = {
-    "_NET_ACTIVE_WINDOW",       "_NET_CLIENT_LIST_STACKING", "_NET_WM_STATE",
-    "_NET_WM_STATE_FULLSCREEN", "_NET_WM_WINDOW_TYPE",       "_NET_WM_WINDOW_TYPE_DESKTOP",
-    "_NET_WM_WINDOW_TYPE_DOCK",
+    "_NET_ACTIVE_WINDOW",          "_NET_CLIENT_LIST_STACKING", "_NET_WM_STATE",
+    "_NET_WM_STATE_FULLSCREEN",    "_NET_WM_STATE_HIDDEN",      "_NET_WM_WINDOW_TYPE",
+    "_NET_WM_WINDOW_TYPE_DESKTOP", "_NET_WM_WINDOW_TYPE_DOCK",
 };
 using Atoms = std::array<xcb_atom_t, kNames>;
 
@@ -192,8 +193,10 @@ class X11FullScreenSource : public SessionSignalSource {
     const auto state = Get(ask, window, atoms_[kState], XCB_ATOM_ATOM, kMaxAtoms);
     const auto type = Get(ask, window, atoms_[kType], XCB_ATOM_ATOM, kMaxAtoms);
     if (state == nullptr || type == nullptr) return std::nullopt;
-    // A desktop and its panels may cover the screen while nobody uses it.
-    return Has(state, kFullScreen) && !Has(type, kDesktop) && !Has(type, kDock);
+    // A desktop and its panels may cover the screen while nobody uses it. A minimized window stays
+    // where it was in the stack.
+    return Has(state, kFullScreen) && !Has(state, kHidden) && !Has(type, kDesktop) &&
+           !Has(type, kDock);
   }
 
   // None: no answer in time, or it has gone.

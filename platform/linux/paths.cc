@@ -191,6 +191,13 @@ Status Replace(const std::string& path, std::string_view content, mode_t mode,
   return {};
 }
 
+Result<std::string> WhereItLeads(const std::string& path) {
+  std::error_code error;
+  std::string real = std::filesystem::weakly_canonical(path, error).string();
+  if (error) return std::unexpected(os::SystemError("cannot find " + path, error.value()));
+  return real;
+}
+
 // Made by root it is for others too, as /etc is; a user's stays the user's.
 Status MakeReadableDirectory(const std::string& path) {
   struct stat facts {};
@@ -208,10 +215,14 @@ Status WriteFileAtomically(const std::string& path, std::string_view content) {
   return Replace(path, content, kPrivate, nullptr);
 }
 
+Result<std::string> FolderToChangeIn(const std::string& path) {
+  FALLOW_ASSIGN_OR_RETURN(const std::string real, WhereItLeads(path));
+  FALLOW_RETURN_IF_ERROR(MakeReadableDirectory(ParentOf(real)));
+  return ParentOf(real);
+}
+
 Status ChangeFileAtomically(const std::string& path, std::string_view content) {
-  std::error_code error;
-  const std::string real = std::filesystem::weakly_canonical(path, error).string();
-  if (error) return std::unexpected(os::SystemError("cannot find " + path, error.value()));
+  FALLOW_ASSIGN_OR_RETURN(const std::string real, WhereItLeads(path));
   struct stat facts {};
   if (::stat(real.c_str(), &facts) != 0) {
     FALLOW_RETURN_IF_ERROR(MakeReadableDirectory(ParentOf(real)));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -179,24 +180,37 @@ class Resolver {
  private:
   WallTime Nearest(const Written& written, int direction) const {
     const seconds clock = written.clock.value_or(seconds(0));
-    if (written.date) return At(*written.date + clock, written.zone);
-    if (written.days_from_today) return At(today_ + days(*written.days_from_today) + clock, {});
+    if (written.zone) return WallTime(*written.date + clock - *written.zone);
+    if (written.date) return At(*written.date + clock, direction);
+    if (written.days_from_today)
+      return At(today_ + days(*written.days_from_today) + clock, direction);
     const int step = written.weekday ? 7 : 1;
     sys_days day = today_;
     if (written.weekday) {
       const int from = static_cast<int>(std::chrono::weekday(today_).iso_encoding()) - 1;
       day += days(direction * ((direction * (*written.weekday - from) + 7) % 7));
     }
-    const WallTime time = At(day + clock, {});
-    const bool beyond = direction < 0 ? time > now_ : time <= now_;
-    return beyond ? At(day + days(direction * step) + clock, {}) : time;
+    const WallTime time = At(day + clock, direction);
+    return IsWanted(time, direction) ? time : At(day + days(direction * step) + clock, direction);
   }
 
-  // The offset is that of the time itself, which daylight saving may make another than today's.
-  WallTime At(std::chrono::sys_seconds local, std::optional<minutes> zone) const {
-    if (zone) return WallTime(local - *zone);
-    const WallTime guess(local - offset_at_(WallTime(local)));
-    return WallTime(local - offset_at_(guess));
+  bool IsWanted(WallTime time, int direction) const {
+    return direction < 0 ? time <= now_ : time > now_;
+  }
+
+  // When clocks show that: twice where they are set back over it, of which the nearest to `now` on
+  // the wanted side is meant. Where they are set forward over it, as if they were not.
+  WallTime At(std::chrono::sys_seconds local, int direction) const {
+    const WallTime about(local);
+    const minutes before = offset_at_(about - days(1)), after = offset_at_(about + days(1));
+    const WallTime earlier(local - std::max(before, after));
+    const WallTime later(local - std::min(before, after));
+    if (before < after) return offset_at_(earlier) == after ? earlier : later;
+    if (offset_at_(later) != after) return earlier;
+    if (offset_at_(earlier) != before) return later;
+    const WallTime nearest = direction < 0 ? later : earlier;
+    const WallTime other = direction < 0 ? earlier : later;
+    return IsWanted(nearest, direction) ? nearest : other;
   }
 
   const WallTime now_;

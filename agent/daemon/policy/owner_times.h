@@ -17,7 +17,8 @@ using OffsetAt = std::function<std::chrono::minutes(WallTime)>;
 
 // Both take a clock ("21:40", "9:05:30", "9pm", "9:40 pm") behind today, yesterday, tomorrow, a
 // weekday or a date, or alone, and a day alone, which is its midnight; a date may be joined to its
-// clock by a T and followed by Z or +02:00. Upper and lower case are alike.
+// clock by a T and followed by Z or +02:00. Upper and lower case are alike. Of a clock that was set
+// back over such a time, which then comes twice, the nearest to `now` counts.
 // kInvalidArgument names what was found and what may be.
 
 // A time that was. A clock alone, or a weekday, is the last such; "now", and lengths of time too:

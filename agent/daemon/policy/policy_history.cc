@@ -248,9 +248,12 @@ ReplayReport ReplayLog(const PolicyHistory& history) {
 }
 
 std::string ReplayText(const ReplayReport& report) {
+  const std::string found =
+      report.ok() ? "all are the same" : fmt::format("{} differ", report.different);
   std::string text =
-      fmt::format("{} decisions made again from the log: {}\n", report.replayed,
-                  report.ok() ? "all are the same" : fmt::format("{} differ", report.different));
+      report.replayed == 0
+          ? "no decision in the log can be made again\n"
+          : fmt::format("{} decisions made again from the log: {}\n", report.replayed, found);
   if (report.other_version > 0)
     text +=
         fmt::format("{} of another version of the policy were left out\n", report.other_version);

@@ -81,6 +81,9 @@ TEST(AgentProgram, CountsAsInUseAndSaysSoWhenNothingTellsPresence) {
   EXPECT_THAT(status.at("reason").get<std::string>(), HasSubstr("counted as in use"));
   EXPECT_EQ(status.at("worker").at("state"), "stopped");
   EXPECT_FALSE(status.at("presence").empty());
+  const std::string said = ReadFile(stack.folder() + "/agent.log");
+  EXPECT_THAT(said, HasSubstr("agent: does not work yet: "));
+  EXPECT_THAT(said, ::testing::Not(HasSubstr("settings of the worker changed")));
 }
 
 TEST(AgentProgram, DoctorSaysThatNothingTellsPresenceAndWhatHelps) {
@@ -166,17 +169,19 @@ TEST(AgentProgram, AnAnswerThatCannotBeWrittenIsAFailure) {
 
 TEST(AgentProgram, SettingsThatAreChangedAtATimeAllStand) {
   const TemporaryFolder folder;
+  // The first of an owner: the folder is not there yet.
+  const std::string file = folder.path() + "/config/agent.toml";
   const std::string change =
-      FALLOW_BINARY_DIR "/bin/fallow-agent limits --settings " + folder.path() + "/agent.toml set ";
+      FALLOW_BINARY_DIR "/bin/fallow-agent limits --settings " + file + " set ";
   std::string all;
   const std::vector<std::string> keys = {"quiet.level", "compute.threads", "compute.max_sequences",
                                          "load.foreign_cpu_percent", "load.foreign_gpu_percent"};
   for (const std::string& key : keys) all += change + key + " 17 & ";
   RunProgram({.arguments = {"/bin/sh", "-c", all + "wait"}, .environment = {}});
   for (const std::string& key : keys) {
-    const Finished value = RunProgram({.arguments = {"fallow-agent", "limits", "get", key,
-                                                     "--settings", folder.path() + "/agent.toml"},
-                                       .environment = {}});
+    const Finished value =
+        RunProgram({.arguments = {"fallow-agent", "limits", "get", key, "--settings", file},
+                    .environment = {}});
     EXPECT_EQ(value.output, "17\n") << key;
   }
 }

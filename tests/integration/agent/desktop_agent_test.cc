@@ -19,6 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // An X server of its own with a mouse, and an agent whose owner is away after a second.
 class Desktop {
@@ -138,6 +139,7 @@ TEST(DesktopAgent, TheOwnersCommandsPauseAndResumeItAndItSaysWhy) {
   Desktop desktop;
   Stack& stack = desktop.stack();
   StartWork(stack);
+  EXPECT_THAT(desktop.Verb({"resume"}).output, HasSubstr("it was not paused"));
   EXPECT_EQ(desktop.Verb({"pause", "forever"}).exit_code, 2);
   EXPECT_EQ(desktop.Verb({"pause", "0s"}).exit_code, 2);
   ASSERT_EQ(desktop.Verb({"pause", "30m"}).exit_code, 0) << stack.Logs();
@@ -145,7 +147,7 @@ TEST(DesktopAgent, TheOwnersCommandsPauseAndResumeItAndItSaysWhy) {
   const Finished why = desktop.Verb({"why"});
   EXPECT_EQ(why.exit_code, 0);
   EXPECT_THAT(why.output, HasSubstr("pause"));
-  ASSERT_EQ(desktop.Verb({"resume"}).exit_code, 0);
+  EXPECT_THAT(desktop.Verb({"resume"}).output, HasSubstr("the pause is over"));
   ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
   const Finished log = desktop.Verb({"log"});
   EXPECT_EQ(log.exit_code, 0);
@@ -206,6 +208,16 @@ TEST(DesktopAgent, AMachineThatIsNoLongerDedicatedSeesItsOwner) {
       << stack.Logs();
   ASSERT_TRUE(desktop.Becomes("working")) << stack.Logs();
   ASSERT_TRUE(desktop.BecomesInUseByTouch()) << stack.Logs();
+  // And the other way: the agent itself ends the helper.
+  desktop.WriteSettings("[presence]\ndedicated = true\n");
+  ASSERT_TRUE(WaitUntil(
+      [&] {
+        const auto status = StatusOf(stack);
+        return !status.is_null() && status.at("helpers").empty();
+      },
+      60s))
+      << stack.Logs();
+  EXPECT_THAT(ReadFile(stack.folder() + "/agent.log"), Not(HasSubstr("vanished")));
 }
 
 TEST(DesktopAgent, AHelperThatDiesCountsAsUseUntilANewOneReports) {

@@ -184,6 +184,10 @@ TEST_F(X11FullScreen, WhereNoWindowWasActiveYetTheTopOneCounts) {
   EXPECT_FALSE(ReadAfterChange().active);
   windows_->Stack({editor, game});
   EXPECT_TRUE(ReadAfterChange().active);
+  windows_->SetStates(game, {"_NET_WM_STATE_FULLSCREEN", "_NET_WM_STATE_HIDDEN"});
+  EXPECT_FALSE(ReadAfterChange().active) << "a minimized window stays where it was";
+  windows_->SetStates(game, {"_NET_WM_STATE_FULLSCREEN"});
+  EXPECT_TRUE(ReadAfterChange().active);
   windows_->Stack({});
   EXPECT_FALSE(ReadAfterChange().active);
   windows_->Activate(XCB_WINDOW_NONE);

@@ -256,5 +256,24 @@ TEST_P(EngineLives, AModelThatMakesWayIsStoppedAtEachLookAndComesBack) {
 INSTANTIATE_TEST_SUITE_P(Backends, EngineLives, testing::ValuesIn(Kinds()),
                          [](const auto& kind) { return kind.param.name; });
 
+TEST(EngineHost, TooLittleMemoryNamesTheSettingThatAllowsNoMore) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("fallow-cap-{}", std::random_device()());
+  const Bytes model = TinyModel{.context = 1500, .width = 256, .feed_forward = 512}.Write();
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(model.data()),
+             static_cast<std::streamsize>(model.size()));
+  const BackendOptions options{
+      .choice = BackendChoice::kCpu, .device = "", .max_memory_bytes = 1 << 20};
+  EngineHost host(OpenBackend(options).value(), kRunnerOptions, options);
+  const auto loaded = host.Load(path.string(), engine::StepControl());
+  std::filesystem::remove(path);
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_EQ(loaded.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_NE(loaded.error().message.find("the owner's setting limits.memory_mib = 1 allows no more"),
+            std::string::npos)
+      << loaded.error().message;
+}
+
 }  // namespace
 }  // namespace fallow

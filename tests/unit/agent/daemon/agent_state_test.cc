@@ -70,9 +70,11 @@ TEST(AgentState, KeepsTheOwnersPauseAndTakesADamagedOneAsWithoutEnd) {
     ASSERT_TRUE(f.folder.SavePause(pause).has_value());
     EXPECT_EQ(f.folder.LoadPause(), pause);
   }
-  for (const char* content : {"", "{", "[]", R"({"until_ms": "soon"})"}) {
+  for (const char* content :
+       {"", "{", "[]", R"({"until_ms": "soon"})", R"({"until_ms": 18446744073709551615})",
+        R"({"until_ms": "soon", "seat_until_ms": 5000})"}) {
     f.Write("pause.json", content);
-    EXPECT_EQ(f.folder.LoadPause(), OwnerPause{.by_master = kPausedWithoutEnd}) << content;
+    EXPECT_EQ(f.folder.LoadPause().by_master, kPausedWithoutEnd) << content;
   }
   ASSERT_TRUE(f.folder.Forget().has_value());
   EXPECT_EQ(f.folder.LoadPause(), OwnerPause{});

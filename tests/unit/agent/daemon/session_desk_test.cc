@@ -52,6 +52,29 @@ TEST(SessionDesk, TellsWhatAHelperReports) {
   EXPECT_EQ(views[0].trouble, "");
 }
 
+TEST(SessionDesk, OneThatWeEndNeedsNoFarewell) {
+  Fixture f;
+  FakeHelper& helper = f.Introduce(90s);
+  f.TakeChanges();
+  f.desk->Dismiss(78);
+  EXPECT_THAT(f.desk->helpers(), SizeIs(1)) << "another process";
+  EXPECT_EQ(f.TakeChanges(), 0);
+  f.desk->Dismiss(77);
+  f.loop.RunPending();
+  EXPECT_THAT(f.desk->presence(), IsEmpty());
+  EXPECT_THAT(f.desk->helpers(), IsEmpty());
+  EXPECT_TRUE(helper.ended);
+  EXPECT_EQ(f.TakeChanges(), 1);
+}
+
+TEST(SessionDesk, OneThatWeEndHasNotMadeItsLieGood) {
+  Fixture f;
+  FakeHelper& helper = f.Introduce(90s);
+  f.Say(helper, f.Report(helper, 900s));
+  f.desk->Dismiss(77);
+  EXPECT_THAT(f.desk->presence(), ElementsAre(IsDistrusted("says that x11 :0 saw")));
+}
+
 TEST(SessionDesk, CallsForALookOnlyWhenThereIsNews) {
   Fixture f;
   FakeHelper& helper = f.Introduce(90s);

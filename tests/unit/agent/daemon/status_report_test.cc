@@ -81,6 +81,17 @@ TEST(StatusReport, TellsAPauseAndWhetherItIsRoots) {
                          R"({"until_ms": null, "by_root": true, "by_root_until_ms": null})"));
 }
 
+TEST(StatusReport, OnlyWhatTheOwnerPausedIsCalledPaused) {
+  StatusReport report = Sample();
+  report.status.state = DeviceState::kPaused;
+  report.status.reason = "free again";
+  report.decided.decision.reasons = {{Reason::kSettling, "free again", ""}};
+  EXPECT_THAT(StatusText(StatusJson(report)).value(), testing::StartsWith("waits: free again\n"));
+  report.status.reason = "paused by the owner, until told otherwise";
+  report.decided.decision.reasons = {{Reason::kPausedByOwner, report.status.reason, ""}};
+  EXPECT_THAT(StatusText(StatusJson(report)).value(), testing::StartsWith("paused: paused by"));
+}
+
 TEST(StatusReport, TellsWhatAndWhyInWords) {
   const auto text = StatusText(StatusJson(Sample()));
   ASSERT_TRUE(text.has_value()) << text.error().message;

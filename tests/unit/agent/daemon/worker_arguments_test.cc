@@ -36,6 +36,14 @@ TEST(WorkerArguments, WhatChangedIsNamed) {
   now.compute.threads = 3;
   EXPECT_EQ(WorkerChangeText(before, now),
             "limits.memory_mib, compute.threads changed: a worker that ran is started anew");
+  now.quiet.level_percent = 30;
+  now.presence.owner_programs = {"steam"};
+  EXPECT_EQ(WorkerChangeText(before, now),
+            "limits.memory_mib, compute.threads changed: a worker that ran is started anew")
+      << "of the rest the worker is not told";
+  now = before;
+  now.quiet.level_percent = 30;
+  EXPECT_EQ(WorkerChangeText(before, now), "");
 }
 
 TEST(WorkerArguments, LeavesFreeWhatThePolicyWantsFree) {

@@ -89,6 +89,38 @@ TEST(OwnerTimes, AreReadByTheOffsetThatHeldThen) {
   EXPECT_EQ(ParsePastTime("2026-07-20 12:00", kNow, offset_at), kNow - 8 * 24h);
 }
 
+// Berlin, where clocks go back from 3:00 to 2:00, and New York, from 2:00 to 1:00.
+constexpr auto kOctober = std::chrono::sys_days(std::chrono::year(2026) / 10 / 25);
+const OffsetAt kBerlin = [](WallTime time) { return time < kOctober + 1h ? 120min : 60min; };
+constexpr auto kNovember = std::chrono::sys_days(std::chrono::year(2026) / 11 / 1);
+const OffsetAt kNewYork = [](WallTime time) { return time < kNovember + 6h ? -240min : -300min; };
+
+TEST(OwnerTimes, OfATimeThatComesTwiceTheNearestIsMeant) {
+  // 2:40 for the first time, and for the second.
+  const WallTime first = kOctober + 40min, second = first + 1h;
+  EXPECT_EQ(ParsePastTime("2:30", first, kBerlin), first - 10min);
+  EXPECT_EQ(ParseComingTime("2:50", first, kBerlin), first + 10min);
+  EXPECT_EQ(ParseComingTime("2:30", first, kBerlin), first + 50min);
+  EXPECT_EQ(ParsePastTime("2:30", second, kBerlin), second - 10min);
+  EXPECT_EQ(ParsePastTime("2:50", second, kBerlin), second - 50min);
+  EXPECT_EQ(ParseComingTime("2:50", second, kBerlin), second + 10min);
+  EXPECT_EQ(ParseComingTime("today 2:50", second, kBerlin), second + 10min);
+  EXPECT_EQ(ParsePastTime("2026-10-25 2:30", first, kBerlin), first - 10min);
+  const WallTime new_york = kNovember + 6h + 20min;  // 1:20 for the second time
+  EXPECT_EQ(ParseComingTime("1:30", new_york, kNewYork), new_york + 10min);
+  EXPECT_EQ(ParsePastTime("1:10", new_york, kNewYork), new_york - 10min);
+}
+
+TEST(OwnerTimes, ATimeThatNeverComesIsWhenItWouldHave) {
+  constexpr auto march = std::chrono::sys_days(std::chrono::year(2026) / 3 / 8);
+  // From 2:00 to 3:00.
+  const OffsetAt new_york = [&](WallTime time) { return time < march + 7h ? -300min : -240min; };
+  const WallTime before = march + 6h + 45min;
+  EXPECT_EQ(ParseComingTime("2:30", before, new_york), before + 45min);
+  EXPECT_EQ(ParseComingTime("3:30", before, new_york), before + 45min);
+  EXPECT_EQ(ParseComingTime("1:50", before, new_york), before + 5min);
+}
+
 TEST(OwnerTimes, AnythingElseIsRefusedByName) {
   for (const char* text : {"",
                            " ",

@@ -142,8 +142,13 @@ TEST(PolicyLog, EntriesOfAnotherPolicyAreNotReplayed) {
   const auto at = world.files.current.find("\"version\":2,");
   ASSERT_NE(at, std::string::npos);
   world.files.current.replace(at, 12, "\"version\":1,");
-  EXPECT_EQ(ReplayLog(world.History()).other_version, 1u);
-  EXPECT_TRUE(ReplayLog(world.History()).ok());
+  const ReplayReport report = ReplayLog(world.History());
+  EXPECT_EQ(report.other_version, 1u);
+  EXPECT_TRUE(report.ok());
+  EXPECT_EQ(ReplayText(report),
+            "no decision in the log can be made again\n"
+            "1 of another version of the policy were left out\n")
+      << "nothing was found to be the same";
 }
 
 TEST(PolicyLog, StaysBelowItsBoundAndKeepsTheOneBefore) {
