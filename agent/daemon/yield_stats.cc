@@ -1,7 +1,7 @@
 #include "agent/daemon/yield_stats.h"
 
 #include <algorithm>
-#include <vector>
+#include <span>
 
 #include "base/check.h"
 
@@ -10,7 +10,7 @@ namespace {
 
 // The smallest of `sorted`, which is not empty, that at least `percent` per cent of them do not
 // exceed.
-double NearestRankMs(const std::vector<std::chrono::microseconds>& sorted, std::size_t percent) {
+double NearestRankMs(std::span<const std::chrono::microseconds> sorted, std::size_t percent) {
   const std::size_t rank = (sorted.size() * percent + 99) / 100;
   return std::chrono::duration<double, std::milli>(sorted[std::max<std::size_t>(rank, 1) - 1])
       .count();
@@ -35,18 +35,16 @@ void YieldStats::Add(const Yield& yield) {
     ++summary_.idle_count;
     return;
   }
-  ++summary_.count;
+  latencies_[summary_.count++ % kMaxYields] = yield.latency();
   summary_.killed_count += yield.how == Yield::How::kKilled;
   summary_.last = yield;
-  last_.push_back(yield);
-  if (last_.size() > kMaxYields) last_.pop_front();
 
-  std::vector<std::chrono::microseconds> latencies;
-  for (const Yield& one : last_) latencies.push_back(one.latency());
-  std::ranges::sort(latencies);
-  summary_.p50_ms = NearestRankMs(latencies, 50);
-  summary_.p99_ms = NearestRankMs(latencies, 99);
-  summary_.max_ms = NearestRankMs(latencies, 100);
+  auto copy = latencies_;
+  const auto sorted = std::span(copy).first(std::min<std::size_t>(summary_.count, kMaxYields));
+  std::ranges::sort(sorted);
+  summary_.p50_ms = NearestRankMs(sorted, 50);
+  summary_.p99_ms = NearestRankMs(sorted, 99);
+  summary_.max_ms = NearestRankMs(sorted, 100);
 }
 
 }  // namespace fallow

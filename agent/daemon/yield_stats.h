@@ -1,13 +1,14 @@
 // How quickly the device is given back: from the owner's input to the device having no work of
 // ours.
 //
-// Holds the last kMaxYields. Threading: the loop's thread.
+// Holds the last kMaxYields, in memory that it takes at once: an agent that runs for months is not
+// to grow. Threading: the loop's thread.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string_view>
 
@@ -51,7 +52,8 @@ class YieldStats {
   const Summary& summary() const { return summary_; }
 
  private:
-  std::deque<Yield> last_;
+  // The yield of number n of a busy device, counted from 0, stands at n modulo kMaxYields.
+  std::array<std::chrono::microseconds, kMaxYields> latencies_{};
   Summary summary_;  // kept up to date: it is asked for with every report, yields are rare
 };
 
